@@ -1,0 +1,151 @@
+//! What flows from the source to the sinks: batches of changes, in the source's order.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use crate::row::{RowCodec, RowError};
+use crate::table::{TableName, TableSchema};
+use crate::value::Cell;
+
+/// A stretch of the changelog. Batches cross queues, never single rows.
+#[derive(Debug, Default)]
+pub struct Batch {
+    pub items: Vec<Item>,
+    /// Memory the items hold, roughly; what queues are bounded by.
+    pub bytes: usize,
+}
+
+#[derive(Debug)]
+pub enum Item {
+    Rows(RowsBlock),
+    Schema(SchemaChange),
+}
+
+/// What happened to the rows of a block. An `Update` block holds pairs of images, before and after.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum RowsKind {
+    Read,
+    Insert,
+    Update,
+    Delete,
+}
+
+/// Rows of one table and one kind, still in the bytes they arrived in.
+#[derive(Debug, Clone)]
+pub struct RowsBlock {
+    pub table: Arc<TableSchema>,
+    pub kind: RowsKind,
+    pub codec: Arc<dyn RowCodec>,
+    /// Row images, one after another, to the end.
+    pub data: Bytes,
+    pub origin: Origin,
+}
+
+/// Where a block comes from.
+#[derive(Debug, Clone)]
+pub struct Origin {
+    /// When the source made the change (event header, whole seconds; 0 for snapshot rows), in
+    /// milliseconds since the epoch.
+    pub ts_ms: i64,
+    pub server_id: u32,
+    /// As the server prints it.
+    pub gtid: Option<Arc<str>>,
+    /// Binlog file, and the offset at which the event ends. For a read: the chunk's high watermark.
+    pub file: Arc<str>,
+    pub pos: u64,
+    /// Number of the first row of this block inside its event.
+    pub first_row: u32,
+}
+
+/// A change of a table's definition, ordered with the rows.
+#[derive(Debug, Clone)]
+pub struct SchemaChange {
+    pub table: TableName,
+    /// The statement as the source logged it.
+    pub sql: Arc<str>,
+    /// The table as it is from here on; `None` once it is dropped.
+    pub after: Option<Arc<TableSchema>>,
+    pub origin: Origin,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Op {
+    Read,
+    Create,
+    Update,
+    Delete,
+}
+
+/// One row-level change. `Read` and `Create` have an `after`, `Delete` a `before`, `Update` both.
+#[derive(Debug)]
+pub struct Change<'r, 'a> {
+    pub op: Op,
+    pub before: Option<&'r [Cell<'a>]>,
+    pub after: Option<&'r [Cell<'a>]>,
+    /// Number of the row inside its event.
+    pub row: u32,
+}
+
+impl RowsBlock {
+    /// Calls `f` with every change of the block, in order. An update that changes the key (byte by
+    /// byte, also where a collation holds both spellings equal) comes as the delete of the old key
+    /// and the insert of the new one.
+    ///
+    /// # Errors
+    /// The first error of `f`, or a row that does not decode.
+    pub fn for_each<E: From<RowError>>(
+        &self,
+        mut f: impl FnMut(Change<'_, '_>) -> Result<(), E>,
+    ) -> Result<(), E> {
+        let mut rest: &[u8] = &self.data;
+        let (mut first, mut second) = (Vec::new(), Vec::new());
+        let mut row = self.origin.first_row;
+        while !rest.is_empty() {
+            first.clear();
+            rest = self.image(rest, &mut first)?;
+            let change = |op, before, after| Change { op, before, after, row };
+            match self.kind {
+                RowsKind::Read => f(change(Op::Read, None, Some(&first[..])))?,
+                RowsKind::Insert => f(change(Op::Create, None, Some(&first[..])))?,
+                RowsKind::Delete => f(change(Op::Delete, Some(&first[..]), None))?,
+                RowsKind::Update => {
+                    second.clear();
+                    rest = self.image(rest, &mut second)?;
+                    if self.table.key.iter().all(|&k| first.get(k) == second.get(k)) {
+                        f(change(Op::Update, Some(&first[..]), Some(&second[..])))?;
+                    } else {
+                        f(change(Op::Delete, Some(&first[..]), None))?;
+                        f(change(Op::Create, None, Some(&second[..])))?;
+                    }
+                }
+            }
+            row = row.wrapping_add(1);
+        }
+        Ok(())
+    }
+
+    /// Decodes one image, and refuses one that takes no bytes or does not fit the schema: a loop
+    /// that never ends and a row read with other columns are worse than an error.
+    fn image<'a>(
+        &'a self,
+        bytes: &'a [u8],
+        cells: &mut Vec<Cell<'a>>,
+    ) -> Result<&'a [u8], RowError> {
+        let taken = self.codec.decode(bytes, cells)?;
+        let wrong = |reason: String| RowError {
+            table: self.table.name.to_string(),
+            column: String::new(),
+            at: 0,
+            reason,
+        };
+        if cells.len() != self.table.columns.len() {
+            let (got, want) = (cells.len(), self.table.columns.len());
+            return Err(wrong(format!("{got} cells for {want} columns")));
+        }
+        match bytes.get(taken..) {
+            Some(rest) if taken > 0 => Ok(rest),
+            _ => Err(wrong(format!("an image of {taken} bytes in {}", bytes.len()))),
+        }
+    }
+}

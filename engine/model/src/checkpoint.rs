@@ -1,0 +1,243 @@
+//! Checkpoints: what they hold, how one comes to be, and the port to where they rest.
+//!
+//! INVARIANT durable-first: a checkpoint exists only after every sink has prepared all that lies
+//! before its barrier. The types keep it: a store takes a [`Durable`], and the only way to one is a
+//! [`Barrier`] with the token of each sink.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::str::FromStr;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use serde::{Deserialize, Serialize};
+
+use crate::chunk::{KeyBound, RangeSet};
+use crate::position::Position;
+use crate::sink::SinkToken;
+use crate::table::{TableName, TableSchema};
+
+/// Number of a checkpoint or savepoint within its job, from 1 up, never reused.
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize,
+)]
+#[serde(transparent)]
+pub struct CheckpointId(pub u64);
+
+impl fmt::Display for CheckpointId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.0)
+    }
+}
+
+impl FromStr for CheckpointId {
+    type Err = std::num::ParseIntError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        text.parse().map(Self)
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum BarrierKind {
+    /// The engine's, taken on a period and pruned.
+    Checkpoint,
+    /// The user's, taken on request and never pruned.
+    Savepoint,
+}
+
+impl fmt::Display for BarrierKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Checkpoint => "checkpoint",
+            Self::Savepoint => "savepoint",
+        })
+    }
+}
+
+/// A mark in the ordered stream, with the state of the source at that point. Everything before it
+/// belongs to the checkpoint, nothing after it does.
+#[derive(Debug, Clone)]
+pub struct Barrier {
+    pub id: CheckpointId,
+    pub kind: BarrierKind,
+    pub source: Arc<SourceState>,
+}
+
+/// Everything of a source that a resume needs.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct SourceState {
+    pub server: ServerIdentity,
+    pub position: Position,
+    /// Time of the newest change applied, in milliseconds since the epoch; 0 before the first.
+    pub position_ts_ms: i64,
+    pub tables: Vec<TableState>,
+    pub counters: Counters,
+}
+
+/// Which server the position belongs to.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct ServerIdentity {
+    /// `@@server_uuid`; empty on MariaDB, which has none.
+    pub server_uuid: String,
+    pub server_id: u32,
+    pub version: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Counters {
+    /// Snapshot rows emitted since the job began.
+    pub rows_read: u64,
+    /// Binlog row changes emitted since the job began.
+    pub rows_streamed: u64,
+}
+
+/// A followed table: its schema in force at the position, and how far its snapshot is.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct TableState {
+    pub schema: Arc<TableSchema>,
+    pub phase: TablePhase,
+}
+
+impl TableState {
+    pub fn name(&self) -> &TableName {
+        &self.schema.name
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum TablePhase {
+    /// Every change flows.
+    Live,
+    /// A snapshot is under way: changes of keys in `done` flow, the other keys are still to be read.
+    Snapshot {
+        done: RangeSet,
+        /// The greatest key when the snapshot was planned; `None` before that, or if it was empty.
+        frozen_max: Option<KeyBound>,
+        /// Rows read so far, for progress.
+        rows: u64,
+    },
+}
+
+/// A sink's answer to a barrier.
+#[derive(Debug, Clone)]
+pub struct Prepared {
+    /// Name of the sink within the job (`sink[0]`, `sink[1]`, …).
+    pub sink: String,
+    pub token: SinkToken,
+}
+
+/// The proof that every sink holds everything before a barrier. What a store accepts.
+#[derive(Debug)]
+pub struct Durable {
+    barrier: Barrier,
+    tokens: BTreeMap<String, SinkToken>,
+}
+
+impl Durable {
+    /// Makes the proof from the answers of all `sinks`; `None` while one of them is missing.
+    pub fn prove(barrier: Barrier, sinks: &[String], answers: Vec<Prepared>) -> Option<Self> {
+        let tokens: BTreeMap<_, _> = answers.into_iter().map(|p| (p.sink, p.token)).collect();
+        sinks.iter().all(|s| tokens.contains_key(s)).then_some(Self { barrier, tokens })
+    }
+
+    pub fn barrier(&self) -> &Barrier {
+        &self.barrier
+    }
+
+    /// The checkpoint to store. `duration_ms` is what it took from barrier to proof.
+    pub fn into_checkpoint(
+        self,
+        job: &str,
+        trigger: &str,
+        completed_at_ms: i64,
+        duration_ms: u64,
+    ) -> Checkpoint {
+        Checkpoint {
+            job: job.to_owned(),
+            id: self.barrier.id,
+            kind: self.barrier.kind,
+            trigger: trigger.to_owned(),
+            completed_at_ms,
+            duration_ms,
+            source: self.barrier.source,
+            sinks: self.tokens,
+        }
+    }
+}
+
+/// A checkpoint or savepoint, whole and self-contained. Its stored form is the `state` crate's.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Checkpoint {
+    pub job: String,
+    pub id: CheckpointId,
+    pub kind: BarrierKind,
+    /// Why it was taken: `period`, `stop`, `request`.
+    pub trigger: String,
+    /// Milliseconds since the epoch.
+    pub completed_at_ms: i64,
+    pub duration_ms: u64,
+    pub source: Arc<SourceState>,
+    /// Token of each sink, by its name within the job.
+    pub sinks: BTreeMap<String, SinkToken>,
+}
+
+/// A line of the list of snapshots, read from the store itself.
+#[derive(Debug)]
+pub struct Listed {
+    pub id: CheckpointId,
+    /// Bytes in the store.
+    pub size: u64,
+    /// The checkpoint, or why it cannot be restored.
+    pub content: Result<Checkpoint, StoreError>,
+}
+
+/// The epoch that a running job holds on its state; greater than every one before it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Fence(pub u64);
+
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    #[error("another process runs job `{job}` on {store}: {what}")]
+    Fenced { store: String, job: String, what: String },
+    #[error("snapshot {id} of job `{job}` in {store} is damaged: {what}")]
+    Damaged { store: String, job: String, id: String, what: String },
+    #[error(
+        "snapshot {id} of job `{job}` was written by a newer version (format {found}, this one reads up to {known}): use Seachange {needed} or newer"
+    )]
+    Newer { job: String, id: String, found: u32, known: u32, needed: String },
+    #[error("no snapshot {id} of job `{job}` in {store}")]
+    Missing { store: String, job: String, id: String },
+    #[error("cannot {what} in {store}")]
+    Io {
+        store: String,
+        what: String,
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+}
+
+/// Where the checkpoints of one job rest. What exists is what [`CheckpointStore::list`] returns; no
+/// copy of that list is kept elsewhere (invariant `store-is-truth`).
+#[async_trait]
+pub trait CheckpointStore: Send + Sync {
+    /// Takes the job over: a greater epoch than any before. The older holder's writes are refused
+    /// from here on. A store that can only ever have one process refuses here instead.
+    async fn acquire(&self) -> Result<Fence, StoreError>;
+
+    /// Stores atomically and durably, or not at all.
+    ///
+    /// # Errors
+    /// [`StoreError::Fenced`] where `fence` is not the newest epoch.
+    async fn put(&self, fence: Fence, checkpoint: &Checkpoint) -> Result<(), StoreError>;
+
+    /// Everything there is of the job, newest id first, each entry read and verified.
+    async fn list(&self) -> Result<Vec<Listed>, StoreError>;
+
+    async fn get(&self, id: CheckpointId) -> Result<Checkpoint, StoreError>;
+
+    /// Removing what is not there is no error.
+    async fn remove(&self, fence: Fence, id: CheckpointId) -> Result<(), StoreError>;
+}

@@ -1,0 +1,30 @@
+//! The nouns of Seachange and its two ports: [`sink::Sink`] and [`checkpoint::CheckpointStore`].
+//!
+//! This crate is the bottom of the house: it does no I/O, holds no clock and knows no other crate
+//! of the workspace. `binlog`, `state` and `sinks` depend on it and never on each other.
+
+pub mod change;
+pub mod checkpoint;
+pub mod chunk;
+pub mod clock;
+#[cfg(feature = "conformance")]
+pub mod conformance;
+pub mod gtid;
+pub mod position;
+pub mod row;
+pub mod sink;
+pub mod table;
+pub mod value;
+
+pub use change::{Batch, Change, Item, Op, Origin, RowsBlock, RowsKind, SchemaChange};
+pub use checkpoint::{
+    Barrier, BarrierKind, Checkpoint, CheckpointId, CheckpointStore, Durable, Prepared, StoreError,
+};
+pub use chunk::{KeyBound, KeyRange, RangeSet};
+pub use clock::Clock;
+pub use gtid::{Gtid, GtidSet, Gtids, MariaGtid, MariaGtids};
+pub use position::{BinlogFile, BinlogPosition, Position, Watermark};
+pub use row::{PackedCodec, PackedRow, RowCodec, RowError};
+pub use sink::{Sink, SinkError};
+pub use table::{Column, ColumnType, TableName, TableSchema};
+pub use value::{Cell, Date, DateTime, Decimal, Time};

@@ -1,0 +1,58 @@
+//! The port to a destination.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+
+use crate::change::Batch;
+use crate::checkpoint::Barrier;
+use crate::row::RowError;
+
+/// What a sink leaves in the checkpoint when it prepares: small, opaque to everyone else, readable
+/// by later versions of the same sink.
+pub type SinkToken = Vec<u8>;
+
+/// Why a sink could not go on. After any error the sink is not used again: the job restarts from
+/// its newest checkpoint, which is always safe.
+#[derive(Debug, thiserror::Error)]
+pub enum SinkError {
+    /// May go away by itself: the job restarts as its restart strategy says.
+    #[error("{sink}: {what}")]
+    Transient {
+        sink: String,
+        what: String,
+        #[source]
+        source: Option<std::io::Error>,
+    },
+    /// Only an operator can help.
+    #[error("{sink}: {what}")]
+    Definite { sink: String, what: String },
+    #[error(transparent)]
+    Row(#[from] RowError),
+}
+
+/// A destination. Driven by one task, so nothing here runs at the same time as anything else.
+///
+/// Order of calls: `restore` once, then any number of `write` and `prepare`; `commit` once the
+/// checkpoint that holds the token is stored. Between a `prepare` and its `commit` more writes come.
+#[async_trait]
+pub trait Sink: Send {
+    /// Sets the far side to what the checkpoint says: commits `token` and discards everything that
+    /// this job wrote after it. `None`: a fresh start, nothing of this job is to remain visible
+    /// after the point where it begins. Idempotent.
+    async fn restore(&mut self, token: Option<&SinkToken>) -> Result<(), SinkError>;
+
+    /// Takes the batch. `Ok` means accepted, in order; it does not mean durable.
+    async fn write(&mut self, batch: Arc<Batch>) -> Result<(), SinkError>;
+
+    /// Makes everything written before `barrier` durable on the far side, invisible where the sink
+    /// can stage.
+    async fn prepare(&mut self, barrier: &Barrier) -> Result<SinkToken, SinkError>;
+
+    /// Makes a prepared part visible. Idempotent: after a crash it is called again, through
+    /// `restore`, with the token from the checkpoint.
+    async fn commit(&mut self, token: &SinkToken) -> Result<(), SinkError>;
+
+    /// Called when input pauses: a sink that people watch (print) shows what it holds.
+    async fn flush(&mut self) -> Result<(), SinkError>;
+}
