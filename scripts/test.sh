@@ -1,0 +1,80 @@
+#!/usr/bin/env bash
+# Every test, with the time each part took, and nothing left running.
+#   test.sh            setup, build, unit tests, then the promises on real servers
+#   test.sh NAME...    only these files of tests/tests/ (after a build)
+# SERVERS=mysql9-gtid,mariadb picks servers, SEED=... replays a workload, KEEP=1 keeps the directories.
+set -uo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+. scripts/build-env.sh
+
+# All data of this run lives below one directory, by which its processes are known.
+base=${TMPDIR:-/tmp}
+run=$(mktemp -d "$base/seachange-run.XXXXXX")
+export TMPDIR=$run
+names=() times=() results=()
+failed=0
+
+part() {
+  local name=$1 begun=$SECONDS status=0
+  shift
+  echo "── $name" >&2
+  "$@" || status=$?
+  names+=("$name") times+=($((SECONDS - begun)))
+  if [ $status = 0 ]; then results+=(ok); else results+=("FAILED ($status)") failed=1; fi
+  return $status
+}
+
+# Processes that still hold this run's directory. There must be none.
+strays() {
+  local entry pid
+  for entry in /proc/[0-9]*; do
+    pid=${entry#/proc/}
+    [ "$pid" = $$ ] && continue
+    if tr '\0' ' ' <"$entry/cmdline" 2>/dev/null | grep -qF -- "$run/"; then echo "$pid"; fi
+  done
+}
+
+nothing_left() {
+  local left pid status=0
+  left=$(strays)
+  [ -n "$left" ] && sleep 2 && left=$(strays)
+  for pid in $left; do
+    echo "left running: $pid $(tr '\0' ' ' <"/proc/$pid/cmdline" 2>/dev/null | cut -c1-150)" >&2
+    kill -9 "$pid" 2>/dev/null
+    status=1
+  done
+  return $status
+}
+
+finish() {
+  trap - EXIT INT TERM
+  part "nothing left running" nothing_left
+  [ -n "${KEEP:-}" ] || rm -rf "$run"
+  echo
+  local i
+  for i in "${!names[@]}"; do
+    printf '%-34s %4d:%02d  %s\n' "${names[$i]}" $((times[i] / 60)) $((times[i] % 60)) "${results[$i]}"
+  done
+  printf '%-34s %4d:%02d  %s\n' total $((SECONDS / 60)) $((SECONDS % 60)) "$([ $failed = 0 ] && echo ok || echo FAILED)"
+  exit $failed
+}
+trap finish EXIT
+trap 'failed=1; exit' INT TERM
+
+integration() { cargo test -q -p tests --test "$1" -- --test-threads=1 --nocapture; }
+
+if [ $# -gt 0 ]; then
+  part build cargo build -q -p engine || exit
+  for name in "$@"; do part "$name" integration "$name"; done
+  exit
+fi
+
+part setup scripts/setup.sh || exit
+part build cargo build --workspace --all-targets || exit
+part "unit tests" cargo test --workspace --exclude tests
+part "unit tests of the harness" cargo test -p tests --lib
+for file in tests/tests/*.rs; do
+  name=$(basename "$file" .rs)
+  part "$name" integration "$name"
+done
+exit
