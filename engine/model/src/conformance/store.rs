@@ -1,0 +1,1 @@
+//! What every [`crate::CheckpointStore`] promises, wherever it rests.
