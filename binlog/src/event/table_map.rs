@@ -1,0 +1,264 @@
+//! Table maps: the shape of the rows that follow.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use super::format::FormatDescription;
+use crate::RawEvent;
+use crate::cursor::{Cursor, Fields};
+use crate::error::DecodeError;
+use crate::event::kind;
+
+mod metadata;
+
+pub use metadata::Metadata;
+
+const EVENT: &str = "table map";
+
+/// A column's type in the binlog, with what is needed to find where its value ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum WireType {
+    /// 1, 2, 3, 4 or 8 bytes. Signedness is not told here.
+    Int {
+        bytes: u8,
+    },
+    Float,
+    Double,
+    Decimal {
+        precision: u8,
+        scale: u8,
+    },
+    Bit {
+        bits: u8,
+    },
+    Year,
+    Date,
+    Time {
+        fsp: u8,
+    },
+    DateTime {
+        fsp: u8,
+    },
+    Timestamp {
+        fsp: u8,
+    },
+    /// The forms before MySQL 5.6.4, without a fraction; so written for columns that were created
+    /// then and never rebuilt.
+    OldTime,
+    OldDateTime,
+    OldTimestamp,
+    /// VARCHAR and VARBINARY, at most `bytes` long.
+    VarChar {
+        bytes: u16,
+    },
+    /// CHAR and BINARY (and MariaDB's UUID, INET4, INET6), at most `bytes` long.
+    Char {
+        bytes: u16,
+    },
+    /// TEXT and BLOB; the length takes `len_bytes`. The same for those below.
+    Blob {
+        len_bytes: u8,
+    },
+    Json {
+        len_bytes: u8,
+    },
+    Geometry {
+        len_bytes: u8,
+    },
+    Vector {
+        len_bytes: u8,
+    },
+    Enum {
+        bytes: u8,
+    },
+    Set {
+        bytes: u8,
+    },
+    /// A type whose values we do not read: by its number in the protocol.
+    Other(u8),
+}
+
+/// Numbers of the types (MySQL source, `field_types.h`; MariaDB adds 140 and 141).
+mod code {
+    pub(super) const TINY: u8 = 1;
+    pub(super) const SHORT: u8 = 2;
+    pub(super) const LONG: u8 = 3;
+    pub(super) const FLOAT: u8 = 4;
+    pub(super) const DOUBLE: u8 = 5;
+    pub(super) const TIMESTAMP: u8 = 7;
+    pub(super) const LONGLONG: u8 = 8;
+    pub(super) const INT24: u8 = 9;
+    pub(super) const DATE: u8 = 10;
+    pub(super) const TIME: u8 = 11;
+    pub(super) const DATETIME: u8 = 12;
+    pub(super) const YEAR: u8 = 13;
+    pub(super) const NEWDATE: u8 = 14;
+    pub(super) const VARCHAR: u8 = 15;
+    pub(super) const BIT: u8 = 16;
+    pub(super) const TIMESTAMP2: u8 = 17;
+    pub(super) const DATETIME2: u8 = 18;
+    pub(super) const TIME2: u8 = 19;
+    pub(super) const BLOB_COMPRESSED: u8 = 140;
+    pub(super) const VARCHAR_COMPRESSED: u8 = 141;
+    pub(super) const VECTOR: u8 = 242;
+    pub(super) const JSON: u8 = 245;
+    pub(super) const NEWDECIMAL: u8 = 246;
+    pub(super) const ENUM: u8 = 247;
+    pub(super) const SET: u8 = 248;
+    pub(super) const TINY_BLOB: u8 = 249;
+    pub(super) const MEDIUM_BLOB: u8 = 250;
+    pub(super) const LONG_BLOB: u8 = 251;
+    pub(super) const BLOB: u8 = 252;
+    pub(super) const VAR_STRING: u8 = 253;
+    pub(super) const STRING: u8 = 254;
+    pub(super) const GEOMETRY: u8 = 255;
+}
+
+impl WireType {
+    /// Reads the type `code` with its metadata from `c`; `None` where the metadata is cut.
+    fn read(code: u8, c: &mut Cursor<'_>) -> Option<Self> {
+        Some(match code {
+            code::TINY => Self::Int { bytes: 1 },
+            code::SHORT => Self::Int { bytes: 2 },
+            code::INT24 => Self::Int { bytes: 3 },
+            code::LONG => Self::Int { bytes: 4 },
+            code::LONGLONG => Self::Int { bytes: 8 },
+            code::FLOAT => {
+                c.u8()?;
+                Self::Float
+            }
+            code::DOUBLE => {
+                c.u8()?;
+                Self::Double
+            }
+            code::NEWDECIMAL => Self::Decimal { precision: c.u8()?, scale: c.u8()? },
+            code::BIT => {
+                let (bits, bytes) = (c.u8()?, c.u8()?);
+                Self::Bit { bits: bytes.checked_mul(8)?.checked_add(bits)? }
+            }
+            code::YEAR => Self::Year,
+            code::DATE | code::NEWDATE => Self::Date,
+            code::TIME => Self::OldTime,
+            code::DATETIME => Self::OldDateTime,
+            code::TIMESTAMP => Self::OldTimestamp,
+            code::TIME2 => Self::Time { fsp: c.u8()? },
+            code::DATETIME2 => Self::DateTime { fsp: c.u8()? },
+            code::TIMESTAMP2 => Self::Timestamp { fsp: c.u8()? },
+            code::VARCHAR | code::VAR_STRING => Self::VarChar { bytes: c.u16()? },
+            code::BLOB | code::TINY_BLOB | code::MEDIUM_BLOB | code::LONG_BLOB => {
+                Self::Blob { len_bytes: c.u8()? }
+            }
+            code::JSON => Self::Json { len_bytes: c.u8()? },
+            code::GEOMETRY => Self::Geometry { len_bytes: c.u8()? },
+            code::VECTOR => Self::Vector { len_bytes: c.u8()? },
+            code::STRING | code::ENUM | code::SET => Self::string(c.u8()?, c.u8()?),
+            code::BLOB_COMPRESSED => {
+                c.u8()?;
+                Self::Other(code)
+            }
+            code::VARCHAR_COMPRESSED => {
+                c.u16()?;
+                Self::Other(code)
+            }
+            _ => Self::Other(code),
+        })
+    }
+
+    /// CHAR, ENUM and SET share a type; the real one stands in the metadata, mixed with the upper
+    /// bits of a length over 255 (MySQL source, `Field_string::do_save_field_metadata`).
+    fn string(real: u8, len: u8) -> Self {
+        const UPPER_LENGTH: u8 = 0x30;
+        if real & UPPER_LENGTH != UPPER_LENGTH {
+            let upper = u16::from(real & UPPER_LENGTH ^ UPPER_LENGTH) << 4;
+            return Self::Char { bytes: upper | u16::from(len) };
+        }
+        match real {
+            code::ENUM => Self::Enum { bytes: len },
+            code::SET => Self::Set { bytes: len },
+            code::STRING => Self::Char { bytes: u16::from(len) },
+            other => Self::Other(other),
+        }
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct WireColumn {
+    pub ty: WireType,
+    pub nullable: bool,
+}
+
+/// A table map event. Two are equal where their bytes are, table id included.
+#[derive(Debug, Clone)]
+pub struct TableMap {
+    /// Names this map until the next one with the same number; never a table for good.
+    pub table_id: u64,
+    pub db: Arc<str>,
+    pub table: Arc<str>,
+    pub columns: Vec<WireColumn>,
+    /// What the server adds of its own accord or by `binlog_row_metadata`.
+    pub metadata: Metadata,
+    raw: Bytes,
+}
+
+impl PartialEq for TableMap {
+    fn eq(&self, other: &Self) -> bool {
+        self.raw == other.raw
+    }
+}
+
+impl Eq for TableMap {}
+
+impl TableMap {
+    /// The event's body, as it came.
+    pub fn raw(&self) -> &Bytes {
+        &self.raw
+    }
+
+    /// True where `raw` is this very map again: it need not be decoded.
+    pub fn is_same(&self, raw: &RawEvent) -> bool {
+        raw.header.event_type == kind::TABLE_MAP && raw.body == self.raw
+    }
+
+    /// The table id of a table map event, without reading the rest; `None` for an event of another
+    /// type or a cut one.
+    pub fn peek_table_id(raw: &RawEvent, format: &FormatDescription) -> Option<u64> {
+        if raw.header.event_type != kind::TABLE_MAP {
+            return None;
+        }
+        Cursor::new(&raw.body).uint_le(format.table_id_len())
+    }
+
+    pub(super) fn decode(body: &Bytes, format: &FormatDescription) -> Result<Self, DecodeError> {
+        let mut fields = Fields::new(EVENT, body);
+        let table_id = fields.read("table id", |c| c.uint_le(format.table_id_len()))?;
+        fields.u16("flags")?;
+        let db = name(&mut fields, "database")?;
+        let table = name(&mut fields, "table")?;
+        let count = fields.read("column count", Cursor::lenenc)?;
+        let count = usize::try_from(count).unwrap_or(usize::MAX);
+        let codes = fields.take(count, "column types")?;
+        let mut meta = Cursor::new(fields.read("column metadata", Cursor::lenenc_bytes)?);
+        let nulls = fields.take(count.div_ceil(8), "nullable columns")?;
+        let columns = codes
+            .iter()
+            .enumerate()
+            .map(|(n, &code)| {
+                let ty = WireType::read(code, &mut meta)?;
+                let nullable = nulls.get(n / 8).is_some_and(|byte| byte >> (n % 8) & 1 == 1);
+                Some(WireColumn { ty, nullable })
+            })
+            .collect::<Option<Vec<_>>>()
+            .ok_or_else(|| fields.malformed(format!("metadata of {db}.{table} is cut")))?;
+        let metadata = Metadata::read(&columns, fields.rest())
+            .map_err(|reason| fields.malformed(format!("{reason}, of {db}.{table}")))?;
+        Ok(Self { table_id, db, table, columns, metadata, raw: body.clone() })
+    }
+}
+
+fn name(fields: &mut Fields<'_>, what: &'static str) -> Result<Arc<str>, DecodeError> {
+    let len = fields.read(what, Cursor::lenenc)?;
+    let text = fields.text(usize::try_from(len).unwrap_or(usize::MAX), what)?;
+    fields.u8("end of a name")?;
+    Ok(text.into())
+}

@@ -1,0 +1,5 @@
+//! Values as the binlog writes them.
+
+mod charset;
+
+pub use charset::Charset;
