@@ -1,1 +1,172 @@
-//! stub
+//! The destinations. [`open`] is the only list of them; the smallest one, to copy from, is
+//! `stdout.rs`. A sink knows `model` and its own client, never another sink.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use chrono_tz::Tz;
+use model::{Clock, Sink};
+
+mod blackhole;
+mod blocking;
+mod config;
+mod file;
+pub mod format;
+mod stdout;
+#[cfg(test)]
+mod testing;
+
+pub use config::{ConfigError, OptionDoc};
+
+use blackhole::Blackhole;
+use config::Options;
+use file::FileSink;
+use stdout::Print;
+
+/// What a sink knows of the job it serves.
+#[derive(Clone)]
+pub struct SinkContext {
+    /// The job's path, for instance `retail/orders/emp_sync`.
+    pub job: String,
+    /// Name of the sink within the job: `sink[0]`, `sink[1]`, ….
+    pub sink_name: String,
+    /// Zone in which the changelog format shows TIMESTAMP.
+    pub time_zone: Tz,
+    pub clock: Arc<dyn Clock>,
+}
+
+/// Every connector that can be opened.
+pub const CONNECTORS: &[&str] = &["print", "file", "blackhole"];
+
+/// Connectors with a place in the design and no code yet.
+const NOT_BUILT: &[&str] = &["doris", "starrocks"];
+
+/// Opens a sink. Nothing is read or written before [`Sink::restore`].
+///
+/// `options` holds the sink's options without their `sink.` or `sink[N].` prefix; `connector`
+/// itself may be among them.
+///
+/// # Errors
+/// [`ConfigError`] for an unknown connector, an unknown option, a missing one, or a bad value.
+pub fn open(
+    connector: &str,
+    options: &BTreeMap<String, String>,
+    context: SinkContext,
+) -> Result<Box<dyn Sink>, ConfigError> {
+    let known = self::options(connector);
+    if known.is_empty() {
+        return Err(no_such_connector(connector, &context.sink_name));
+    }
+    let options = Options::new(connector, options, known, &context.sink_name)?;
+    match connector {
+        "print" => Ok(Box::new(Print::open(&options, &context)?)),
+        "file" => Ok(Box::new(FileSink::open(&options, &context)?)),
+        "blackhole" => Ok(Box::new(Blackhole::open(&options, &context)?)),
+        _ => Err(no_such_connector(connector, &context.sink_name)),
+    }
+}
+
+/// The options of a connector, for help texts and the manual; empty for one that cannot be opened.
+pub fn options(connector: &str) -> &'static [OptionDoc] {
+    match connector {
+        "print" => stdout::OPTIONS,
+        "file" => file::OPTIONS,
+        "blackhole" => blackhole::OPTIONS,
+        _ => &[],
+    }
+}
+
+fn no_such_connector(connector: &str, sink: &str) -> ConfigError {
+    let (sink, connector) = (sink.to_owned(), connector.to_owned());
+    if NOT_BUILT.contains(&connector.as_str()) {
+        return ConfigError::NotBuilt { sink, connector, built: CONNECTORS.join(", ") };
+    }
+    let all = CONNECTORS.iter().chain(NOT_BUILT).copied();
+    let hint = config::nearest(&connector, all.clone());
+    let known = all.collect::<Vec<_>>().join(", ");
+    ConfigError::UnknownConnector { sink, connector, hint, known }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::context;
+
+    fn refusal(connector: &str, options: &[(&str, &str)]) -> String {
+        let options = options.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
+        match open(connector, &options, context()) {
+            Ok(_) => "opened".to_owned(),
+            Err(error) => error.to_string(),
+        }
+    }
+
+    #[test]
+    fn every_connector_of_the_list_opens_with_its_required_options() {
+        for connector in CONNECTORS {
+            let required = options(connector).iter().filter(|o| o.required);
+            let given: Vec<_> = required.map(|o| (o.name, "somewhere")).collect();
+            assert_eq!(refusal(connector, &given), "opened", "{connector}");
+        }
+    }
+
+    #[test]
+    fn every_option_and_format_is_in_the_manual() {
+        let manual = include_str!("../../docs/formats.md");
+        let lines = CONNECTORS.iter().map(|connector| {
+            let line = manual.lines().find(|l| l.starts_with(&format!("| `{connector}` |")));
+            (connector, line.expect(connector))
+        });
+        for (connector, line) in lines {
+            for option in options(connector) {
+                assert!(line.contains(&format!("`{}`", option.name)), "{connector} {option:?}");
+            }
+        }
+        for format in format::Format::ALL {
+            assert!(manual.contains(&format!("\n## {}\n", format.name())), "{format:?}");
+        }
+    }
+
+    #[test]
+    fn an_unknown_connector_is_named_with_the_nearest_and_all_known_ones() {
+        assert_eq!(
+            refusal("prnt", &[]),
+            "sink[0]: unknown connector `prnt`, did you mean `print`? Known: print, file, \
+             blackhole, doris, starrocks"
+        );
+        assert!(refusal("kafka", &[]).starts_with("sink[0]: unknown connector `kafka`. Known: "));
+    }
+
+    #[test]
+    fn a_connector_that_is_planned_says_that_it_is_not_built_yet() {
+        assert_eq!(
+            refusal("doris", &[("fenodes", "x:8030")]),
+            "sink[0]: connector `doris` is not built yet; built: print, file, blackhole"
+        );
+    }
+
+    #[test]
+    fn an_unknown_option_is_named_with_the_nearest_and_all_known_ones() {
+        assert_eq!(
+            refusal("file", &[("path", "x"), ("roll.byte", "1mb")]),
+            "sink[0]: unknown option `roll.byte` of connector `file`, did you mean `roll.bytes`? \
+             Known: path, format, roll.bytes"
+        );
+    }
+
+    #[test]
+    fn a_missing_path_and_a_bad_value_are_refused_with_what_is_expected() {
+        assert_eq!(
+            refusal("file", &[]),
+            "sink[0]: connector `file` needs option `path`: directory of the part files, created if missing"
+        );
+        assert_eq!(
+            refusal("print", &[("format", "debezium")]),
+            "sink[0]: option `format` is `debezium`, expected one of: changelog, debezium-json"
+        );
+        assert_eq!(
+            refusal("file", &[("path", "x"), ("roll.bytes", "0")]),
+            "sink[0]: option `roll.bytes` is `0`, expected a size of at least one byte, for \
+             instance 64mb"
+        );
+    }
+}

@@ -1,0 +1,145 @@
+//! `file`: the changelog of all tables, in stream order, as part files of one directory.
+//!
+//! Exactly once: a checkpoint holds the part being written and its length at the barrier, and a
+//! restore cuts everything behind that. Between checkpoints the parts show changes that a restore
+//! may cut and write again; up to the length of the newest checkpoint they are final.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use model::sink::SinkToken;
+use model::{Barrier, Batch, Sink, SinkError};
+
+use crate::blocking::Blocking;
+use crate::config::{ConfigError, OptionDoc, Options};
+use crate::format::Encoder;
+use crate::{SinkContext, format};
+
+mod owner;
+mod parts;
+#[cfg(test)]
+mod tests;
+
+use parts::Parts;
+
+/// Bytes encoded before they are written.
+const WRITE_BYTES: usize = 1 << 20;
+
+pub(crate) const OPTIONS: &[OptionDoc] = &[
+    OptionDoc {
+        name: "path",
+        default: "",
+        required: true,
+        doc: "directory of the part files, created if missing",
+    },
+    OptionDoc {
+        name: "format",
+        default: "debezium-json",
+        required: false,
+        doc: "debezium-json or changelog",
+    },
+    OptionDoc {
+        name: "roll.bytes",
+        default: "128mb",
+        required: false,
+        doc: "size at which the next part begins; a record is never split",
+    },
+];
+
+/// What a job wants of its directory.
+#[derive(Debug, Clone)]
+struct Settings {
+    sink: String,
+    job: String,
+    directory: PathBuf,
+    extension: &'static str,
+    roll_bytes: u64,
+}
+
+pub(crate) struct FileSink {
+    settings: Settings,
+    encoder: Box<dyn Encoder>,
+    buffer: Vec<u8>,
+    /// From `restore` on.
+    parts: Option<Blocking<Parts>>,
+}
+
+impl FileSink {
+    pub(crate) fn open(options: &Options<'_>, context: &SinkContext) -> Result<Self, ConfigError> {
+        let format = options.format()?;
+        let encoder = format::encoder(format, context);
+        let settings = Settings {
+            sink: context.sink_name.clone(),
+            job: context.job.clone(),
+            directory: PathBuf::from(options.text("path")?),
+            extension: format.extension(),
+            roll_bytes: options.size("roll.bytes")?,
+        };
+        Ok(Self { settings, encoder, buffer: Vec::new(), parts: None })
+    }
+
+    fn parts(&mut self) -> Result<&mut Blocking<Parts>, SinkError> {
+        let sink = &self.settings.sink;
+        self.parts.as_mut().ok_or_else(|| SinkError::Definite {
+            sink: sink.clone(),
+            what: "written to before it was restored".to_owned(),
+        })
+    }
+
+    /// Hands the buffer over to be written while the next one fills.
+    async fn hand_over(&mut self) -> Result<(), SinkError> {
+        let full = std::mem::take(&mut self.buffer);
+        self.buffer = self.parts()?.start(full, Parts::append).await?;
+        Ok(())
+    }
+}
+
+#[async_trait]
+impl Sink for FileSink {
+    async fn restore(&mut self, token: Option<&SinkToken>) -> Result<(), SinkError> {
+        let mut parts = match self.parts.take() {
+            Some(held) => held,
+            None => {
+                let mut claim = Blocking::new(&self.settings.sink, self.settings.clone());
+                let parts = claim.run(|settings| Parts::claim(settings)).await?;
+                Blocking::new(&self.settings.sink, parts)
+            }
+        };
+        self.buffer.clear();
+        let token = token.cloned();
+        parts
+            .run(move |parts| match token {
+                Some(token) => parts.rewind(&token),
+                None => parts.set_aside(),
+            })
+            .await?;
+        self.parts = Some(parts);
+        Ok(())
+    }
+
+    async fn write(&mut self, batch: Arc<Batch>) -> Result<(), SinkError> {
+        for item in &batch.items {
+            self.encoder.item(item, &mut self.buffer)?;
+            if self.buffer.len() >= WRITE_BYTES {
+                self.hand_over().await?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn prepare(&mut self, _barrier: &Barrier) -> Result<SinkToken, SinkError> {
+        self.hand_over().await?;
+        self.parts()?.run(Parts::sync).await
+    }
+
+    /// Nothing to do: what was prepared is in its place.
+    async fn commit(&mut self, _token: &SinkToken) -> Result<(), SinkError> {
+        Ok(())
+    }
+
+    async fn flush(&mut self) -> Result<(), SinkError> {
+        self.hand_over().await?;
+        self.parts()?.run(|_| Ok(())).await
+    }
+}

@@ -1,0 +1,44 @@
+//! What an encoder remembers of each table.
+
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+use std::sync::Arc;
+
+use model::{TableName, TableSchema};
+
+/// Schemas remembered before all are forgotten and rendered anew: far more than tables that are
+/// written to at one time, so that memory stays bounded (about 1 KiB each).
+const SCHEMAS_MAX: usize = 4096;
+
+/// One plan per schema, found by the schema's address. The schema is kept alive beside its plan, so
+/// that no other schema can come to lie at the same address.
+#[derive(Debug)]
+pub(super) struct Plans<P> {
+    by_address: HashMap<usize, (Arc<TableSchema>, P)>,
+}
+
+impl<P> Plans<P> {
+    pub(super) fn new() -> Self {
+        Self { by_address: HashMap::new() }
+    }
+
+    pub(super) fn get(
+        &mut self,
+        table: &Arc<TableSchema>,
+        make: impl FnOnce(&TableSchema) -> P,
+    ) -> &P {
+        let address = Arc::as_ptr(table).addr();
+        if self.by_address.len() >= SCHEMAS_MAX && !self.by_address.contains_key(&address) {
+            self.by_address.clear();
+        }
+        match self.by_address.entry(address) {
+            Entry::Occupied(held) => &held.into_mut().1,
+            Entry::Vacant(free) => &free.insert((Arc::clone(table), make(table))).1,
+        }
+    }
+
+    /// Lets go of a table's older schemas.
+    pub(super) fn forget(&mut self, table: &TableName) {
+        self.by_address.retain(|_, (schema, _)| schema.name != *table);
+    }
+}
