@@ -1,1 +1,46 @@
-//! harness
+//! Promises kept on real servers: the harness.
+//!
+//! A test starts a [`Server`] (a real one, in a directory of its own), runs a [`Job`] (the
+//! `seachange` binary, as a user runs it), lets a [`Workload`] loose on the tables, cuts
+//! connections with a [`Proxy`], and at the end asks the [`chain`] auditor whether the changelog
+//! is exact. Nothing here outlives the test, also when the test itself is killed.
+
+pub mod chain;
+pub mod job;
+mod process;
+pub mod proxy;
+pub mod render;
+pub mod server;
+pub mod workload;
+
+pub use job::{Job, Script};
+pub use proxy::Proxy;
+pub use server::{Kind, Server, for_each_server};
+pub use workload::Workload;
+
+use std::future::Future;
+use std::time::{Duration, Instant};
+
+/// Asks `check` every few milliseconds until it says yes.
+///
+/// # Errors
+/// Names `what` when `limit` has passed.
+pub async fn eventually<F, Fut>(what: &str, limit: Duration, mut check: F) -> anyhow::Result<()>
+where
+    F: FnMut() -> Fut,
+    Fut: Future<Output = anyhow::Result<bool>>,
+{
+    let begun = Instant::now();
+    while !check().await? {
+        if begun.elapsed() > limit {
+            anyhow::bail!("waited {limit:?} in vain: {what}");
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    Ok(())
+}
+
+/// One line of a test's story, on stderr.
+pub fn say(text: impl std::fmt::Display) {
+    eprintln!("    {text}");
+}

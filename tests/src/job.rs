@@ -1,0 +1,335 @@
+//! A job as a user runs it: a script, the `seachange` binary, a state directory.
+
+use std::fs;
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail, ensure};
+use serde_json::Value;
+use tempfile::TempDir;
+
+use crate::process::{Guarded, tail};
+use crate::server::{Server, keep};
+
+/// Writes the text of a job script.
+#[derive(Debug, Clone)]
+pub struct Script {
+    name: String,
+    sets: Vec<(String, String)>,
+    options: Vec<(String, String)>,
+}
+
+impl Script {
+    /// A job over the tables of `db` whose names match the regular expression `tables`: initial
+    /// snapshot, then the stream; a checkpoint every half second.
+    pub fn new(name: &str, server: &Server, db: &str, tables: &str) -> Self {
+        let script = Self { name: name.to_owned(), sets: Vec::new(), options: Vec::new() };
+        script
+            .set("pipeline.name", name)
+            .option("connector", "mysql-cdc")
+            .option("hostname", "127.0.0.1")
+            .option("port", &server.port.to_string())
+            .option("username", "repl")
+            .option("password", "secret")
+            .option("checkpoint", "500")
+            .option("scan.startup.mode", "initial")
+            .option("parallelism", "1")
+            .option("database-name", db)
+            .option("table-name", &format!("{db}\\.{tables}"))
+            .option("source.server-time-zone", "UTC")
+    }
+
+    /// A `SET` in front; replaces an earlier one.
+    #[must_use]
+    pub fn set(mut self, key: &str, value: &str) -> Self {
+        put(&mut self.sets, key, value);
+        self
+    }
+
+    /// An option of the `WITH` list; replaces an earlier one.
+    #[must_use]
+    pub fn option(mut self, key: &str, value: &str) -> Self {
+        put(&mut self.options, key, value);
+        self
+    }
+
+    #[must_use]
+    pub fn print(self) -> Self {
+        self.option("sink.connector", "print")
+    }
+
+    #[must_use]
+    pub fn blackhole(self) -> Self {
+        self.option("sink.connector", "blackhole")
+    }
+
+    /// The file sink, writing below `directory`.
+    #[must_use]
+    pub fn file(self, directory: &Path) -> Self {
+        self.option("sink.connector", "file")
+            .option("sink.path", &directory.to_string_lossy())
+            .option("sink.format", "debezium-json")
+    }
+
+    pub fn text(&self) -> String {
+        let mut text = String::new();
+        for (key, value) in &self.sets {
+            text += &format!("SET {key} = {value};\n");
+        }
+        let options: Vec<String> =
+            self.options.iter().map(|(key, value)| format!("  '{key}' = '{value}'")).collect();
+        text + &format!("EXECUTE CDCSOURCE {} WITH (\n{}\n);\n", self.name, options.join(",\n"))
+    }
+}
+
+fn put(list: &mut Vec<(String, String)>, key: &str, value: &str) {
+    list.retain(|(known, _)| known != key);
+    list.push((key.to_owned(), value.to_owned()));
+}
+
+/// Path of the binary: `SEACHANGE_BIN`, else where cargo has put it.
+///
+/// # Errors
+/// It is not there.
+pub fn binary() -> Result<PathBuf> {
+    let path = match std::env::var_os("SEACHANGE_BIN") {
+        Some(path) => PathBuf::from(path),
+        None => {
+            let test = std::env::current_exe()?;
+            let profile =
+                test.parent().and_then(Path::parent).context("a test without a folder")?;
+            profile.join("seachange")
+        }
+    };
+    ensure!(path.exists(), "no {}: build it first (cargo build -p engine)", path.display());
+    Ok(path)
+}
+
+/// Lines that a running process has printed so far.
+type Lines = Arc<Mutex<Vec<String>>>;
+
+struct Running {
+    process: Guarded,
+    reader: JoinHandle<()>,
+}
+
+/// One job and its directory, over any number of runs.
+pub struct Job {
+    name: String,
+    dir: Option<TempDir>,
+    running: Option<Running>,
+    lines: Lines,
+    runs: u32,
+}
+
+impl Job {
+    /// A job without a script yet: its directory is needed to write one (`file` sink).
+    pub fn new(name: &str) -> Result<Self> {
+        let dir = tempfile::Builder::new().prefix("seachange-job-").tempdir()?;
+        let lines = Lines::default();
+        Ok(Self { name: name.to_owned(), dir: Some(dir), running: None, lines, runs: 0 })
+    }
+
+    pub fn dir(&self) -> &Path {
+        self.dir.as_ref().map_or(Path::new("."), TempDir::path)
+    }
+
+    /// Where the file sink writes, by convention of these tests.
+    pub fn out(&self) -> PathBuf {
+        self.dir().join("out")
+    }
+
+    pub fn state(&self) -> PathBuf {
+        self.dir().join("state")
+    }
+
+    /// Writes, or replaces, the script.
+    pub fn script(&self, script: &Script) -> Result<()> {
+        self.script_text(&script.text())
+    }
+
+    pub fn script_text(&self, text: &str) -> Result<()> {
+        Ok(fs::write(self.dir().join("job.sql"), text)?)
+    }
+
+    fn log(&self) -> PathBuf {
+        self.dir().join(format!("run-{}.log", self.runs))
+    }
+
+    /// `seachange run`, with `arguments` at the end.
+    pub fn start(&mut self, arguments: &[&str]) -> Result<()> {
+        ensure!(self.running.is_none(), "job {} still runs", self.name);
+        self.runs += 1;
+        self.lines = Lines::default();
+        let mut command = Command::new(binary()?);
+        command.arg("run").arg(self.dir().join("job.sql")).arg("--state").arg(self.state());
+        command.args(arguments).current_dir(self.dir());
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(fs::File::create(self.log())?);
+        let mut process = Guarded::spawn(&mut command)?;
+        let stdout = process.child_mut().stdout.take().context("no stdout")?;
+        let lines = Arc::clone(&self.lines);
+        let reader = std::thread::spawn(move || {
+            for line in BufReader::new(stdout).lines().map_while(Result::ok) {
+                lines.lock().unwrap_or_else(PoisonError::into_inner).push(line);
+            }
+        });
+        self.running = Some(Running { process, reader });
+        Ok(())
+    }
+
+    /// What this run (the last one, when stopped) has printed on stdout.
+    pub fn stdout(&self) -> Vec<String> {
+        self.lines.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    pub fn stdout_lines(&self) -> usize {
+        self.lines.lock().unwrap_or_else(PoisonError::into_inner).len()
+    }
+
+    /// What this run (the last one, when stopped) has logged.
+    pub fn stderr(&self) -> String {
+        fs::read(self.log()).map(|b| String::from_utf8_lossy(&b).into_owned()).unwrap_or_default()
+    }
+
+    pub fn log_tail(&self) -> String {
+        tail(&self.log(), 30)
+    }
+
+    pub fn pid(&self) -> Option<u32> {
+        self.running.as_ref().map(|running| running.process.id())
+    }
+
+    /// Peak resident memory of the running process, in bytes.
+    pub fn peak_memory(&self) -> Option<u64> {
+        self.running.as_ref()?.process.peak_memory()
+    }
+
+    /// Whether it has ended on its own, and how.
+    pub fn ended(&mut self) -> Result<Option<i32>> {
+        match &mut self.running {
+            Some(running) => running.process.exit_code(),
+            None => Ok(None),
+        }
+    }
+
+    /// SIGTERM: a savepoint, then exit 0.
+    pub async fn sigterm(&mut self) -> Result<()> {
+        let running = self.running.as_ref().context("the job does not run")?;
+        running.process.signal("TERM")?;
+        let code = self.wait_exit(Duration::from_secs(60)).await?;
+        ensure!(code == 0, "SIGTERM should end in exit code 0, not {code}:\n{}", self.log_tail());
+        Ok(())
+    }
+
+    pub async fn wait_exit(&mut self, limit: Duration) -> Result<i32> {
+        let mut running = self.running.take().context("the job does not run")?;
+        let code = match running.process.wait(limit).await {
+            Ok(code) => code,
+            Err(error) => {
+                running.process.kill9()?;
+                return Err(error.context(format!("job {}:\n{}", self.name, self.log_tail())));
+            }
+        };
+        let _ = running.reader.join();
+        Ok(code)
+    }
+
+    /// Killed as by `kill -9`, with no chance to say a word.
+    pub fn kill9(&mut self) -> Result<()> {
+        let mut running = self.running.take().context("the job does not run")?;
+        if let Some(code) = running.process.exit_code()? {
+            bail!("job {} had ended by itself with {code}:\n{}", self.name, self.log_tail());
+        }
+        running.process.kill9()?;
+        let _ = running.reader.join();
+        Ok(())
+    }
+
+    /// Waits until `done` says yes while the job runs.
+    ///
+    /// # Errors
+    /// The job ended by itself, or `limit` passed; both with the end of its log.
+    pub async fn wait_for<F>(&mut self, what: &str, limit: Duration, mut done: F) -> Result<()>
+    where
+        F: FnMut(&Self) -> bool,
+    {
+        let begun = Instant::now();
+        loop {
+            if done(self) {
+                return Ok(());
+            }
+            if let Some(code) = self.ended()? {
+                bail!("job {} ended with {code} before: {what}\n{}", self.name, self.log_tail());
+            }
+            if begun.elapsed() > limit {
+                bail!("job {}: waited {limit:?} for: {what}\n{}", self.name, self.log_tail());
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+
+    /// Waits until a checkpoint has been completed that was not begun before this call.
+    pub async fn next_checkpoint(&mut self) -> Result<u64> {
+        // The first that completes may have been under way already; the second was not.
+        let newest = |job: &Self| -> Result<u64> { Ok(job.snapshots()?.first().map_or(0, id_of)) };
+        let before = newest(self)?;
+        let begun = Instant::now();
+        loop {
+            let now = newest(self)?;
+            if now >= before + 2 {
+                return Ok(now);
+            }
+            if self.ended()?.is_some() || begun.elapsed() > Duration::from_secs(60) {
+                bail!("job {}: no new checkpoint after {now}\n{}", self.name, self.log_tail());
+            }
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    }
+
+    /// The checkpoints and savepoints, newest first, as `seachange snapshots --json` lists them.
+    pub fn snapshots(&self) -> Result<Vec<Value>> {
+        let state = self.state().to_string_lossy().into_owned();
+        let (code, out, err) =
+            seachange(self.dir(), &["snapshots", &self.name, "--state", &state, "--json"])?;
+        ensure!(code == 0, "seachange snapshots ended with {code}: {err}");
+        let list: Value = serde_json::from_str(&out).with_context(|| format!("JSON: `{out}`"))?;
+        list.as_array().cloned().with_context(|| format!("no JSON array: `{out}`"))
+    }
+
+    /// `seachange inspect ID --json`.
+    pub fn inspect(&self, id: u64) -> Result<Value> {
+        let (state, id) = (self.state().to_string_lossy().into_owned(), id.to_string());
+        let arguments = ["inspect", &id, "--state", &state, "--job", &self.name, "--json"];
+        let (code, out, err) = seachange(self.dir(), &arguments)?;
+        ensure!(code == 0, "seachange inspect ended with {code}: {err}");
+        serde_json::from_str(&out).with_context(|| format!("JSON: `{out}`"))
+    }
+}
+
+impl Drop for Job {
+    fn drop(&mut self) {
+        drop(self.running.take());
+        keep(self.dir.take());
+    }
+}
+
+/// The id of a line of `seachange snapshots --json`; 0 if it has none.
+pub fn id_of(snapshot: &Value) -> u64 {
+    snapshot.get("id").and_then(Value::as_u64).unwrap_or(0)
+}
+
+/// Runs `seachange` to its end: exit code, stdout, stderr.
+pub fn seachange(dir: &Path, arguments: &[&str]) -> Result<(i32, String, String)> {
+    let output = Command::new(binary()?)
+        .args(arguments)
+        .current_dir(dir)
+        .stdin(Stdio::null())
+        .output()
+        .context("cannot run seachange")?;
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    Ok((output.status.code().unwrap_or(-1), text(&output.stdout), text(&output.stderr)))
+}
