@@ -89,8 +89,8 @@ pub struct ServerIdentity {
 pub struct Counters {
     /// Snapshot rows emitted since the job began.
     pub rows_read: u64,
-    /// Binlog row changes emitted since the job began.
-    pub rows_streamed: u64,
+    /// Rows events of followed tables taken from the binlog since the job began.
+    pub events_streamed: u64,
 }
 
 /// A followed table: its schema in force at the position, and how far its snapshot is.
@@ -208,6 +208,9 @@ pub enum StoreError {
         "snapshot {id} of job `{job}` was written by a newer version (format {found}, this one reads up to {known}): use Seachange {needed} or newer"
     )]
     Newer { job: String, id: String, found: u32, known: u32, needed: String },
+    /// An id holds one snapshot for ever.
+    #[error("another snapshot {id} of job `{job}` exists already in {store}")]
+    Exists { store: String, job: String, id: String },
     #[error("no snapshot {id} of job `{job}` in {store}")]
     Missing { store: String, job: String, id: String },
     #[error("cannot {what} in {store}")]

@@ -85,7 +85,7 @@ pub fn source(offset: u64) -> SourceState {
         },
         position_ts_ms: 1_663_840_800_000,
         tables: vec![TableState { schema: items(), phase: TablePhase::Live }],
-        counters: Counters { rows_read: 0, rows_streamed: offset },
+        counters: Counters { rows_read: 0, events_streamed: offset },
     }
 }
 
