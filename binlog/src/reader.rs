@@ -1,0 +1,5 @@
+//! One ordered stream of events over reconnects.
+
+mod error;
+
+pub use error::BinlogError;
