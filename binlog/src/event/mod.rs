@@ -31,7 +31,7 @@ pub use payload::{Compression, PayloadEvents, TransactionPayload};
 pub use query::{QueryEvent, StatementCharset};
 pub use rotate::{Heartbeat, Rotate};
 pub use rows::{Presence, RowsEvent};
-pub use table_map::{Metadata, TableMap, WireColumn, WireType};
+pub use table_map::{Members, Metadata, TableMap, WireColumn, WireType};
 pub use xa::{XaPrepare, Xid};
 
 #[derive(Debug, Clone, PartialEq)]

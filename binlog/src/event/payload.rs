@@ -118,15 +118,15 @@ impl PayloadEvents {
     }
 
     fn read_event(&mut self) -> Result<Option<RawEvent>, DecodeError> {
-        let mut bytes = Vec::new();
         const HEAD: u64 = HEADER_LEN as u64;
+        let mut bytes = Vec::new();
         let got = self.read_up_to(HEAD, &mut bytes)?;
         if got == 0 {
             return Ok(None);
         }
         let size = EventHeader::size_in(&bytes);
         let cut = |actual| DecodeError::Length {
-            declared: usize::try_from(size.unwrap_or(HEADER_LEN as u32)).unwrap_or(usize::MAX),
+            declared: size.and_then(|s| usize::try_from(s).ok()).unwrap_or(HEADER_LEN),
             actual,
         };
         let body = size.map(u64::from).and_then(|size| size.checked_sub(HEAD));

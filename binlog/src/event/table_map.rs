@@ -12,7 +12,7 @@ use crate::event::kind;
 
 mod metadata;
 
-pub use metadata::Metadata;
+pub use metadata::{Members, Metadata};
 
 const EVENT: &str = "table map";
 

@@ -1,11 +1,15 @@
 //! How to read the row images of one table.
 
+use std::ops::Range;
 use std::sync::Arc;
 
-use model::{Cell, RowCodec, RowError, TableSchema};
+use model::{Cell, RowCodec, RowError, RowsKind, TableSchema};
 
+use super::fit;
+use super::op::{Fault, Op};
+use crate::cursor::Cursor;
 use crate::error::DecodeError;
-use crate::event::{RowsEvent, TableMap};
+use crate::event::{Presence, RowsEvent, TableMap};
 
 /// A table map that is not of the schema in force: a change of the table that we have not seen, or
 /// a type that we do not read.
@@ -27,15 +31,39 @@ fn column_text(column: &str) -> String {
 #[derive(Debug)]
 pub struct TablePlan {
     schema: Arc<TableSchema>,
+    /// One for each column of the schema.
+    ops: Box<[Op]>,
 }
 
 impl TablePlan {
     /// Checks `map` against `schema`, the one in force, and plans how to read each column.
     ///
+    /// INVARIANT schema-at: a row decodes with the schema in force at its position. The map comes
+    /// with the rows, so whatever it tells must agree: column count, types and widths always;
+    /// signedness, character sets, names and members where the server adds them.
+    ///
     /// # Errors
     /// Where the two do not agree, or a column is of a type that cannot be read.
-    pub fn new(_map: &TableMap, schema: &Arc<TableSchema>) -> Result<Self, PlanError> {
-        Ok(Self { schema: Arc::clone(schema) })
+    pub fn new(map: &TableMap, schema: &Arc<TableSchema>) -> Result<Self, PlanError> {
+        let error = |column: &str, reason: String| PlanError {
+            table: schema.name.to_string(),
+            column: column.to_owned(),
+            reason,
+        };
+        if map.columns.len() != schema.columns.len() {
+            let (binlog, known) = (map.columns.len(), schema.columns.len());
+            let reason = format!("the binlog has {binlog} columns, the schema {known}");
+            return Err(error("", reason));
+        }
+        let ops: Result<Box<[Op]>, PlanError> = schema
+            .columns
+            .iter()
+            .enumerate()
+            .map(|(at, column)| {
+                fit::column(map, at, column).map_err(|reason| error(&column.name, reason))
+            })
+            .collect();
+        Ok(Self { schema: Arc::clone(schema), ops: ops? })
     }
 
     pub fn schema(&self) -> &Arc<TableSchema> {
@@ -46,25 +74,136 @@ impl TablePlan {
     ///
     /// # Errors
     /// Names the server setting that must change.
-    pub fn check_full(&self, _event: &RowsEvent) -> Result<(), DecodeError> {
-        Ok(())
+    pub fn check_full(&self, event: &RowsEvent) -> Result<(), DecodeError> {
+        let table = || self.schema.name.to_string();
+        if event.partial_json {
+            return Err(DecodeError::PartialJson { table: table() });
+        }
+        let check = |presence: &Presence| {
+            let (binlog, known) = (presence.columns(), self.ops.len());
+            if binlog != known {
+                let reason = format!("it has {binlog} columns, the table map {known}");
+                return Err(DecodeError::WrongTable { table: table(), reason });
+            }
+            let Some(absent) = presence.first_absent() else { return Ok(()) };
+            let column = self.schema.columns.get(absent).map_or("", |c| &c.name).to_owned();
+            Err(DecodeError::PartialImage { table: table(), column })
+        };
+        check(&event.columns_before)?;
+        check(&event.columns_after)
     }
 
     /// Bytes of the full row image at the start of `image`, without reading its values.
     ///
     /// # Errors
-    /// Where the image is cut or damaged.
-    pub fn image_len(&self, _image: &[u8]) -> Result<usize, RowError> {
-        Ok(0)
+    /// Where the image is cut.
+    pub fn image_len(&self, image: &[u8]) -> Result<usize, RowError> {
+        let mut c = Cursor::new(image);
+        let nulls = self.nulls(image, &mut c)?;
+        for (at, op) in self.ops.iter().enumerate() {
+            if !is_null(nulls, at) {
+                op.skip(&mut c).ok_or_else(|| self.error(image, &c, at, Fault::Cut))?;
+            }
+        }
+        Ok(image.len() - c.rest().len())
+    }
+
+    /// Where each row of `event` lies in its images, in order; a row of an update is both of its
+    /// images. The event must have passed [`TablePlan::check_full`].
+    pub fn rows<'a>(&'a self, event: &'a RowsEvent) -> RowRanges<'a> {
+        RowRanges { plan: self, event, at: 0 }
+    }
+
+    /// Number of rows of `event`, which must have passed [`TablePlan::check_full`].
+    ///
+    /// # Errors
+    /// Where an image is cut.
+    pub fn count_rows(&self, event: &RowsEvent) -> Result<usize, RowError> {
+        self.rows(event).try_fold(0, |count, row| row.map(|_| count + 1))
+    }
+
+    #[inline]
+    fn nulls<'a>(&self, image: &[u8], c: &mut Cursor<'a>) -> Result<&'a [u8], RowError> {
+        let nulls = c.take(self.ops.len().div_ceil(8));
+        nulls.ok_or_else(|| self.error(image, c, 0, Fault::Cut))
+    }
+
+    #[cold]
+    fn error(&self, image: &[u8], c: &Cursor<'_>, column: usize, fault: Fault) -> RowError {
+        let column = self.schema.columns.get(column);
+        let reason = match fault {
+            Fault::Cut => "the image ends inside its value".to_owned(),
+            Fault::Text => "its bytes are not text of its character set".to_owned(),
+            Fault::Member(value) => format!("its value {value} names no member"),
+            Fault::Value(what) => format!("its value is {what}"),
+        };
+        RowError {
+            table: self.schema.name.to_string(),
+            column: column.map_or_else(String::new, |c| c.name.to_string()),
+            at: image.len() - c.rest().len(),
+            reason,
+        }
     }
 }
 
+#[inline]
+fn is_null(nulls: &[u8], column: usize) -> bool {
+    nulls.get(column / 8).is_some_and(|byte| byte >> (column % 8) & 1 == 1)
+}
+
 impl RowCodec for TablePlan {
-    fn decode<'a>(
-        &'a self,
-        _image: &'a [u8],
-        _cells: &mut Vec<Cell<'a>>,
-    ) -> Result<usize, RowError> {
-        Ok(0)
+    fn decode<'a>(&'a self, image: &'a [u8], cells: &mut Vec<Cell<'a>>) -> Result<usize, RowError> {
+        let mut c = Cursor::new(image);
+        let nulls = self.nulls(image, &mut c)?;
+        cells.reserve(self.ops.len());
+        for (at, op) in self.ops.iter().enumerate() {
+            let cell = if is_null(nulls, at) {
+                Cell::Null
+            } else {
+                let start = c;
+                match op.read(&mut c) {
+                    Ok(cell) => cell,
+                    Err(fault) => return Err(self.error(image, &start, at, fault)),
+                }
+            };
+            cells.push(cell);
+        }
+        Ok(image.len() - c.rest().len())
+    }
+}
+
+/// Iterator of [`TablePlan::rows`]. After an error there is nothing more.
+#[derive(Debug)]
+pub struct RowRanges<'a> {
+    plan: &'a TablePlan,
+    event: &'a RowsEvent,
+    at: usize,
+}
+
+impl RowRanges<'_> {
+    fn step(&mut self) -> Result<Range<usize>, RowError> {
+        let start = self.at;
+        let images = if self.event.kind == RowsKind::Update { 2 } else { 1 };
+        for _ in 0..images {
+            let rest = self.event.images.get(self.at..).unwrap_or_default();
+            // A table has at least one column, so an image at least one byte.
+            self.at += self.plan.image_len(rest)?.max(1);
+        }
+        Ok(start..self.at)
+    }
+}
+
+impl Iterator for RowRanges<'_> {
+    type Item = Result<Range<usize>, RowError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.at >= self.event.images.len() {
+            return None;
+        }
+        let row = self.step();
+        if row.is_err() {
+            self.at = usize::MAX;
+        }
+        Some(row)
     }
 }

@@ -1,5 +1,9 @@
 //! Values as the binlog writes them.
 
 mod charset;
+pub(crate) mod fixed;
+pub(crate) mod json;
+pub(crate) mod numeric;
+pub(crate) mod temporal;
 
 pub use charset::Charset;

@@ -4,6 +4,9 @@
 use super::{WireColumn, WireType};
 use crate::cursor::Cursor;
 
+/// Members of one ENUM or SET column.
+pub type Members = Vec<Box<[u8]>>;
+
 /// What a table map says beside the types. Every vector has one entry for each column of the table,
 /// or is not there.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -14,7 +17,7 @@ pub struct Metadata {
     pub collations: Option<Vec<Option<u64>>>,
     pub names: Option<Vec<Box<str>>>,
     /// Members of ENUM and SET columns, in the column's own character set.
-    pub members: Option<Vec<Option<Vec<Box<[u8]>>>>>,
+    pub members: Option<Vec<Option<Members>>>,
     /// Positions of the primary key's columns.
     pub primary_key: Option<Vec<usize>>,
     /// False where a column is INVISIBLE.
