@@ -99,7 +99,8 @@ impl RowsBlock {
         mut f: impl FnMut(Change<'_, '_>) -> Result<(), E>,
     ) -> Result<(), E> {
         let mut rest: &[u8] = &self.data;
-        let (mut first, mut second) = (Vec::new(), Vec::new());
+        let columns = self.table.columns.len();
+        let (mut first, mut second) = (Vec::with_capacity(columns), Vec::new());
         let mut row = self.origin.first_row;
         while !rest.is_empty() {
             first.clear();
@@ -111,6 +112,7 @@ impl RowsBlock {
                 RowsKind::Delete => f(change(Op::Delete, Some(&first[..]), None))?,
                 RowsKind::Update => {
                     second.clear();
+                    second.reserve(columns);
                     rest = self.image(rest, &mut second)?;
                     if self.table.key.iter().all(|&k| first.get(k) == second.get(k)) {
                         f(change(Op::Update, Some(&first[..]), Some(&second[..])))?;
