@@ -45,6 +45,9 @@ impl Print {
     }
 
     async fn show(&mut self) -> Result<(), SinkError> {
+        if self.buffer.is_empty() {
+            return Ok(());
+        }
         let full = std::mem::take(&mut self.buffer);
         self.buffer = self
             .output

@@ -89,6 +89,9 @@ impl FileSink {
 
     /// Hands the buffer over to be written while the next one fills.
     async fn hand_over(&mut self) -> Result<(), SinkError> {
+        if self.buffer.is_empty() {
+            return Ok(());
+        }
         let full = std::mem::take(&mut self.buffer);
         self.buffer = self.parts()?.start(full, Parts::append).await?;
         Ok(())

@@ -20,12 +20,16 @@ pub(super) fn json_float(out: &mut Vec<u8>, value: impl ryu::Float) {
 
 /// FLOAT as MySQL prints it: six significant digits (`FLT_DIG`).
 pub(super) fn mysql_float(out: &mut Vec<u8>, value: f32) {
-    mysql_digits(out, &Text::of(format_args!("{:.5e}", f64::from(value))));
+    let mut text = Text::default();
+    // At most a sign, six digits, a point and an exponent: it fits.
+    _ = write!(text, "{:.5e}", f64::from(value));
+    mysql_layout(out, text.as_str());
 }
 
-/// DOUBLE as MySQL prints it: the fewest digits that read back as the same number.
+/// DOUBLE as MySQL prints it: the fewest digits that read back as the same number, of two equally
+/// near ones the even.
 pub(super) fn mysql_double(out: &mut Vec<u8>, value: f64) {
-    mysql_digits(out, &Text::of(format_args!("{value:e}")));
+    mysql_layout(out, ryu::Buffer::new().format(value));
 }
 
 /// FLOAT(m, d) and DOUBLE(m, d) as MySQL prints them.
@@ -35,64 +39,73 @@ pub(super) fn mysql_fixed(out: &mut Vec<u8>, value: f64, decimals: u8) {
     _ = write!(out, "{value:.*}", usize::from(decimals));
 }
 
-/// Lays out digits in scientific form, `-1.25e-7`, as the server's `my_gcvt` does.
-fn mysql_digits(out: &mut Vec<u8>, text: &Text) {
-    let text = text.as_str();
-    let unsigned = text.strip_prefix('-').unwrap_or(text);
-    let Some((mantissa, exponent)) = unsigned.split_once('e') else {
-        out.extend(text.bytes().map(|byte| byte.to_ascii_lowercase()));
+/// Lays a number's digits out as the server's `my_gcvt` does.
+fn mysql_layout(out: &mut Vec<u8>, number: &str) {
+    let unsigned = number.strip_prefix('-').unwrap_or(number);
+    if !unsigned.starts_with(|first: char| first.is_ascii_digit()) {
+        out.extend(number.bytes().map(|byte| byte.to_ascii_lowercase()));
         return;
-    };
-    let (whole, part) = mantissa.split_once('.').unwrap_or((mantissa, ""));
-    let part = part.trim_end_matches('0');
-    let exponent: i32 = exponent.parse().unwrap_or_default();
-    // Digits before the point.
-    let point = exponent + 1;
-    if text.len() > unsigned.len() {
+    }
+    let (mantissa, exponent) = unsigned.split_once('e').unwrap_or((unsigned, "0"));
+    let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
+    let mut held = Text::default();
+    _ = held.write_str(whole).and_then(|()| held.write_str(fraction));
+    let digits = held.as_str().trim_start_matches('0');
+    let skipped = held.len - digits.len();
+    let digits = digits.trim_end_matches('0');
+    if number.len() > unsigned.len() {
         out.push(b'-');
     }
-    if !(1 - PLAIN_DIGITS_MAX..=PLAIN_DIGITS_MAX).contains(&point) {
-        out.extend_from_slice(whole.as_bytes());
-        if !part.is_empty() {
-            out.push(b'.');
-            out.extend_from_slice(part.as_bytes());
-        }
-        out.push(b'e');
-        out.extend_from_slice(itoa::Buffer::new().format(exponent).as_bytes());
+    let Some((first, others)) = digits.split_at_checked(1) else {
+        out.push(b'0');
+        return;
+    };
+    // Where the point stands, counted from the first digit.
+    let places = |len: usize| i32::try_from(len).unwrap_or_default();
+    let point = exponent.parse().unwrap_or(0) + places(whole.len()) - places(skipped);
+    // A number of sixteen digits before the point and one behind it is plain all the same.
+    let plain = point >= 1 - PLAIN_DIGITS_MAX
+        && (point <= PLAIN_DIGITS_MAX || places(digits.len()) > point);
+    if plain {
+        plain_layout(out, digits, point);
         return;
     }
-    let digits = || whole.bytes().chain(part.bytes());
-    let len = whole.len() + part.len();
-    match usize::try_from(point) {
-        Ok(point) if point > 0 => {
-            out.extend(digits().chain(std::iter::repeat(b'0')).take(point));
-            if len > point {
-                out.push(b'.');
-                out.extend(digits().skip(point));
-            }
+    out.extend_from_slice(first.as_bytes());
+    if !others.is_empty() {
+        out.push(b'.');
+        out.extend_from_slice(others.as_bytes());
+    }
+    out.push(b'e');
+    out.extend_from_slice(itoa::Buffer::new().format(point - 1).as_bytes());
+}
+
+fn plain_layout(out: &mut Vec<u8>, digits: &str, point: i32) {
+    let zeros = |count: usize| std::iter::repeat_n(b'0', count);
+    let distance = point.unsigned_abs() as usize;
+    if point <= 0 {
+        out.extend_from_slice(b"0.");
+        out.extend(zeros(distance));
+        out.extend_from_slice(digits.as_bytes());
+    } else if let Some((whole, fraction)) = digits.split_at_checked(distance) {
+        out.extend_from_slice(whole.as_bytes());
+        if !fraction.is_empty() {
+            out.push(b'.');
+            out.extend_from_slice(fraction.as_bytes());
         }
-        _ => {
-            out.extend_from_slice(b"0.");
-            out.extend(std::iter::repeat_n(b'0', point.unsigned_abs() as usize));
-            out.extend(digits());
-        }
+    } else {
+        out.extend_from_slice(digits.as_bytes());
+        out.extend(zeros(distance - digits.len()));
     }
 }
 
-/// A short text on the stack.
+/// A short text on the stack; no float in its shortest form is longer than 24 bytes.
+#[derive(Default)]
 struct Text {
     bytes: [u8; 32],
     len: usize,
 }
 
 impl Text {
-    /// At most sign, 17 digits, point, and an exponent of five: 24 bytes.
-    fn of(number: fmt::Arguments<'_>) -> Self {
-        let mut text = Self { bytes: [0; 32], len: 0 };
-        _ = text.write_fmt(number);
-        text
-    }
-
     fn as_str(&self) -> &str {
         std::str::from_utf8(self.bytes.get(..self.len).unwrap_or_default()).unwrap_or_default()
     }
@@ -127,6 +140,11 @@ mod tests {
         check(123_456.789, "123456.789");
         check(1e14, "100000000000000");
         check(1e15, "1e15");
+        check(0.001_25, "0.00125");
+        check(120.0, "120");
+        check(906_692_884_234_937.0 + 0.25, "906692884234937.2");
+        check(9_999_999_999_999_998.0, "9.999999999999998e15");
+        check(1_234_567_890_123_456.8, "1234567890123456.8");
         check(1e20, "1e20");
         check(1e-15, "0.000000000000001");
         check(1e-16, "1e-16");

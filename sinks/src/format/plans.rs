@@ -42,3 +42,25 @@ impl<P> Plans<P> {
         self.by_address.retain(|_, (schema, _)| schema.name != *table);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::table;
+
+    #[test]
+    fn a_schema_is_planned_once_and_no_number_of_schemas_is_kept() {
+        let mut plans = Plans::new();
+        let first = table(Vec::new());
+        assert_eq!(plans.get(&first, |_| 1), &1);
+        assert_eq!(plans.get(&first, |_| 2), &1);
+        for _ in 0..2 * SCHEMAS_MAX {
+            // Dropped at once here: the plan keeps it, or the next would lie at its address.
+            assert_eq!(plans.get(&table(Vec::new()), |_| 3), &3);
+            assert!(plans.by_address.len() <= SCHEMAS_MAX);
+        }
+        assert_eq!(plans.get(&first, |_| 4), &4);
+        plans.forget(&first.name);
+        assert!(plans.by_address.is_empty());
+    }
+}
