@@ -1,1 +1,76 @@
-//! stub
+//! Job scripts and their settings, parsed once into valid types.
+//!
+//! A script is written for people and for another engine, so reading it is where mistakes are
+//! cheapest: everything that is wrong is reported at once, with its line, column and correction,
+//! before a connection is made. What leaves this crate, a [`JobSpec`], needs no further checking.
+//!
+//! The way of a script: [`parse`] cuts it into statements (`script/split.rs`), puts variables in
+//! (`script/variables.rs`), reads `SET` and `EXECUTE CDCSOURCE` (`script/set.rs`,
+//! `script/cdcsource.rs`) into keys with places, and builds the job from them (`build/`). What is
+//! known about a key stands in [`settings`], which is also where the manual comes from.
+//!
+//! This crate knows neither sinks nor servers: which options a sink has is asked through
+//! [`Surroundings`].
+
+mod build;
+mod diagnostics;
+mod draft;
+mod script;
+pub mod settings;
+mod spec;
+mod surroundings;
+mod tables;
+mod value;
+
+pub use diagnostics::{Excerpt, Note, NoteKind, Place, ScriptError, ScriptErrors};
+pub use spec::{
+    BacklogInterval, CheckpointMode, Checkpointing, ClaimMode, JobSpec, RestartStrategy,
+    RestoreSettings, Retention, RuntimeMode, Secret, ServerIds, SinkSpec, SourceSpec, SslMode,
+    StartOffset, StartupMode, Tls,
+};
+pub use surroundings::{Process, Surroundings};
+pub use tables::{PatternError, TablePatterns};
+pub use value::{parse_duration, parse_size};
+
+/// How to treat what Dinky drops in silence.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Mode {
+    /// As an error, with its place and its correction.
+    #[default]
+    Strict,
+    /// As Dinky does, and say so in a note.
+    Lenient,
+}
+
+/// Reads a job script. `overrides` are `K=V` pairs that win over the script: options of the
+/// statement, `SET` keys, or variables that the script uses as `${K}`.
+///
+/// # Errors
+/// Everything that is wrong with the script, in the order of the script.
+pub fn parse(
+    source: &str,
+    file_name: &str,
+    mode: Mode,
+    overrides: &[(String, String)],
+    surroundings: &dyn Surroundings,
+) -> Result<JobSpec, ScriptErrors> {
+    let mut draft = draft::Draft::new(mode, surroundings);
+    script::read(source, overrides, &mut draft);
+    let spec = build::job(file_name, source, &mut draft);
+    let lines = diagnostics::Lines::new(source, file_name);
+    let (errors, notes) = draft.report.finish(&lines);
+    match spec {
+        Some(mut spec) if errors.errors.is_empty() => {
+            spec.notes = notes;
+            for (sink, places) in spec.sinks.iter_mut().zip(draft.sink_places) {
+                let place = |(option, at)| (option, lines.place(&at));
+                sink.places = places.into_iter().map(place).collect();
+            }
+            Ok(spec)
+        }
+        _ => Err(errors),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,178 @@
+//! What a reader of scripts has to tell, with its place: errors that stop the job, notes that are
+//! logged once.
+
+use std::fmt;
+use std::ops::Range;
+
+use serde::Serialize;
+
+use crate::Mode;
+
+mod excerpt;
+
+pub use excerpt::Excerpt;
+pub(crate) use excerpt::Lines;
+
+/// Where something stands.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Place {
+    /// In the script. Line and column count from 1, the column in characters.
+    Script { file: String, line: usize, column: usize },
+    /// On the command line, in the override of this key.
+    Override { key: String },
+    /// In the script as a whole: something is missing.
+    Whole { file: String },
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Script { file, line, column } => write!(f, "{file}:{line}:{column}"),
+            Self::Override { key } => write!(f, "--set {key}"),
+            Self::Whole { file } => f.write_str(file),
+        }
+    }
+}
+
+/// One thing that is wrong with a script: what, why and the correction.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct ScriptError {
+    pub place: Place,
+    pub message: String,
+    /// The line it stands in, with secrets hidden.
+    pub excerpt: Option<Excerpt>,
+}
+
+impl fmt::Display for ScriptError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.place, self.message)?;
+        let (Place::Script { line, .. }, Some(excerpt)) = (&self.place, &self.excerpt) else {
+            return Ok(());
+        };
+        let margin = " ".repeat(line.to_string().len());
+        write!(f, "\n  {line} | {}\n  {margin} | {}", excerpt.line, excerpt.marks())
+    }
+}
+
+/// Everything that is wrong with a script, in its order.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct ScriptErrors {
+    pub file: String,
+    /// Never empty.
+    pub errors: Vec<ScriptError>,
+}
+
+impl fmt::Display for ScriptErrors {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (at, error) in self.errors.iter().enumerate() {
+            if at > 0 {
+                f.write_str("\n")?;
+            }
+            write!(f, "{error}")?;
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for ScriptErrors {}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum NoteKind {
+    /// A key that does nothing here.
+    NoCounterpart,
+    /// A default worth knowing.
+    Default,
+    /// Something dropped as Dinky drops it; only with [`Mode::Lenient`].
+    Leniency,
+}
+
+/// Something to log once.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Note {
+    pub kind: NoteKind,
+    pub place: Place,
+    pub text: String,
+}
+
+impl fmt::Display for Note {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.place, self.text)
+    }
+}
+
+/// A place while reading: bytes of the script, or the key of an override.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum At {
+    Script(Range<usize>),
+    Override(String),
+    Whole,
+}
+
+impl From<Range<usize>> for At {
+    fn from(range: Range<usize>) -> Self {
+        Self::Script(range)
+    }
+}
+
+/// Collects what there is to tell.
+#[derive(Debug)]
+pub(crate) struct Report {
+    pub(crate) mode: Mode,
+    errors: Vec<(At, String)>,
+    notes: Vec<(NoteKind, At, String)>,
+}
+
+impl Report {
+    pub(crate) fn new(mode: Mode) -> Self {
+        Self { mode, errors: Vec::new(), notes: Vec::new() }
+    }
+
+    /// Wrong in either mode.
+    pub(crate) fn error(&mut self, at: impl Into<At>, message: impl Into<String>) {
+        self.errors.push((at.into(), message.into()));
+    }
+
+    /// What Dinky lets pass: wrong when strict, else a note that also tells what Dinky does.
+    pub(crate) fn dropped(
+        &mut self,
+        at: impl Into<At>,
+        what: impl fmt::Display,
+        dinky: &str,
+        fix: impl fmt::Display,
+    ) {
+        let fix = fix.to_string();
+        match self.mode {
+            Mode::Strict if fix.is_empty() => self.error(at, format!("{what}; Dinky {dinky}")),
+            Mode::Strict => self.error(at, format!("{what}; Dinky {dinky}: {fix}")),
+            Mode::Lenient => self.note(NoteKind::Leniency, at, format!("{what}; as Dinky {dinky}")),
+        }
+    }
+
+    pub(crate) fn note(&mut self, kind: NoteKind, at: impl Into<At>, text: impl Into<String>) {
+        self.notes.push((kind, at.into(), text.into()));
+    }
+
+    pub(crate) fn is_clean(&self) -> bool {
+        self.errors.is_empty()
+    }
+
+    /// Gives every place its line and column. Errors come in the order of the script.
+    pub(crate) fn finish(&mut self, lines: &Lines<'_>) -> (ScriptErrors, Vec<Note>) {
+        self.errors.sort_by_key(|(at, _)| match at {
+            At::Script(range) => (0, range.start),
+            At::Override(_) => (1, 0),
+            At::Whole => (2, 0),
+        });
+        self.errors.dedup();
+        let errors = self.errors.drain(..).map(|(at, message)| ScriptError {
+            place: lines.place(&at),
+            message,
+            excerpt: lines.excerpt(&at),
+        });
+        let errors = ScriptErrors { file: lines.file().to_owned(), errors: errors.collect() };
+        let note = |(kind, at, text)| Note { kind, place: lines.place(&at), text };
+        (errors, self.notes.drain(..).map(note).collect())
+    }
+}

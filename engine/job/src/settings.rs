@@ -1,0 +1,174 @@
+//! Every key that a script may carry: what it does here, its default, its meaning.
+//!
+//! The one source of the manual's `docs/configuration.md`, of the suggestions for mistyped keys
+//! and of what is accepted; a test holds it against the code that reads the keys.
+
+mod keys;
+
+pub use keys::SETTINGS;
+
+/// How like two names must be (Damerau-Levenshtein, 0 to 1) for one to be suggested for the other.
+const SUGGEST_FROM: f64 = 0.6;
+
+/// A key that scripts may carry.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SettingDoc {
+    /// A trailing `*` stands for any rest.
+    pub key: &'static str,
+    /// Empty where there is none.
+    pub default: &'static str,
+    pub meaning: &'static str,
+    pub kind: Kind,
+    pub scope: Scope,
+}
+
+/// What a key does here.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// What it says.
+    Honoured,
+    /// Sets the nearest thing there is here.
+    Mapped,
+    /// Nothing, for it has no counterpart; named once in the log.
+    Accepted,
+    /// It would change the result and is not built: an error, with `--lenient` a warning.
+    Unsupported,
+}
+
+/// Where a key stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Scope {
+    /// In a `SET` statement.
+    Set,
+    /// Among the options of `EXECUTE CDCSOURCE`.
+    With,
+}
+
+impl Scope {
+    fn place(self) -> &'static str {
+        match self {
+            Self::Set => "a `SET` key",
+            Self::With => "an option of `EXECUTE CDCSOURCE`",
+        }
+    }
+}
+
+/// What is known of a key: itself, else the family with the longest prefix.
+pub fn find(scope: Scope, key: &str) -> Option<&'static SettingDoc> {
+    let known = || SETTINGS.iter().filter(|known| known.scope == scope);
+    known().find(|known| known.key == key).or_else(|| {
+        let family = |known: &&SettingDoc| {
+            known.key.strip_suffix('*').is_some_and(|prefix| key.starts_with(prefix))
+        };
+        known().filter(family).max_by_key(|known| known.key.len())
+    })
+}
+
+/// What to say beside an unknown key: the nearest known one, or where it would be known.
+pub fn suggest(scope: Scope, key: &str) -> Option<String> {
+    let other = if scope == Scope::Set { Scope::With } else { Scope::Set };
+    if SETTINGS.iter().any(|known| known.scope == other && known.key == key) {
+        return Some(format!("it is {}", other.place()));
+    }
+    nearest(key, names(scope)).map(|name| format!("did you mean `{name}`?"))
+}
+
+/// The nearest known key of either kind.
+pub(crate) fn suggest_any(key: &str) -> Option<String> {
+    let all = names(Scope::With).chain(names(Scope::Set));
+    nearest(key, all).map(|name| format!("did you mean `{name}`?"))
+}
+
+fn names(scope: Scope) -> impl Iterator<Item = &'static str> {
+    let here = SETTINGS.iter().filter(move |known| known.scope == scope);
+    here.map(|known| known.key).filter(|key| !key.ends_with('*'))
+}
+
+/// The candidate most like `name`, whatever its case, if one is like it at all.
+pub(crate) fn nearest<'a>(
+    name: &str,
+    candidates: impl Iterator<Item = &'a str>,
+) -> Option<&'a str> {
+    let name = name.to_lowercase();
+    let likeness = |c: &str| strsim::normalized_damerau_levenshtein(&name, &c.to_lowercase());
+    let scored = candidates.map(|candidate| (likeness(candidate), candidate));
+    let near = scored.filter(|(likeness, _)| *likeness >= SUGGEST_FROM);
+    near.max_by(|a, b| a.0.total_cmp(&b.0)).map(|(_, candidate)| candidate)
+}
+
+/// Does a key of this name hold what must not be shown? Also true of likely misspellings, for
+/// their values stand in the lines that an error shows.
+pub fn is_sensitive(key: &str) -> bool {
+    let key = key.to_lowercase();
+    let marked = ["pass", "pwd", "secret", "token", "credential", "access-key", "access.key"];
+    let last = key.rsplit(['.', ' ']).next().unwrap_or_default();
+    let misspelt = || strsim::normalized_damerau_levenshtein(last, "password") >= 0.7;
+    marked.iter().any(|mark| key.contains(mark)) || misspelt()
+}
+
+/// The text of `docs/configuration.md`.
+pub fn render() -> String {
+    let mut page = INTRODUCTION.to_owned();
+    for (scope, title) in
+        [(Scope::With, "Options of `EXECUTE CDCSOURCE … WITH (…)`"), (Scope::Set, "`SET` keys")]
+    {
+        page.push_str(&format!("\n## {title}\n"));
+        for (kind, title) in [
+            (Kind::Honoured, "Honoured"),
+            (Kind::Mapped, "Mapped to the nearest thing here"),
+            (Kind::Accepted, "Accepted, without counterpart"),
+            (Kind::Unsupported, "Recognised, not supported yet"),
+        ] {
+            let rows = SETTINGS.iter().filter(|known| known.scope == scope && known.kind == kind);
+            let rows: Vec<_> = rows.map(row).collect();
+            if !rows.is_empty() {
+                page.push_str(&format!(
+                    "\n### {title}\n\n| Key | Default | Meaning |\n|---|---|---|\n"
+                ));
+                page.push_str(&rows.concat());
+            }
+        }
+    }
+    page
+}
+
+fn row(known: &SettingDoc) -> String {
+    let SettingDoc { key, default, meaning, .. } = known;
+    let default = if default.is_empty() { "—".to_owned() } else { format!("`{default}`") };
+    format!("| `{key}` | {default} | {} |\n", meaning.replace('|', "\\|"))
+}
+
+const INTRODUCTION: &str = r"# Configuration
+
+Every key that a job script may carry. This page is generated from `engine/job/src/settings/keys.rs`:
+
+```text
+cargo run -p job --example configuration > docs/configuration.md
+```
+
+A script is a list of `SET` statements and one `EXECUTE CDCSOURCE` statement, each ended by a `;` at the end of its line:
+
+```sql
+SET execution.checkpointing.interval = 10s;
+EXECUTE CDCSOURCE orders WITH (
+  'connector' = 'mysql-cdc',
+  'hostname' = 'db.example.com',
+  'port' = '3306',
+  'username' = 'replicator',
+  'password' = '${env:MYSQL_PASSWORD}',
+  'scan.startup.mode' = 'initial',
+  'table-name' = 'shop\.orders_[0-9]+',
+  'sink.connector' = 'print'
+);
+```
+
+- A key that is not on this page is an error with its line, its column and the nearest known key; so is everything else that Dinky drops in silence: a missing comma, a key or value without single quotes, a key given twice, a mistyped mode. With `--lenient` such a script runs as it would on Dinky, and each of these becomes a warning.
+- Keys without a counterpart here are accepted and named once in the log.
+- `--set K=V` on the command line wins over the script, for `SET` keys, for options and for variables.
+- `name := text;` defines a variable, `${name}` uses it. `${env:NAME}` and `${file:PATH}` in a value stand for an environment variable and for the content of a file (without its last line end); they are put in after the script has been read, so that no secret can change its meaning.
+- Durations are an integer and a unit (`d`, `h`, `min`, `s`, `ms`, `us`, `ns`), without a unit milliseconds: `600000`, `20s`, `10 min`. Names of modes may be written in any case.
+- Order of precedence: `--set`, the options of the statement, `SET`, the default.
+";
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,260 @@
+//! Which tables a job follows.
+//!
+//! `table-name` is a list of Java regular expressions, each matched against the whole of
+//! `db.table`: anchored at both ends, so that `emp_1\.t` follows neither `emp_1.t2` nor
+//! `my_emp_1.t` (FLINK-38358 is what happens otherwise). Java's expressions and ours differ at the
+//! edges: where they mean different things the pattern is rewritten, where ours cannot express it
+//! the pattern is refused with its place.
+
+use model::TableName;
+use regex::Regex;
+
+/// Schemas of the server itself (MySQL manual, "The mysql System Schema" and its likes); no
+/// pattern reaches them.
+const SYSTEM_SCHEMAS: [&str; 4] = ["mysql", "information_schema", "performance_schema", "sys"];
+
+/// Java's `\d \D \w \W \s \S` know ASCII only; ours would know all of Unicode.
+const ASCII_CLASSES: [(char, &str); 6] = [
+    ('d', "[0-9]"),
+    ('D', "[^0-9]"),
+    ('w', "[a-zA-Z0-9_]"),
+    ('W', "[^a-zA-Z0-9_]"),
+    ('s', r"[ \t\n\x0B\f\r]"),
+    ('S', r"[^ \t\n\x0B\f\r]"),
+];
+
+/// The tables of a job: `(databases) and (any of include) and (none of exclude)`, where an absent
+/// list restricts nothing.
+#[derive(Debug, Clone)]
+pub struct TablePatterns {
+    databases: Option<Vec<String>>,
+    include: Option<Vec<Pattern>>,
+    exclude: Vec<Pattern>,
+}
+
+#[derive(Debug, Clone)]
+struct Pattern {
+    text: String,
+    regex: Regex,
+}
+
+/// A pattern that is none, or that our expressions cannot express.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("pattern `{pattern}`, at its character {}: {reason}", .at + 1)]
+pub struct PatternError {
+    pub pattern: String,
+    /// Characters before the place within the pattern.
+    pub at: usize,
+    /// Byte at which the pattern begins in the list it stands in.
+    pub start: usize,
+    pub reason: String,
+}
+
+impl TablePatterns {
+    /// `databases`: a comma list of literal names. `include`, `exclude`: comma lists of regular
+    /// expressions, trimmed; a comma within brackets belongs to its expression.
+    ///
+    /// # Errors
+    /// The first pattern that cannot be used.
+    pub fn new(
+        databases: Option<&str>,
+        include: Option<&str>,
+        exclude: Option<&str>,
+    ) -> Result<Self, PatternError> {
+        let databases = databases.map(|list| {
+            let names = list.split(',').map(|name| name.trim().to_owned());
+            names.filter(|name| !name.is_empty()).collect()
+        });
+        let include = include.map(patterns).transpose()?;
+        let exclude = exclude.map(patterns).transpose()?.unwrap_or_default();
+        Ok(Self { databases, include, exclude })
+    }
+
+    /// Is this table followed?
+    pub fn matches(&self, table: &TableName) -> bool {
+        if SYSTEM_SCHEMAS.iter().any(|schema| schema.eq_ignore_ascii_case(&table.db)) {
+            return false;
+        }
+        if self.databases.as_ref().is_some_and(|names| names.iter().all(|n| **n != *table.db)) {
+            return false;
+        }
+        let name = table.to_string();
+        let any = |patterns: &[Pattern]| patterns.iter().any(|p| p.regex.is_match(&name));
+        self.include.as_deref().is_none_or(any) && !any(&self.exclude)
+    }
+
+    /// The only databases that can hold a followed table, where that is certain; to limit scans.
+    pub fn databases_hint(&self) -> Option<Vec<String>> {
+        if let Some(names) = &self.databases {
+            return Some(names.clone());
+        }
+        let mut names = Vec::new();
+        for pattern in self.include.as_ref()? {
+            for (_, alternative) in split_outside_brackets(&pattern.text, '|') {
+                names.push(literal_database(alternative)?);
+            }
+        }
+        names.sort_unstable();
+        names.dedup();
+        Some(names)
+    }
+
+    /// The patterns as they were written, each with whether it names a database: an escaped dot,
+    /// or a dot in a class, with something on its left.
+    pub(crate) fn written(list: &str) -> Vec<(usize, &str)> {
+        let pieces = split_outside_brackets(list, ',').into_iter();
+        let trimmed = pieces.map(|(at, piece)| {
+            let start = at + (piece.len() - piece.trim_start().len());
+            (start, piece.trim())
+        });
+        trimmed.filter(|(_, piece)| !piece.is_empty()).collect()
+    }
+}
+
+fn patterns(list: &str) -> Result<Vec<Pattern>, PatternError> {
+    TablePatterns::written(list).into_iter().map(|(at, text)| Pattern::new(at, text)).collect()
+}
+
+impl Pattern {
+    fn new(start: usize, text: &str) -> Result<Self, PatternError> {
+        let refuse = |at: usize, reason: String| PatternError {
+            pattern: text.to_owned(),
+            at: text.get(..at).map_or(0, |before| before.chars().count()),
+            start,
+            reason,
+        };
+        let ours = translate(text).map_err(|(at, reason)| refuse(at, reason))?;
+        // Whole name, first to last character: `^` and `$` would also match at line ends under `(?m)`.
+        let regex = Regex::new(&format!(r"\A(?:{ours})\z")).map_err(|error| {
+            let whole = error.to_string();
+            let last = whole.lines().last().unwrap_or_default().trim();
+            let reason = last.strip_prefix("error: ").unwrap_or(last);
+            let unclosed =
+                split_outside_brackets(text, ',').len() == 1 && reason.contains("unclosed");
+            let hint = if unclosed { " (a comma outside brackets ends a pattern)" } else { "" };
+            refuse(0, format!("{reason}{hint}"))
+        })?;
+        Ok(Self { text: text.to_owned(), regex })
+    }
+}
+
+/// Rewrites a Java expression into ours, or says at which byte it cannot be.
+fn translate(java: &str) -> Result<String, (usize, String)> {
+    let mut ours = String::with_capacity(java.len());
+    let mut class_depth = 0_usize;
+    let mut quantified = false;
+    let mut chars = java.char_indices();
+    while let Some((at, c)) = chars.next() {
+        let rest = java.get(at..).unwrap_or_default();
+        let was_quantified = std::mem::take(&mut quantified);
+        match c {
+            '\\' => {
+                let Some((_, escaped)) = chars.next() else {
+                    return Err((at, "a backslash with nothing after it".to_owned()));
+                };
+                push_escape(&mut ours, at, escaped)?;
+            }
+            '[' => {
+                class_depth += 1;
+                ours.push(c);
+            }
+            ']' => {
+                class_depth = class_depth.saturating_sub(1);
+                ours.push(c);
+            }
+            '(' if class_depth == 0 => {
+                refuse_group(at, rest)?;
+                ours.push(c);
+            }
+            '+' if class_depth == 0 && was_quantified => {
+                let reason = "possessive quantifiers are not supported; leave the last `+` out";
+                return Err((at, reason.to_owned()));
+            }
+            '+' | '*' | '?' | '}' if class_depth == 0 => {
+                // The `?` of `(?:` quantifies nothing, and `+` cannot follow it.
+                quantified = true;
+                ours.push(c);
+            }
+            other => ours.push(other),
+        }
+    }
+    Ok(ours)
+}
+
+fn push_escape(ours: &mut String, at: usize, escaped: char) -> Result<(), (usize, String)> {
+    if let Some((_, class)) = ASCII_CLASSES.iter().find(|(name, _)| *name == escaped) {
+        ours.push_str(class);
+        return Ok(());
+    }
+    match escaped {
+        '1'..='9' | 'k' => Err((at, "back-references are not supported".to_owned())),
+        'Q' | 'E' => Err((at, r"`\Q…\E` is not supported; escape each character".to_owned())),
+        // Java lets any other character that is no letter be escaped.
+        c if matches!(c, '<' | '>') || !(c.is_ascii_alphanumeric() || c.is_ascii_punctuation()) => {
+            ours.push(c);
+            Ok(())
+        }
+        c => {
+            ours.push('\\');
+            ours.push(c);
+            Ok(())
+        }
+    }
+}
+
+fn refuse_group(at: usize, rest: &str) -> Result<(), (usize, String)> {
+    let lookaround = ["(?=", "(?!", "(?<=", "(?<!"].iter().any(|open| rest.starts_with(open));
+    if lookaround {
+        return Err((at, "look-ahead and look-behind are not supported".to_owned()));
+    }
+    if rest.starts_with("(?>") {
+        return Err((at, "atomic groups are not supported; write `(?:`".to_owned()));
+    }
+    Ok(())
+}
+
+/// Cuts at `separator` where it is neither escaped nor within brackets of any kind. Each piece
+/// comes with the byte at which it begins.
+fn split_outside_brackets(text: &str, separator: char) -> Vec<(usize, &str)> {
+    let (mut pieces, mut start, mut depth, mut escaped) = (Vec::new(), 0, 0_usize, false);
+    for (at, c) in text.char_indices() {
+        match c {
+            _ if escaped => escaped = false,
+            '\\' => escaped = true,
+            '(' | '[' | '{' => depth += 1,
+            ')' | ']' | '}' => depth = depth.saturating_sub(1),
+            _ if c == separator && depth == 0 => {
+                pieces.push((start, text.get(start..at).unwrap_or_default()));
+                start = at + c.len_utf8();
+            }
+            _ => {}
+        }
+    }
+    pieces.push((start, text.get(start..).unwrap_or_default()));
+    pieces
+}
+
+/// The database of a pattern that begins with a literal name and an escaped dot.
+fn literal_database(pattern: &str) -> Option<String> {
+    let mut name = String::new();
+    let mut chars = pattern.chars();
+    loop {
+        match chars.next()? {
+            '\\' => match chars.next()? {
+                '.' => break,
+                c if c.is_ascii_punctuation() => name.push(c),
+                _ => return None,
+            },
+            c if c.is_alphanumeric() || matches!(c, '_' | '-' | ' ' | '@' | '#' | '~') => {
+                name.push(c);
+            }
+            _ => return None,
+        }
+    }
+    // `a\.?b`: the dot may be missing.
+    let optional = matches!(chars.next(), Some('?' | '*' | '{'));
+    (!name.is_empty() && !optional).then_some(name)
+}
+
+#[cfg(test)]
+mod tests;
