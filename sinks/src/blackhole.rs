@@ -62,7 +62,7 @@ impl Sink for Blackhole {
         for item in &batch.items {
             self.buffer.clear();
             self.encoder.item(item, &mut self.buffer)?;
-            self.dropped.bytes += self.buffer.len() as u64;
+            self.dropped.bytes = self.dropped.bytes.saturating_add(self.buffer.len() as u64);
         }
         Ok(())
     }

@@ -270,7 +270,7 @@ impl Parts {
         let names = self.names()?;
         let numbers =
             names.iter().filter_map(|name| name.strip_prefix("superseded-")?.parse().ok());
-        let number: u64 = numbers.max().unwrap_or(0) + 1;
+        let number = numbers.max().unwrap_or(0_u64).saturating_add(1);
         Ok(self.settings.directory.join(format!("superseded-{number}")))
     }
 
@@ -313,5 +313,7 @@ fn part_number(name: &str) -> Option<u64> {
     let (digits, extension) = name.strip_prefix("part-")?.split_once('.')?;
     let known = crate::format::Format::ALL.iter().any(|format| format.extension() == extension);
     let numeric = digits.len() >= 8 && digits.bytes().all(|byte| byte.is_ascii_digit());
-    digits.parse().ok().filter(|number| known && numeric && *number > 0)
+    // The greatest number has no next.
+    let number = digits.parse().ok().filter(|number| (1..u64::MAX).contains(number));
+    number.filter(|_| known && numeric)
 }

@@ -280,6 +280,10 @@ async fn a_damaged_token_and_a_damaged_marker_are_errors() {
     let place = tempdir().unwrap();
     let error = refusal(&mut open(place.path()), Some(&b"{".to_vec())).await;
     assert!(error.contains("the checkpoint's token is damaged"), "{error}");
+    let beyond = br#"{"part":18446744073709551615,"length":0}"#.to_vec();
+    fs::write(place.path().join("part-18446744073709551615.log"), "").unwrap();
+    let error = refusal(&mut open(place.path()), Some(&beyond)).await;
+    assert!(error.contains("is missing"), "{error}");
     fs::write(place.path().join(".seachange-job"), "x").unwrap();
     let error = refusal(&mut open(place.path()), None).await;
     assert!(error.contains("which names the directory's owner, is damaged"), "{error}");

@@ -129,8 +129,7 @@ impl Lines<'_> {
             }
             Cell::Time(v) => temporal::time(out, v, form.fraction()),
             Cell::Bit(v) => hexadecimal(out, form.bit_bytes(*v, &mut [0; 8])),
-            Cell::Bytes(v) if form.is_address() => form.address(v, out)?,
-            Cell::Bytes(v) => hexadecimal(out, &form.padded(v)),
+            Cell::Bytes(v) => hexadecimal(out, v),
             Cell::Geometry(v) => hexadecimal(out, v),
         }
         Ok(())

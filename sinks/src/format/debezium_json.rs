@@ -246,12 +246,7 @@ fn value(out: &mut Vec<u8>, form: Form, cell: &Cell<'_>) -> Result<(), Unfit> {
         }
         Cell::Bit(v) => json::base64(out, form.bit_bytes(*v, &mut [0; 8])),
         Cell::Bytes(v) if form == Form::Vector => vector(out, v)?,
-        Cell::Bytes(v) if form.is_address() => {
-            out.push(b'"');
-            form.address(v, out)?;
-            out.push(b'"');
-        }
-        Cell::Bytes(v) => json::base64(out, &form.padded(v)),
+        Cell::Bytes(v) => json::base64(out, v),
         Cell::Geometry(v) => geometry(out, v)?,
     }
     Ok(())

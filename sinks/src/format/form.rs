@@ -1,9 +1,5 @@
 //! What of a column's type its values do not carry themselves, worked out once per table.
 
-use std::borrow::Cow;
-use std::io::Write;
-use std::net::{Ipv4Addr, Ipv6Addr};
-
 use model::row::RowError;
 use model::{Column, ColumnType, TableSchema};
 
@@ -19,13 +15,8 @@ pub(super) enum Form {
     Decimals(u8),
     /// An integer with zeros in front, up to this many digits.
     ZeroFill(u8),
-    /// BINARY(n): n bytes, however many of them the source cut off.
-    Padded(u32),
     /// 32-bit floats, little endian.
     Vector,
-    Uuid,
-    Inet4,
-    Inet6,
 }
 
 impl Form {
@@ -42,20 +33,15 @@ impl Form {
             ColumnType::Time { fsp }
             | ColumnType::DateTime { fsp }
             | ColumnType::Timestamp { fsp } => Self::Fraction(*fsp),
-            ColumnType::Binary { bytes } => Self::Padded(*bytes),
             ColumnType::Vector => Self::Vector,
-            ColumnType::FixedBytes { .. } => match declared {
-                "uuid" => Self::Uuid,
-                "inet4" => Self::Inet4,
-                "inet6" => Self::Inet6,
-                _ => Self::Plain,
-            },
             ColumnType::Int { .. }
             | ColumnType::Decimal { .. }
             | ColumnType::Year
             | ColumnType::Date
             | ColumnType::Text { .. }
+            | ColumnType::Binary { .. }
             | ColumnType::VarBinary { .. }
+            | ColumnType::FixedBytes { .. }
             | ColumnType::Enum { .. }
             | ColumnType::Set { .. }
             | ColumnType::Json
@@ -79,47 +65,9 @@ impl Form {
         buffer.get(8 - len..).unwrap_or_default()
     }
 
-    /// The value with the zero bytes that the binlog cuts off BINARY(n). Allocates only where some
-    /// are missing.
-    pub(super) fn padded(self, bytes: &[u8]) -> Cow<'_, [u8]> {
-        let want = if let Self::Padded(bytes) = self { bytes } else { 0 };
-        let want = usize::try_from(want).unwrap_or_default();
-        if bytes.len() >= want {
-            return Cow::Borrowed(bytes);
-        }
-        let mut whole = bytes.to_vec();
-        whole.resize(want, 0);
-        Cow::Owned(whole)
-    }
-
     /// Digits after the point that a float always shows.
     pub(super) fn decimals(self) -> Option<u8> {
         if let Self::Decimals(digits) = self { Some(digits) } else { None }
-    }
-
-    /// True where bytes stand for a UUID or a network address, which people write as text.
-    pub(super) fn is_address(self) -> bool {
-        matches!(self, Self::Uuid | Self::Inet4 | Self::Inet6)
-    }
-
-    /// Writes a UUID or a network address as text, most significant byte first.
-    pub(super) fn address(self, bytes: &[u8], out: &mut Vec<u8>) -> Result<(), Unfit> {
-        // A `Vec` takes every write.
-        if let (Self::Inet4, Ok(bytes)) = (self, <[u8; 4]>::try_from(bytes)) {
-            _ = write!(out, "{}", Ipv4Addr::from(bytes));
-        } else if let (Self::Inet6, Ok(bytes)) = (self, <[u8; 16]>::try_from(bytes)) {
-            _ = write!(out, "{}", Ipv6Addr::from(bytes));
-        } else if self == Self::Uuid && bytes.len() == 16 {
-            for (at, byte) in bytes.iter().enumerate() {
-                if matches!(at, 4 | 6 | 8 | 10) {
-                    out.push(b'-');
-                }
-                out.extend_from_slice(&hex(*byte, b'a'));
-            }
-        } else {
-            return Err(Unfit("not as many bytes as the type has"));
-        }
-        Ok(())
     }
 }
 
