@@ -58,9 +58,11 @@ impl Counts {
 pub struct Auditor {
     tables: HashMap<String, Table>,
     counts: Counts,
-    /// Line of the changelog, counted over all parts, that held the last read.
+    /// Bytes of the changelog up to and with the last read.
     last_read: u64,
+    bytes: u64,
     lines: u64,
+    schema_changes: u64,
     shown: Vec<String>,
     violations: u64,
 }
@@ -81,9 +83,20 @@ impl Auditor {
         self.counts
     }
 
-    /// Line, counted over all parts, of the last snapshot row: where the snapshot ended.
-    pub fn last_read_line(&self) -> u64 {
+    /// Bytes of the changelog up to and with the last snapshot row: where the snapshot ended.
+    pub fn snapshot_bytes(&self) -> u64 {
         self.last_read
+    }
+
+    pub fn schema_changes(&self) -> u64 {
+        self.schema_changes
+    }
+
+    /// How many rows of a table are alive.
+    pub fn alive(&self, table: &str) -> usize {
+        self.tables.get(table).map_or(0, |table| {
+            table.keys.values().filter(|life| matches!(life, Life::Alive(_))).count()
+        })
     }
 
     /// Reads the parts of a file sink's directory in name order.
@@ -110,6 +123,7 @@ impl Auditor {
 
     fn line(&mut self, place: &Place<'_>, text: &str) {
         self.lines += 1;
+        self.bytes += text.len() as u64;
         if let Err(error) = self.change(place, text) {
             self.violation(place, "", &format!("{error:#}"));
         }
@@ -120,6 +134,10 @@ impl Auditor {
         let at = |name: &str| change.pointer(name).filter(|value| !value.is_null());
         let db = at("/source/db").and_then(Value::as_str).context("no source.db")?;
         let name = at("/source/table").and_then(Value::as_str).context("no source.table")?;
+        if at("/ddl").is_some_and(Value::is_string) && at("/op").is_none() {
+            self.schema_changes += 1;
+            return Ok(());
+        }
         let op = at("/op").and_then(Value::as_str).context("no op")?;
         let full_name = format!("{db}.{name}");
         let Some(table) = self.tables.get_mut(&full_name) else {
@@ -135,7 +153,7 @@ impl Auditor {
         };
         *kind += 1;
         if op == "r" {
-            self.last_read = self.lines;
+            self.last_read = self.bytes;
         }
         let key = key_of(&table.key, image)?;
         if let ("u", Some(before)) = (op, before)
@@ -256,6 +274,28 @@ fn fingerprint(row: &Value) -> Fingerprint {
         hasher.finish()
     };
     (hash(0), hash(1))
+}
+
+/// Bytes that a file sink has written; 0 before it has begun.
+pub fn written(dir: &Path) -> u64 {
+    let parts = parts(dir).unwrap_or_default();
+    parts.iter().filter_map(|part| part.metadata().ok()).map(|file| file.len()).sum()
+}
+
+/// Whether the last few changes that a file sink has written hold `text`.
+pub fn ends_with_text(dir: &Path, text: &str) -> bool {
+    use std::io::{Read, Seek, SeekFrom};
+    const TAIL_BYTES: u64 = 256 * 1024;
+    let read = || -> Result<bool> {
+        let path = parts(dir)?.pop().context("no part")?;
+        let mut file = File::open(path)?;
+        let from = file.metadata()?.len().saturating_sub(TAIL_BYTES);
+        file.seek(SeekFrom::Start(from))?;
+        let mut tail = Vec::new();
+        file.read_to_end(&mut tail)?;
+        Ok(String::from_utf8_lossy(&tail).contains(text))
+    };
+    read().unwrap_or(false)
 }
 
 /// The parts that a file sink has written, in the order of the changelog.

@@ -148,6 +148,16 @@ fn a_key_above_the_signed_range_keeps_every_digit() {
 }
 
 #[test]
+fn a_schema_change_is_counted_and_is_no_row() {
+    let mut auditor = Auditor::new();
+    let ddl =
+        r#"{"source":{"db":"d","table":"t"},"ddl":"ALTER TABLE t ADD x INT","dropped":false}"#;
+    auditor.line(&Place { part: "part-1", line: 1 }, ddl);
+    auditor.verdict().unwrap();
+    assert_eq!(auditor.schema_changes(), 1);
+}
+
+#[test]
 fn a_line_that_is_no_change_is_refused() {
     refuses(&["{}".to_owned()], &[], "no source.db");
     refuses(&["{\"op\":".to_owned()], &[], "not JSON");
