@@ -9,6 +9,7 @@
 //!   is listed, with what is wrong with it.
 //! * *list* is the only truth about what exists; ids descend.
 
+pub mod file;
 pub mod format;
 pub mod job_dir;
 pub mod memory;
@@ -22,7 +23,7 @@ use model::{CheckpointStore, StoreError};
 
 pub use memory::MemoryStore;
 pub use retention::{Newest, newest, prunable};
-pub use rocks::{RocksReader, RocksStore, Spool};
+pub use rocks::{Drain, RocksReader, RocksStore, Spool};
 pub use url::{StateUrl, StateUrlError};
 
 /// The state of a job that is going to run.

@@ -12,6 +12,7 @@
 //! strictly: a torn tail (a crash in the middle of a put that never returned) is fine, damage is an
 //! error of `open`.
 
+mod lock;
 mod options;
 mod reader;
 mod spool;
@@ -95,17 +96,25 @@ impl JobPlace {
 
     /// Why the database does not open, in words that help.
     fn unopened(&self, error: rocksdb::Error) -> StoreError {
-        if !is_locked(&error) {
-            return self.io(format!("open the state of job `{}`", self.job), error);
+        let dir = self.dir.display();
+        if is_locked(&error) {
+            let holder = lock::holder(&self.dir).map(|process| format!(" by process {process}"));
+            let holder = holder.unwrap_or_default();
+            let advice = "stop that process, or give this one another `--state`";
+            return StoreError::Fenced {
+                store: self.store.clone(),
+                job: self.job.to_string(),
+                what: format!("`{dir}` is locked{holder}; {advice}"),
+            };
         }
-        StoreError::Fenced {
-            store: self.store.clone(),
-            job: self.job.to_string(),
-            what: format!(
-                "`{}` is locked; stop that process, or give this one another `--state`",
-                self.dir.display()
-            ),
+        let mut what = format!("open the state of job `{}`", self.job);
+        if error.kind() == ErrorKind::Corruption {
+            what.push_str(&format!(
+                ", for `{dir}` is damaged (restore it from a copy, or move it away and start from \
+                 a savepoint's file),"
+            ));
         }
+        self.io(what, error)
     }
 
     fn decode(&self, id: CheckpointId, bytes: &[u8]) -> Result<Checkpoint, StoreError> {
@@ -113,15 +122,17 @@ impl JobPlace {
     }
 }
 
-/// The lock of a database is taken: RocksDB tells it by its text alone (`env/fs_posix.cc`).
+/// The lock of a database is taken: RocksDB tells it by its text alone (`env/fs_posix.cc`), with the
+/// system's word for EAGAIN or EACCES. Any other failure to lock is no other process.
 fn is_locked(error: &rocksdb::Error) -> bool {
     let text = error.as_ref();
+    let taken = text.contains("temporarily unavailable") || text.contains("Permission denied");
     error.kind() == ErrorKind::IOError
-        && (text.contains("lock hold by current process") || text.contains("While lock file"))
+        && (is_locked_by_us(error) || (text.contains("While lock file") && taken))
 }
 
 fn is_locked_by_us(error: &rocksdb::Error) -> bool {
-    is_locked(error) && error.as_ref().contains("current process")
+    error.as_ref().contains("lock hold by current process")
 }
 
 impl RocksStore {

@@ -195,6 +195,7 @@ async fn a_flipped_byte_in_the_log_is_told_and_never_a_step_back() {
     assert_eq!(flip_in_files(&files(&dir, "log"), b"{\"text\":\"token 2\"}"), 1);
     let error = RocksStore::open(dir.path(), JOB).await.unwrap_err();
     assert!(matches!(error, StoreError::Io { .. }), "{error:?}");
+    assert!(error.to_string().contains("restore it from a copy"), "{error}");
 }
 
 #[tokio::test]
