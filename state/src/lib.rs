@@ -23,7 +23,7 @@ use model::{CheckpointStore, StoreError};
 
 pub use memory::MemoryStore;
 pub use retention::{Newest, newest, prunable};
-pub use rocks::{Drain, RocksReader, RocksStore, Spool};
+pub use rocks::{Drain, RocksReader, RocksStore, SPOOL_BATCH_BYTES_MAX, Spool};
 pub use url::{StateUrl, StateUrlError};
 
 /// The state of a job that is going to run.
