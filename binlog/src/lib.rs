@@ -10,6 +10,8 @@ pub mod connection;
 pub(crate) mod cursor;
 pub mod error;
 pub mod event;
+#[cfg(test)]
+mod fixtures;
 pub mod packet;
 pub mod preflight;
 pub mod reader;

@@ -2,11 +2,12 @@
 
 use std::borrow::Cow;
 
-use encoding_rs::Encoding;
 use mysql_common::collations::Collation;
 
+mod multi_byte;
 mod single_byte;
 
+use multi_byte::MultiByte;
 use single_byte::UpperHalf;
 
 /// MariaDB numbers its collations without padding from here up, each at the same distance from the
@@ -30,7 +31,7 @@ pub enum Charset {
     /// ASCII below 0x80, a table above.
     SingleByte(&'static UpperHalf),
     /// ASCII below 0x80, several bytes a character above.
-    MultiByte(&'static Encoding),
+    MultiByte(&'static MultiByte),
 }
 
 impl Charset {
@@ -44,14 +45,10 @@ impl Charset {
             "utf16" => Self::Utf16,
             "utf16le" => Self::Utf16le,
             "utf32" => Self::Utf32,
-            "gbk" | "gb2312" => Self::MultiByte(encoding_rs::GBK),
-            "gb18030" => Self::MultiByte(encoding_rs::GB18030),
-            "big5" => Self::MultiByte(encoding_rs::BIG5),
-            "sjis" | "cp932" => Self::MultiByte(encoding_rs::SHIFT_JIS),
-            "ujis" | "eucjpms" => Self::MultiByte(encoding_rs::EUC_JP),
-            "euckr" => Self::MultiByte(encoding_rs::EUC_KR),
-            "tis620" => Self::MultiByte(encoding_rs::WINDOWS_874),
-            _ => Self::SingleByte(single_byte::upper_half(name)?),
+            _ => match multi_byte::multi_byte(name) {
+                Some(set) => Self::MultiByte(set),
+                None => Self::SingleByte(single_byte::upper_half(name)?),
+            },
         })
     }
 
@@ -79,7 +76,7 @@ impl Charset {
             "utf8mb4" | "utf16" | "utf16le" | "utf32" | "gb18030" => 4,
             "utf8mb3" | "utf8" | "ujis" | "eucjpms" => 3,
             "ucs2" | "gbk" | "gb2312" | "big5" | "sjis" | "cp932" | "euckr" => 2,
-            "ascii" | "binary" | "latin1" | "tis620" | "swe7" => 1,
+            "ascii" | "binary" | "swe7" => 1,
             _ => single_byte::upper_half(name).map(|_| 1)?,
         })
     }
@@ -107,9 +104,7 @@ impl Charset {
     fn decode_high(self, bytes: &[u8]) -> Option<String> {
         match self {
             Self::SingleByte(table) => decode_single(table, bytes),
-            Self::MultiByte(encoding) => encoding
-                .decode_without_bom_handling_and_without_replacement(bytes)
-                .map(Cow::into_owned),
+            Self::MultiByte(set) => set.decode(bytes),
             Self::Utf8 => String::from_utf8(bytes.to_vec()).ok(),
             // UCS-2 has no surrogates: such a unit is no character.
             Self::Ucs2 => halves(bytes)?
@@ -170,12 +165,29 @@ mod tests {
             ("gb18030", &[0x94, 0x39, 0xFC, 0x36], "😀"),
             ("big5", &[0xBD, 0xB2], "蔡"),
             ("sjis", &[0x8D, 0xC3], "催"),
-            ("ujis", &[0xBB, 0xC5], "仕"),
+            ("ujis", &[0xBB, 0xC5, 0x8E, 0xB1, 0x8F, 0xB0, 0xA1, b'a'], "仕ｱ丂a"),
             ("euckr", &[0xB0, 0xA1], "가"),
+            ("tis620", &[0xA1, 0xFB], "ก๛"),
             ("ucs2", &[0x85, 0x21, 0, 0x61], "蔡a"),
             ("utf16", &[0xD8, 0x3D, 0xDE, 0x00], "😀"),
             ("utf16le", &[0x3D, 0xD8, 0x00, 0xDE], "😀"),
             ("utf32", &[0, 1, 0xF6, 0], "😀"),
+        ];
+        for (charset, bytes, expect) in cases {
+            assert_eq!(text(charset, bytes).as_deref(), Some(*expect), "{charset}");
+        }
+    }
+
+    #[test]
+    fn where_mysql_maps_otherwise_than_the_encoding_standard_mysql_is_followed() {
+        let cases: &[(&str, &[u8], &str)] = &[
+            ("sjis", &[0x81, 0x60, b'a', 0xB1], "\u{301C}aｱ"),
+            ("cp932", &[0x81, 0x60], "\u{FF5E}"),
+            ("ujis", &[0xA1, 0xC1], "\u{301C}"),
+            ("eucjpms", &[0xF5, 0xA1, 0x8F, 0xF3, 0xF3], "\u{E000}\u{2170}"),
+            ("gb18030", &[0xA3, 0xA0, 0x94, 0x39, 0xFC, 0x36], "\u{E5E5}😀"),
+            ("gb2312", &[0xA1, 0xAA], "\u{2015}"),
+            ("big5", &[0xC7, 0xCE, 0xA1, 0x5A], "ё\u{2574}"),
         ];
         for (charset, bytes, expect) in cases {
             assert_eq!(text(charset, bytes).as_deref(), Some(*expect), "{charset}");

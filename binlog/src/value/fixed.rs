@@ -72,9 +72,43 @@ fn uuid_order(stored: [u8; 16]) -> [u8; 16] {
     [l0, l1, l2, l3, m0, m1, h0, h1, s0, s1, n0, n1, n2, n3, n4, n5]
 }
 
-/// As the server prints it, which differs from RFC 5952 in when it shows an embedded IPv4 address.
+/// As the server prints it (MariaDB source, `inet6.cc`): the first of the longest runs of zeros is
+/// left out, even a run of one, which RFC 5952 would print; an address that uses the last four bytes
+/// alone, or after `ffff`, shows them as IPv4.
 fn inet6(bytes: [u8; 16]) -> String {
-    Ipv6Addr::from(bytes).to_string()
+    let words = Ipv6Addr::from(bytes).segments();
+    let mut gap = 0..0;
+    let mut at = 0;
+    for run in words.chunk_by(|a, b| *a == 0 && *b == 0) {
+        if run.first() == Some(&0) && run.len() > gap.len() {
+            gap = at..at + run.len();
+        }
+        at += run.len();
+    }
+    let ipv4 = match words {
+        [0, 0, 0, 0, 0, 0, high, _] => high != 0,
+        [0, 0, 0, 0, 0, 0xFFFF, ..] => true,
+        _ => false,
+    };
+    let shown = if ipv4 { 6 } else { 8 };
+    let mut text = String::with_capacity(45);
+    for (at, word) in words.iter().enumerate().take(shown) {
+        if at == gap.start && !gap.is_empty() {
+            text.push_str("::");
+        }
+        if !gap.contains(&at) {
+            if !text.is_empty() && !text.ends_with(':') {
+                text.push(':');
+            }
+            text.push_str(&format!("{word:x}"));
+        }
+    }
+    if ipv4 {
+        let [.., a, b, c, d] = bytes;
+        let colon = if text.ends_with(':') { "" } else { ":" };
+        text.push_str(&format!("{colon}{}", Ipv4Addr::new(a, b, c, d)));
+    }
+    text
 }
 
 #[cfg(test)]
@@ -93,5 +127,22 @@ mod tests {
         assert_eq!(FixedKind::Inet4.text(&[10, 1]).as_deref(), Some("10.1.0.0"));
         assert_eq!(FixedKind::Inet6.text(&[0x20, 1, 0x0d, 0xb8]).as_deref(), Some("2001:db8::"));
         assert_eq!(FixedKind::Inet4.text(&[1, 2, 3, 4, 5]), None);
+    }
+
+    #[test]
+    fn addresses_of_ipv6_print_as_the_server_prints_them() {
+        // `CAST(x AS INET6)` of MariaDB 10.11.
+        for (address, expect) in [
+            (0, "::"),
+            (1, "::1"),
+            (0xC000_0280, "::192.0.2.128"),
+            (0xFFFF_C000_0280, "::ffff:192.0.2.128"),
+            (0x0001_C000_0001_0001_ABCD_0001_C000_0000, "1:c000:1:1:abcd:1:c000::"),
+            (0x0000_0001_0000_C000_0001_0001_FFFF_C000, "::1:0:c000:1:1:ffff:c000"),
+            (0xFFFF_0001_FFFF_C000_0000_0001_0000_ABCD, "ffff:1:ffff:c000::1:0:abcd"),
+            (0x0001_0000_0002_0000_0000_0000_0003_0004, "1:0:2::3:4"),
+        ] {
+            assert_eq!(inet6(u128::to_be_bytes(address)), expect);
+        }
     }
 }
