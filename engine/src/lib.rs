@@ -1,1 +1,11 @@
-//! stub
+//! The engine: a job's source, pipeline, checkpoints and commands.
+
+pub mod checkpoint;
+pub mod cli;
+pub mod commands;
+pub mod daemon;
+pub mod error;
+pub mod pipeline;
+pub mod progress;
+pub mod source;
+pub mod supervisor;

@@ -1,1 +1,44 @@
-fn main() {}
+//! `seachange`: arguments, logs, exit codes.
+
+use std::io::IsTerminal;
+use std::process::ExitCode;
+
+use clap::Parser;
+use engine::cli::{Cli, Command};
+use engine::commands::{Usage, check, exit, inspect, run, snapshots};
+use tracing_subscriber::EnvFilter;
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    log_to_stderr();
+    match start(cli) {
+        Ok(code) => ExitCode::from(code),
+        Err(error) => {
+            eprintln!("{error:#}");
+            let usage = error.downcast_ref::<Usage>().is_some();
+            ExitCode::from(if usage { exit::USAGE } else { exit::FAILED })
+        }
+    }
+}
+
+#[tokio::main]
+async fn start(cli: Cli) -> anyhow::Result<u8> {
+    match cli.command {
+        Command::Run(args) => run::run(&args).await,
+        Command::Check(args) => check::run(&args).await,
+        Command::Snapshots(args) => snapshots::run(&args).await,
+        Command::Inspect(args) => inspect::run(&args).await,
+    }
+}
+
+/// Stdout is the sinks'.
+fn log_to_stderr() {
+    let filter = EnvFilter::try_from_env("SEACHANGE_LOG")
+        .unwrap_or_else(|_| EnvFilter::new("info,mysql_async=warn"));
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_target(false)
+        .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal())
+        .init();
+}

@@ -1,0 +1,168 @@
+//! The shell of the [`Machine`]: asks the source for barriers, collects what the sinks prepared,
+//! stores, commits, prunes.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use model::checkpoint::Fence;
+use model::sink::SinkToken;
+use model::{BarrierKind, Checkpoint, CheckpointId, CheckpointStore, Clock, Durable, StoreError};
+use tokio::sync::mpsc;
+use tokio::time::Instant;
+use tracing::{info, warn};
+
+use super::machine::{Effect, Event, Machine, Ms, Trigger};
+use crate::pipeline::deliver::Answer;
+
+/// To the source: put a barrier into the stream.
+#[derive(Debug, Clone, Copy)]
+pub struct BarrierRequest {
+    pub id: CheckpointId,
+    pub kind: BarrierKind,
+    /// Nothing follows it: the source ends after it.
+    pub last: bool,
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum CheckpointError {
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error("{0}")]
+    GaveUp(String),
+}
+
+/// Everything the coordinator owns or talks to.
+pub struct Coordinator {
+    pub machine: Machine,
+    pub job: String,
+    pub store: Arc<dyn CheckpointStore>,
+    pub fence: Fence,
+    pub clock: Arc<dyn Clock>,
+    /// Newest checkpoints kept; savepoints are always kept.
+    pub retained: usize,
+    pub timeout: Duration,
+    pub requests: mpsc::Sender<BarrierRequest>,
+    pub answers: mpsc::Receiver<Answer>,
+    /// The commit queue of each sink, by its name.
+    pub commits: Vec<(String, mpsc::Sender<SinkToken>)>,
+    pub started: Instant,
+}
+
+impl Coordinator {
+    /// Runs until a last checkpoint asked for through `stop` is stored and committed, or until the
+    /// other tasks are gone.
+    ///
+    /// # Errors
+    /// More failures in a row than tolerable, or another process took the job over.
+    pub async fn run(
+        mut self,
+        mut stop: mpsc::Receiver<BarrierKind>,
+    ) -> Result<Option<CheckpointId>, CheckpointError> {
+        loop {
+            let wake = self.machine.wake_at();
+            let event = tokio::select! { biased;
+                Some(kind) = stop.recv() => Event::Stop(kind),
+                answer = self.answers.recv() => match answer {
+                    Some(Answer { barrier, prepared }) => Event::Answer { barrier, prepared },
+                    // All sinks are gone: the run is over, and they say why.
+                    None => return Ok(None),
+                },
+                () = sleep_until(self.started, wake) => Event::Tick,
+            };
+            if let Some(id) = self.perform(event).await? {
+                return Ok(Some(id));
+            }
+        }
+    }
+
+    fn now(&self) -> Ms {
+        u64::try_from(self.started.elapsed().as_millis()).unwrap_or(Ms::MAX)
+    }
+
+    /// Applies an event and everything that follows from it; the id of the last checkpoint once
+    /// there is nothing more to do.
+    async fn perform(&mut self, event: Event) -> Result<Option<CheckpointId>, CheckpointError> {
+        let mut last = None;
+        let mut next = Some(event);
+        while let Some(event) = next.take() {
+            match self.machine.apply(event, self.now()) {
+                Effect::Nothing => {}
+                Effect::Finished => return Ok(last),
+                Effect::GiveUp(why) => return Err(CheckpointError::GaveUp(why)),
+                Effect::Request { id, trigger } => {
+                    let last = matches!(trigger, Trigger::Stop(_));
+                    let request = BarrierRequest { id, kind: trigger.kind(), last };
+                    // A source that is gone has failed, and says why itself.
+                    let _ = self.requests.send(request).await;
+                }
+                Effect::Store { durable, trigger, started } => {
+                    let id = durable.barrier().id;
+                    last = Some(id);
+                    next = Some(match self.store(durable, trigger, started).await {
+                        Ok(()) => Event::Stored,
+                        Err(fenced @ StoreError::Fenced { .. }) => return Err(fenced.into()),
+                        Err(error) => Event::Failed(crate::error::chain(&error)),
+                    });
+                }
+            }
+        }
+        Ok(None)
+    }
+
+    async fn store(
+        &mut self,
+        durable: Durable,
+        trigger: Trigger,
+        started: Ms,
+    ) -> Result<(), StoreError> {
+        let duration = self.now().saturating_sub(started);
+        let checkpoint =
+            durable.into_checkpoint(&self.job, trigger.name(), self.clock.now_ms(), duration);
+        let put = self.store.put(self.fence, &checkpoint);
+        match tokio::time::timeout(self.timeout, put).await {
+            Ok(stored) => stored?,
+            Err(_) => {
+                return Err(StoreError::Io {
+                    store: "the state store".to_owned(),
+                    what: format!("store {} within {:?}", checkpoint.id, self.timeout),
+                    source: "timed out".into(),
+                });
+            }
+        }
+        info!(id = %checkpoint.id, kind = %checkpoint.kind, duration_ms = duration,
+            position = %checkpoint.source.position, "{} stored", checkpoint.kind);
+        self.commit(&checkpoint).await;
+        self.prune().await;
+        Ok(())
+    }
+
+    async fn commit(&self, checkpoint: &Checkpoint) {
+        for (sink, queue) in &self.commits {
+            if let Some(token) = checkpoint.sinks.get(sink) {
+                // A sink that is gone commits on restore: the token is in the checkpoint.
+                let _ = queue.send(token.clone()).await;
+            }
+        }
+    }
+
+    /// A prune that fails is tried again after the next checkpoint.
+    async fn prune(&self) {
+        let result = async {
+            let listed = self.store.list().await?;
+            for id in state::prunable(&listed, self.retained) {
+                self.store.remove(self.fence, id).await?;
+            }
+            Ok::<_, StoreError>(())
+        };
+        if let Err(error) = result.await {
+            warn!("could not prune old checkpoints: {}", crate::error::chain(&error));
+        }
+    }
+}
+
+async fn sleep_until(started: Instant, at: Option<Ms>) {
+    match at {
+        Some(ms) => tokio::time::sleep_until(started + Duration::from_millis(ms)).await,
+        None => std::future::pending().await,
+    }
+}

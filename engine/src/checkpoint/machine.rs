@@ -1,0 +1,208 @@
+//! When a checkpoint is due and when it is whole. Pure: a table test drives it.
+//!
+//! INVARIANT durable-first: `Effect::Store` carries a [`Durable`], and there is one only when every
+//! sink has answered the barrier that is out. One barrier is out at a time, so answers can only be
+//! about it or about one that was given up; the latter are dropped.
+
+use std::sync::Arc;
+
+use model::{Barrier, BarrierKind, CheckpointId, Durable, Prepared};
+
+/// Milliseconds on the coordinator's monotonic clock.
+pub type Ms = u64;
+
+/// The settings of section C of the job script (`execution.checkpointing.*`), in milliseconds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Policy {
+    /// `None`: no periodic checkpoints.
+    pub interval: Option<Ms>,
+    pub timeout: Ms,
+    /// Between the end of one and the start of the next.
+    pub min_pause: Ms,
+    /// Failures in a row that the job survives.
+    pub tolerable_failures: u32,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Trigger {
+    Period,
+    /// The last one of a run that ends in good order.
+    Stop(BarrierKind),
+}
+
+impl Trigger {
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Period => "period",
+            Self::Stop(_) => "stop",
+        }
+    }
+
+    pub fn kind(self) -> BarrierKind {
+        match self {
+            Self::Period => BarrierKind::Checkpoint,
+            Self::Stop(kind) => kind,
+        }
+    }
+}
+
+#[derive(Debug)]
+pub enum Event {
+    Tick,
+    /// The job is asked to end with a last checkpoint or savepoint.
+    Stop(BarrierKind),
+    Answer {
+        barrier: Arc<Barrier>,
+        prepared: Prepared,
+    },
+    Stored,
+    /// Preparing or storing failed, in a way that the job may survive.
+    Failed(String),
+}
+
+#[derive(Debug)]
+pub enum Effect {
+    Nothing,
+    /// Ask the source for a barrier.
+    Request {
+        id: CheckpointId,
+        trigger: Trigger,
+    },
+    /// Everything before the barrier is durable: store, then commit.
+    Store {
+        durable: Durable,
+        trigger: Trigger,
+        started: Ms,
+    },
+    /// Everything asked for is done.
+    Finished,
+    /// Too many failures in a row.
+    GiveUp(String),
+}
+
+#[derive(Debug)]
+struct Out {
+    id: CheckpointId,
+    trigger: Trigger,
+    started: Ms,
+    answers: Vec<Prepared>,
+    storing: bool,
+}
+
+#[derive(Debug)]
+pub struct Machine {
+    policy: Policy,
+    sinks: Vec<String>,
+    next_id: u64,
+    out: Option<Out>,
+    /// Start of the last one, and end of the last one.
+    started: Ms,
+    ended: Ms,
+    failures: u32,
+    stop: Option<BarrierKind>,
+}
+
+impl Machine {
+    pub fn new(policy: Policy, sinks: Vec<String>, next_id: u64, now: Ms) -> Self {
+        Self {
+            policy,
+            sinks,
+            next_id,
+            out: None,
+            started: now,
+            ended: now,
+            failures: 0,
+            stop: None,
+        }
+    }
+
+    /// When the next `Tick` can matter; `None` while only another event can.
+    pub fn wake_at(&self) -> Option<Ms> {
+        match &self.out {
+            Some(out) if out.storing => None,
+            Some(out) => Some(out.started + self.policy.timeout),
+            None if self.stop.is_some() => Some(self.ended),
+            None => self.due(),
+        }
+    }
+
+    fn due(&self) -> Option<Ms> {
+        let interval = self.policy.interval?;
+        Some((self.started + interval).max(self.ended + self.policy.min_pause))
+    }
+
+    pub fn apply(&mut self, event: Event, now: Ms) -> Effect {
+        match event {
+            Event::Stop(kind) => {
+                self.stop = self.stop.or(Some(kind));
+                self.tick(now)
+            }
+            Event::Tick => self.tick(now),
+            Event::Answer { barrier, prepared } => self.answer(&barrier, prepared),
+            Event::Stored => {
+                self.failures = 0;
+                self.ended = now;
+                let stored = self.out.take();
+                if stored.is_some_and(|out| matches!(out.trigger, Trigger::Stop(_))) {
+                    return Effect::Finished;
+                }
+                self.tick(now)
+            }
+            Event::Failed(why) => self.fail(&why, now),
+        }
+    }
+
+    fn tick(&mut self, now: Ms) -> Effect {
+        if let Some(out) = &self.out {
+            if !out.storing && now >= out.started + self.policy.timeout {
+                let why = format!("not complete after {} ms", self.policy.timeout);
+                return self.fail(&why, now);
+            }
+            return Effect::Nothing;
+        }
+        match self.stop {
+            Some(kind) => self.request(Trigger::Stop(kind), now),
+            None if self.due().is_some_and(|due| now >= due) => self.request(Trigger::Period, now),
+            None => Effect::Nothing,
+        }
+    }
+
+    fn request(&mut self, trigger: Trigger, now: Ms) -> Effect {
+        let id = CheckpointId(self.next_id);
+        self.next_id += 1;
+        self.started = now;
+        self.out = Some(Out { id, trigger, started: now, answers: Vec::new(), storing: false });
+        Effect::Request { id, trigger }
+    }
+
+    fn answer(&mut self, barrier: &Arc<Barrier>, prepared: Prepared) -> Effect {
+        let Some(out) = self.out.as_mut().filter(|o| o.id == barrier.id && !o.storing) else {
+            return Effect::Nothing;
+        };
+        out.answers.push(prepared);
+        match Durable::prove(Barrier::clone(barrier), &self.sinks, out.answers.clone()) {
+            Some(durable) => {
+                out.storing = true;
+                Effect::Store { durable, trigger: out.trigger, started: out.started }
+            }
+            None => Effect::Nothing,
+        }
+    }
+
+    fn fail(&mut self, why: &str, now: Ms) -> Effect {
+        let Some(out) = self.out.take() else { return Effect::Nothing };
+        self.ended = now;
+        self.failures += 1;
+        let what = format!("{} {} failed: {why}", out.trigger.kind(), out.id);
+        let last = matches!(out.trigger, Trigger::Stop(_));
+        if last || self.failures > self.policy.tolerable_failures {
+            return Effect::GiveUp(what);
+        }
+        tracing::warn!(checkpoint = %out.id, failures = self.failures,
+            tolerable = self.policy.tolerable_failures, "{what}");
+        Effect::Nothing
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,139 @@
+//! What users type.
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use model::CheckpointId;
+use state::StateUrl;
+
+use crate::daemon::From;
+
+/// Replicates MySQL and MariaDB tables: a snapshot, then the binlog for ever, exactly once.
+#[derive(Debug, Parser)]
+#[command(name = "seachange", version, arg_required_else_help = true, max_term_width = 100)]
+pub struct Cli {
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Run a job until it ends or is stopped
+    #[command(after_help = "\
+Examples:
+  seachange run emp_1.sql
+  seachange run emp_1.sql --state /var/lib/seachange --set hostname=db.example --set port=3307
+  seachange run emp_1.sql --from 17          resume from snapshot 17, this time only
+
+Output of a print sink goes to stdout, everything else to stderr. SIGTERM or Ctrl-C takes a
+savepoint and stops; a second one stops at once. Exit codes: 0 done, 1 failed after its restarts,
+2 wrong usage or script.")]
+    Run(RunArgs),
+    /// Check that the source is fit for a job, and list its tables
+    #[command(after_help = "\
+Example:
+  seachange check emp_1.sql
+
+Exit codes: 0 fit, 2 wrong usage or script, 3 something is to be mended (the fix is shown).")]
+    Check(CheckArgs),
+    /// List checkpoints and savepoints, newest first, each read and verified
+    #[command(after_help = "\
+Examples:
+  seachange snapshots                        of all jobs under ./seachange-state
+  seachange snapshots emp_1 --json --state /var/lib/seachange")]
+    Snapshots(SnapshotsArgs),
+    /// Show what one checkpoint or savepoint holds
+    #[command(after_help = "\
+Example:
+  seachange inspect 17 --job emp_1")]
+    Inspect(InspectArgs),
+}
+
+#[derive(Debug, Args)]
+pub struct ScriptArgs {
+    /// The job's script: SET statements and EXECUTE CDCSOURCE
+    pub job: std::path::PathBuf,
+    /// Set an option of the statement, a SET key or a variable, over what the script says
+    #[arg(long = "set", value_name = "K=V", value_parser = pair)]
+    pub set: Vec<(String, String)>,
+    /// Run what Dinky would run where the script is not clean, with a warning each time
+    #[arg(long)]
+    pub lenient: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct StateArg {
+    /// Where checkpoints rest: rocksdb://DIR, or a path
+    #[arg(long, value_name = "URL", env = "SEACHANGE_STATE", default_value_t)]
+    pub state: StateUrl,
+}
+
+#[derive(Debug, Args)]
+pub struct RunArgs {
+    #[command(flatten)]
+    pub script: ScriptArgs,
+    #[command(flatten)]
+    pub state: StateArg,
+    /// Begin with: latest, earliest, none, or the id of a snapshot (for this start alone)
+    #[arg(long, default_value = "latest", value_parser = from)]
+    pub from: From,
+    /// What SIGTERM and Ctrl-C do before the job stops
+    #[arg(long, value_enum, default_value_t = OnTerm::Savepoint)]
+    pub on_term: OnTerm,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum OnTerm {
+    /// Take a savepoint
+    Savepoint,
+    /// Stop at once; checkpoints are kept as the job's retention says
+    Cancel,
+}
+
+#[derive(Debug, Args)]
+pub struct CheckArgs {
+    #[command(flatten)]
+    pub script: ScriptArgs,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct SnapshotsArgs {
+    /// Name of the job, or its script; all jobs if not given
+    pub job: Option<String>,
+    #[command(flatten)]
+    pub state: StateArg,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct InspectArgs {
+    /// Id of the snapshot
+    pub id: CheckpointId,
+    /// Name of the job, or its script; may be left out where there is only one job
+    #[arg(long)]
+    pub job: Option<String>,
+    #[command(flatten)]
+    pub state: StateArg,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+fn pair(text: &str) -> Result<(String, String), String> {
+    let (key, value) = text.split_once('=').ok_or("expected K=V, for instance port=3307")?;
+    Ok((key.trim().to_owned(), value.to_owned()))
+}
+
+fn from(text: &str) -> Result<From, String> {
+    Ok(match text {
+        "latest" => From::Latest,
+        "earliest" => From::Earliest,
+        "none" => From::Nothing,
+        id => From::Id(id.parse().map_err(|_| {
+            "expected latest, earliest, none, or the number of a snapshot (`seachange snapshots`)"
+        })?),
+    })
+}

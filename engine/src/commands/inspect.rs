@@ -1,0 +1,96 @@
+//! `seachange inspect`: everything that one snapshot holds.
+
+use model::checkpoint::TablePhase;
+use model::{Checkpoint, Gtids};
+use serde_json::{Value, json};
+
+use super::{Usage, exit, time_text};
+use crate::cli::InspectArgs;
+
+pub async fn run(args: &InspectArgs) -> anyhow::Result<u8> {
+    let job = match &args.job {
+        Some(job) => super::job_name(job)?,
+        None => only_job(args).await?,
+    };
+    let store = state::open_read_only(&args.state.state, &job)?;
+    let checkpoint = store.get(args.id).await?;
+    if args.json {
+        println!("{:#}", to_json(&checkpoint));
+    } else {
+        print(&checkpoint);
+    }
+    Ok(exit::DONE)
+}
+
+async fn only_job(args: &InspectArgs) -> anyhow::Result<String> {
+    let jobs = state::jobs(&args.state.state).await?;
+    match jobs.as_slice() {
+        [only] => Ok(only.clone()),
+        [] => Err(Usage(format!("there is no job in {}", args.state.state)).into()),
+        many => Err(Usage(format!("which job? name it with --job: {}", many.join(", "))).into()),
+    }
+}
+
+fn token(token: &[u8]) -> Value {
+    match serde_json::from_slice(token) {
+        Ok(value) => value,
+        Err(_) => Value::from(format!("{} bytes", token.len())),
+    }
+}
+
+fn to_json(c: &Checkpoint) -> Value {
+    let tables: Vec<Value> = c
+        .source
+        .tables
+        .iter()
+        .map(|t| {
+            let phase = match &t.phase {
+                TablePhase::Live => json!("live"),
+                TablePhase::Snapshot { done, rows, .. } => {
+                    json!({ "snapshot": { "ranges_done": done.ranges().len(), "rows": rows } })
+                }
+            };
+            json!({ "table": t.name().to_string(), "phase": phase, "schema": t.schema })
+        })
+        .collect();
+    let sinks: serde_json::Map<String, Value> =
+        c.sinks.iter().map(|(name, t)| (name.clone(), token(t))).collect();
+    json!({
+        "job": c.job, "id": c.id.0, "kind": c.kind.to_string(), "trigger": c.trigger,
+        "completed_at_ms": c.completed_at_ms, "completed_at": time_text(c.completed_at_ms),
+        "duration_ms": c.duration_ms, "server": c.source.server, "position": c.source.position,
+        "position_time": time_text(c.source.position_ts_ms), "counters": c.source.counters,
+        "tables": tables, "sinks": sinks,
+    })
+}
+
+fn print(c: &Checkpoint) {
+    let source = &c.source;
+    println!("{} {} of job {}", c.kind, c.id, c.job);
+    let at = time_text(c.completed_at_ms);
+    println!("completed  {at}, in {} ms, trigger: {}", c.duration_ms, c.trigger);
+    let server = &source.server;
+    println!("server     {} (id {}) {}", server.version, server.server_id, server.server_uuid);
+    println!("binlog     {}", source.position.binlog);
+    if source.position.gtids != Gtids::None {
+        println!("gtids      {}", source.position.gtids);
+    }
+    if let Some(inside) = &source.position.in_transaction {
+        println!("inside     {} rows events of the next transaction", inside.rows_events);
+    }
+    println!("as of      {}", time_text(source.position_ts_ms));
+    println!("rows read  {}", source.counters.rows_read);
+    println!("tables     {}", source.tables.len());
+    for table in &source.tables {
+        match &table.phase {
+            TablePhase::Live => println!("  {}  live", table.name()),
+            TablePhase::Snapshot { rows, .. } => {
+                println!("  {}  snapshot: {rows} rows read", table.name());
+            }
+        }
+    }
+    println!("sinks      {}", c.sinks.len());
+    for (name, bytes) in &c.sinks {
+        println!("  {name}  {}", token(bytes));
+    }
+}

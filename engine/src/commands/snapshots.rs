@@ -1,0 +1,89 @@
+//! `seachange snapshots`: what exists, read from the store itself.
+
+use comfy_table::{ContentArrangement, Table, presets};
+use model::checkpoint::{Listed, TablePhase};
+use serde_json::{Value, json};
+
+use super::{exit, time_text};
+use crate::cli::SnapshotsArgs;
+use crate::error::chain;
+
+pub async fn run(args: &SnapshotsArgs) -> anyhow::Result<u8> {
+    let jobs = match &args.job {
+        Some(job) => vec![super::job_name(job)?],
+        None => state::jobs(&args.state.state).await?,
+    };
+    let mut all = Vec::new();
+    for job in jobs {
+        let store = state::open_read_only(&args.state.state, &job)?;
+        let mut listed = store.list().await?;
+        listed.sort_by_key(|l| std::cmp::Reverse(l.id));
+        all.extend(listed.into_iter().map(|l| (job.clone(), l)));
+    }
+    if args.json {
+        let rows: Vec<Value> = all.iter().map(|(job, l)| to_json(job, l)).collect();
+        println!("{:#}", Value::from(rows));
+    } else if all.is_empty() {
+        println!("no snapshots in {}", args.state.state);
+    } else {
+        print(&all);
+    }
+    Ok(exit::DONE)
+}
+
+fn progress(listed: &Listed) -> (usize, usize) {
+    let Ok(checkpoint) = &listed.content else { return (0, 0) };
+    let tables = &checkpoint.source.tables;
+    let live = tables.iter().filter(|t| t.phase == TablePhase::Live).count();
+    (live, tables.len())
+}
+
+fn to_json(job: &str, listed: &Listed) -> Value {
+    let (live, tables) = progress(listed);
+    match &listed.content {
+        Ok(c) => json!({
+            "job": job, "id": c.id.0, "kind": c.kind.to_string(), "trigger": c.trigger,
+            "completed_at_ms": c.completed_at_ms, "completed_at": time_text(c.completed_at_ms),
+            "duration_ms": c.duration_ms, "size_bytes": listed.size,
+            "position": c.source.position, "tables": tables, "tables_live": live,
+            "rows_read": c.source.counters.rows_read, "server": c.source.server,
+            "restorable": true, "reason": null,
+        }),
+        Err(error) => json!({
+            "job": job, "id": listed.id.0, "kind": null, "size_bytes": listed.size,
+            "restorable": false, "reason": chain(error),
+        }),
+    }
+}
+
+fn print(all: &[(String, Listed)]) {
+    let mut out = Table::new();
+    out.load_preset(presets::NOTHING).set_content_arrangement(ContentArrangement::Dynamic);
+    out.set_header(["job", "id", "kind", "completed", "took", "bytes", "tables", "position"]);
+    for (job, listed) in all {
+        let (live, tables) = progress(listed);
+        match &listed.content {
+            Ok(c) => out.add_row([
+                job.clone(),
+                c.id.to_string(),
+                c.kind.to_string(),
+                time_text(c.completed_at_ms),
+                format!("{} ms", c.duration_ms),
+                listed.size.to_string(),
+                format!("{live}/{tables} live"),
+                c.source.position.to_string(),
+            ]),
+            Err(error) => out.add_row([
+                job.clone(),
+                listed.id.to_string(),
+                "damaged".to_owned(),
+                String::new(),
+                String::new(),
+                listed.size.to_string(),
+                String::new(),
+                chain(error),
+            ]),
+        };
+    }
+    println!("{out}");
+}

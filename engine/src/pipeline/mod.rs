@@ -1,0 +1,51 @@
+//! The stretch between the source and the sinks: every queue, and every limit on what may be in
+//! memory at once (invariant `bounded`).
+//!
+//! ```text
+//! source ──batches, barriers──► deliver (one per sink) ──prepared──► coordinator
+//!    ▲                              ▲                                   │
+//!    └────────── barrier requests ──┼──────────── commits ──────────────┘
+//! ```
+//! The cycle cannot lock. The coordinator never waits for the source: it has one barrier out at a
+//! time and that request's slot is free. A sink never waits for the source either; its answer to a
+//! barrier has a reserved place (one per sink). So the queues towards the sinks always drain, and
+//! the source, the only one who waits on a full queue, goes on.
+
+pub mod batch;
+pub mod deliver;
+pub mod queue;
+
+use std::sync::Arc;
+
+use model::{Barrier, Batch};
+
+/// A batch is closed when it holds this much.
+pub const BATCH_BYTES_MAX: usize = 1 << 20;
+/// What may wait in front of each sink.
+pub const SINK_QUEUE_BYTES_MAX: usize = 24 << 20;
+/// A chunk is planned to stay below this, by the table's average row.
+pub const CHUNK_BYTES_TARGET: u64 = 4 << 20;
+/// A chunk is cut where it passes this, whatever was planned.
+pub const CHUNK_BYTES_MAX: usize = 8 << 20;
+/// Rows of a chunk arrive and leave in pieces of this size.
+pub const SEGMENT_BYTES: usize = 256 << 10;
+/// A window that holds more than this is thrown away with its chunk, which is read again.
+pub const WINDOW_BYTES_MAX: usize = 16 << 20;
+/// A transaction above this may have a barrier inside it.
+pub const TRANSACTION_BYTES_BEFORE_INNER_BARRIER: u64 = 64 << 20;
+
+/// What travels to a sink.
+#[derive(Debug, Clone)]
+pub enum Delivery {
+    Batch(Arc<Batch>),
+    Barrier(Arc<Barrier>),
+}
+
+impl Delivery {
+    fn bytes(&self) -> usize {
+        match self {
+            Self::Batch(batch) => batch.bytes,
+            Self::Barrier(_) => 0,
+        }
+    }
+}

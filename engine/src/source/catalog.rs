@@ -1,0 +1,350 @@
+//! Tables as the server's `information_schema` describes them now.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use model::table::{Collation, Column, ColumnType, TableName, TableSchema};
+use mysql_async::prelude::Queryable;
+use mysql_async::{Conn, Row};
+
+use super::SourceError;
+
+/// A base table and the server's guess of its size.
+#[derive(Debug, Clone)]
+pub struct CatalogTable {
+    pub schema: Arc<TableSchema>,
+    /// `TABLE_ROWS` and `AVG_ROW_LENGTH`: estimates for InnoDB, for progress and chunk sizes only.
+    pub rows_estimate: u64,
+    pub row_bytes_estimate: u64,
+    /// Storage engine, for instance `InnoDB`.
+    pub engine: String,
+}
+
+/// Reads every base table that `wanted` accepts. `databases` limits the scan where it is known.
+pub async fn read(
+    conn: &mut Conn,
+    databases: Option<&[String]>,
+    wanted: impl Fn(&TableName) -> bool,
+) -> Result<BTreeMap<TableName, CatalogTable>, SourceError> {
+    let databases = match databases {
+        Some(named) => named.to_vec(),
+        None => user_databases(conn).await?,
+    };
+    let mut all = BTreeMap::new();
+    for db in databases {
+        read_database(conn, &db, None, &wanted, &mut all).await?;
+    }
+    Ok(all)
+}
+
+/// Reads one table; `None` where there is no such base table now.
+pub async fn read_one(
+    conn: &mut Conn,
+    name: &TableName,
+) -> Result<Option<CatalogTable>, SourceError> {
+    let mut all = BTreeMap::new();
+    read_database(conn, &name.db, Some(&name.table), &|_| true, &mut all).await?;
+    Ok(all.into_values().next())
+}
+
+async fn user_databases(conn: &mut Conn) -> Result<Vec<String>, SourceError> {
+    let sql = "SELECT SCHEMA_NAME FROM information_schema.SCHEMATA WHERE SCHEMA_NAME NOT IN \
+               ('mysql', 'information_schema', 'performance_schema', 'sys') ORDER BY 1";
+    conn.query(sql).await.map_err(|e| SourceError::query("list the databases", e))
+}
+
+async fn read_database(
+    conn: &mut Conn,
+    db: &str,
+    only: Option<&str>,
+    wanted: &impl Fn(&TableName) -> bool,
+    all: &mut BTreeMap<TableName, CatalogTable>,
+) -> Result<(), SourceError> {
+    let what = || format!("read the tables of `{db}` from information_schema");
+    let filter = if only.is_some() { " AND TABLE_NAME = ?" } else { "" };
+    let params = || {
+        let mut params = vec![mysql_async::Value::from(db)];
+        params.extend(only.map(mysql_async::Value::from));
+        mysql_async::Params::Positional(params)
+    };
+    let tables: Vec<(String, String, Option<u64>, Option<u64>, Option<String>)> = conn
+        .exec(
+            format!(
+                "SELECT TABLE_SCHEMA, TABLE_NAME, TABLE_ROWS, AVG_ROW_LENGTH, ENGINE FROM \
+                 information_schema.TABLES WHERE TABLE_SCHEMA = ?{filter} \
+                 AND TABLE_TYPE = 'BASE TABLE'"
+            ),
+            params(),
+        )
+        .await
+        .map_err(|e| SourceError::query(&what(), e))?;
+    let mut found: BTreeMap<TableName, (u64, u64, String)> = BTreeMap::new();
+    for (db, table, rows, bytes, engine) in tables {
+        let name = TableName::new(db, table);
+        if wanted(&name) {
+            let engine = engine.unwrap_or_default();
+            found.insert(name, (rows.unwrap_or_default(), bytes.unwrap_or_default(), engine));
+        }
+    }
+    if found.is_empty() {
+        return Ok(());
+    }
+    let mut columns =
+        columns(conn, &filter.replace("TABLE_NAME", "c.TABLE_NAME"), params()).await?;
+    let mut keys = keys(conn, filter, params()).await?;
+    for (name, (rows_estimate, row_bytes_estimate, engine)) in found {
+        let columns = columns.remove(&name).unwrap_or_default();
+        let (key_index, key) = choose_key(keys.remove(&name).unwrap_or_default(), &columns);
+        let schema = Arc::new(TableSchema { name: name.clone(), columns, key, key_index });
+        all.insert(name, CatalogTable { schema, rows_estimate, row_bytes_estimate, engine });
+    }
+    Ok(())
+}
+
+fn text(row: &mut Row, name: &str) -> Option<String> {
+    row.take_opt::<Option<String>, _>(name).and_then(Result::ok).flatten()
+}
+
+fn number(row: &mut Row, name: &str) -> Option<u64> {
+    row.take_opt::<Option<u64>, _>(name).and_then(Result::ok).flatten()
+}
+
+async fn columns(
+    conn: &mut Conn,
+    filter: &str,
+    params: mysql_async::Params,
+) -> Result<BTreeMap<TableName, Vec<Column>>, SourceError> {
+    let sql = format!(
+        "SELECT c.TABLE_SCHEMA AS db, c.TABLE_NAME AS tab, c.COLUMN_NAME AS name, \
+         c.DATA_TYPE AS dtype, c.COLUMN_TYPE AS ctype, c.IS_NULLABLE AS nullable, \
+         c.CHARACTER_MAXIMUM_LENGTH AS chars, c.CHARACTER_OCTET_LENGTH AS octets, \
+         c.NUMERIC_PRECISION AS prec, c.NUMERIC_SCALE AS scale, c.EXTRA AS extra, \
+         c.CHARACTER_SET_NAME AS charset, c.COLLATION_NAME AS coll \
+         FROM information_schema.COLUMNS c WHERE c.TABLE_SCHEMA = ?{filter} \
+         ORDER BY c.TABLE_NAME, c.ORDINAL_POSITION"
+    );
+    let rows: Vec<Row> = conn
+        .exec(sql, params)
+        .await
+        .map_err(|e| SourceError::query("read columns from information_schema", e))?;
+    let mut all: BTreeMap<TableName, Vec<Column>> = BTreeMap::new();
+    for mut row in rows {
+        let db = text(&mut row, "db").unwrap_or_default();
+        let table = text(&mut row, "tab").unwrap_or_default();
+        let name = TableName::new(db, table);
+        let column = column(&mut row)
+            .map_err(|declared| SourceError::UnknownType { table: name.clone(), declared })?;
+        all.entry(name).or_default().push(column);
+    }
+    Ok(all)
+}
+
+/// One row of information_schema.COLUMNS; `Err` holds the declaration that we do not know.
+fn column(row: &mut Row) -> Result<Column, String> {
+    let name = text(row, "name").unwrap_or_default();
+    let declared = text(row, "ctype").unwrap_or_default();
+    let data_type = text(row, "dtype").unwrap_or_default().to_ascii_lowercase();
+    let extra = text(row, "extra").unwrap_or_default().to_ascii_uppercase();
+    let facts = Facts {
+        chars: number(row, "chars").unwrap_or_default(),
+        octets: number(row, "octets").unwrap_or_default(),
+        precision: number(row, "prec").unwrap_or_default(),
+        scale: number(row, "scale").unwrap_or_default(),
+        collation: text(row, "charset")
+            .zip(text(row, "coll"))
+            .map(|(charset, name)| Collation { charset: charset.into(), name: name.into() }),
+    };
+    let ty = column_type(&data_type, &declared, &facts)
+        .ok_or_else(|| format!("column `{name}` {declared}"))?;
+    Ok(Column {
+        name: name.into(),
+        ty,
+        declared: declared.into(),
+        nullable: text(row, "nullable").as_deref() == Some("YES"),
+        // MySQL says `VIRTUAL GENERATED`, MariaDB too; older MariaDB `VIRTUAL`.
+        generated: extra.contains("VIRTUAL"),
+        invisible: extra.contains("INVISIBLE"),
+    })
+}
+
+struct Facts {
+    chars: u64,
+    octets: u64,
+    precision: u64,
+    scale: u64,
+    collation: Option<Collation>,
+}
+
+/// The type from information_schema's DATA_TYPE and COLUMN_TYPE.
+fn column_type(data_type: &str, declared: &str, facts: &Facts) -> Option<ColumnType> {
+    let unsigned = declared.contains("unsigned") || declared.contains("zerofill");
+    let int = |bytes| Some(ColumnType::Int { bytes, unsigned });
+    let fsp = parenthesised(declared).and_then(|n| n.parse().ok()).unwrap_or(0);
+    let small = |n: u64| u8::try_from(n).ok();
+    let length = |n: u64| u32::try_from(n).unwrap_or(u32::MAX);
+    match data_type {
+        "tinyint" => int(1),
+        "smallint" => int(2),
+        "mediumint" => int(3),
+        "int" | "integer" => int(4),
+        "bigint" => int(8),
+        "float" => Some(ColumnType::Float),
+        "double" | "real" => Some(ColumnType::Double),
+        "decimal" | "numeric" => Some(ColumnType::Decimal {
+            precision: small(facts.precision)?,
+            scale: small(facts.scale)?,
+        }),
+        "bit" => Some(ColumnType::Bit { bits: small(facts.precision)? }),
+        "year" => Some(ColumnType::Year),
+        "date" => Some(ColumnType::Date),
+        "time" => Some(ColumnType::Time { fsp }),
+        "datetime" => Some(ColumnType::DateTime { fsp }),
+        "timestamp" => Some(ColumnType::Timestamp { fsp }),
+        "char" | "varchar" | "tinytext" | "text" | "mediumtext" | "longtext" => {
+            Some(match &facts.collation {
+                Some(collation) => {
+                    ColumnType::Text { chars: length(facts.chars), collation: collation.clone() }
+                }
+                // CHARACTER SET binary turns the type into its binary twin.
+                None => ColumnType::VarBinary { bytes: length(facts.octets) },
+            })
+        }
+        "binary" => Some(ColumnType::Binary { bytes: length(facts.octets) }),
+        "varbinary" | "tinyblob" | "blob" | "mediumblob" | "longblob" => {
+            Some(ColumnType::VarBinary { bytes: length(facts.octets) })
+        }
+        "enum" | "set" => {
+            let members = members(declared)?;
+            let binary = || Collation { charset: "binary".into(), name: "binary".into() };
+            let collation = facts.collation.clone().unwrap_or_else(binary);
+            Some(if data_type == "enum" {
+                ColumnType::Enum { members, collation }
+            } else {
+                ColumnType::Set { members, collation }
+            })
+        }
+        "json" => Some(ColumnType::Json),
+        "geometry" | "point" | "linestring" | "polygon" | "multipoint" | "multilinestring"
+        | "multipolygon" | "geometrycollection" | "geomcollection" => Some(ColumnType::Geometry),
+        "vector" => Some(ColumnType::Vector),
+        "uuid" | "inet6" => Some(ColumnType::FixedBytes { bytes: 16 }),
+        "inet4" => Some(ColumnType::FixedBytes { bytes: 4 }),
+        _ => None,
+    }
+}
+
+fn parenthesised(declared: &str) -> Option<&str> {
+    declared.split_once('(')?.1.split_once(')').map(|(inside, _)| inside)
+}
+
+/// Members of `enum('a','b''c')`, quotes doubled as the server prints them.
+fn members(declared: &str) -> Option<Arc<[Arc<str>]>> {
+    let inside = declared.split_once('(')?.1.rsplit_once(')')?.0;
+    let mut members: Vec<Arc<str>> = Vec::new();
+    let mut chars = inside.chars().peekable();
+    while let Some(c) = chars.next() {
+        match c {
+            ',' | ' ' => continue,
+            '\'' => {}
+            _ => return None,
+        }
+        let mut member = String::new();
+        loop {
+            match chars.next()? {
+                '\'' if chars.next_if_eq(&'\'').is_some() => member.push('\''),
+                '\'' => break,
+                other => member.push(other),
+            }
+        }
+        members.push(member.into());
+    }
+    Some(members.into())
+}
+
+/// Unique indexes of each table: name to columns in index order.
+type Indexes = BTreeMap<String, Vec<String>>;
+
+async fn keys(
+    conn: &mut Conn,
+    filter: &str,
+    params: mysql_async::Params,
+) -> Result<BTreeMap<TableName, Indexes>, SourceError> {
+    // Functional key parts (MySQL 8.0.13) have no COLUMN_NAME: such an index is no row key.
+    let rows: Vec<(String, String, String, Option<String>)> = conn
+        .exec(
+            format!(
+                "SELECT TABLE_SCHEMA, TABLE_NAME, INDEX_NAME, COLUMN_NAME FROM \
+                 information_schema.STATISTICS WHERE TABLE_SCHEMA = ?{filter} \
+                 AND NON_UNIQUE = 0 ORDER BY TABLE_NAME, INDEX_NAME, SEQ_IN_INDEX"
+            ),
+            params,
+        )
+        .await
+        .map_err(|e| SourceError::query("read indexes from information_schema", e))?;
+    let mut all: BTreeMap<TableName, Indexes> = BTreeMap::new();
+    for (db, table, index, column) in rows {
+        let indexes = all.entry(TableName::new(db, table)).or_default();
+        indexes.entry(index).or_default().push(column.unwrap_or_default());
+    }
+    Ok(all)
+}
+
+/// The primary key, else the first unique index (by name) whose columns are all NOT NULL.
+fn choose_key(mut indexes: Indexes, columns: &[Column]) -> (Arc<str>, Vec<usize>) {
+    let usable = |names: &[String]| -> Option<Vec<usize>> {
+        names.iter().map(|n| columns.iter().position(|c| *c.name == **n && !c.nullable)).collect()
+    };
+    if let Some(key) = indexes.remove("PRIMARY").and_then(|names| usable(&names)) {
+        return ("PRIMARY".into(), key);
+    }
+    indexes
+        .iter()
+        .find_map(|(index, names)| Some((index.as_str().into(), usable(names)?)))
+        .unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn enum_members_are_read_as_the_server_quotes_them() {
+        let got = members("enum('a','b''c','d,e','')").unwrap();
+        let got: Vec<&str> = got.iter().map(|m| &**m).collect();
+        assert_eq!(got, ["a", "b'c", "d,e", ""]);
+        assert!(members("enum('a").is_none());
+    }
+
+    fn column(name: &str, nullable: bool) -> Column {
+        Column {
+            name: name.into(),
+            ty: ColumnType::Json,
+            declared: "x".into(),
+            nullable,
+            generated: false,
+            invisible: false,
+        }
+    }
+
+    #[test]
+    fn a_key_is_the_primary_else_a_unique_index_without_nulls() {
+        let columns = [column("a", false), column("b", true), column("c", false)];
+        let index = |name: &str, of: &[&str]| {
+            (name.to_owned(), of.iter().map(|c| (*c).to_owned()).collect::<Vec<_>>())
+        };
+        let choose = |list: Vec<(String, Vec<String>)>| {
+            let (name, key) = choose_key(list.into_iter().collect(), &columns);
+            (name.to_string(), key)
+        };
+        assert_eq!(
+            choose(vec![index("PRIMARY", &["c", "a"]), index("aa", &["a"])]),
+            ("PRIMARY".to_owned(), vec![2, 0])
+        );
+        assert_eq!(
+            choose(vec![index("u1", &["b"]), index("u2", &["c"])]),
+            ("u2".to_owned(), vec![2])
+        );
+        assert_eq!(choose(vec![index("u1", &["a", "b"])]), (String::new(), vec![]));
+        assert_eq!(choose(vec![index("functional", &[""])]), (String::new(), vec![]));
+    }
+}

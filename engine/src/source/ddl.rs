@@ -1,0 +1,411 @@
+//! Which tables a logged statement touches, and how.
+//!
+//! The tokens are those of a maintained SQL tokenizer; what a statement does to a table's columns
+//! is never worked out here: the schema is read from the server again and must then fit the rows
+//! ([`super::schema_history`]).
+
+use model::TableName;
+use sqlparser::dialect::MySqlDialect;
+use sqlparser::tokenizer::{Token, Tokenizer};
+
+/// One table touched by a statement.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Touch {
+    Create(TableName),
+    /// Columns, keys or options changed, under the same name.
+    Alter(TableName),
+    Drop(TableName),
+    Truncate(TableName),
+    Rename {
+        from: TableName,
+        to: TableName,
+    },
+    DropDatabase(String),
+}
+
+/// What kind of statement the binlog holds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Logged {
+    Touches(Vec<Touch>),
+    /// INSERT, UPDATE, DELETE, REPLACE or LOAD as a statement: its rows are not in the binlog.
+    RowsAsStatement {
+        verb: String,
+        tables: Vec<TableName>,
+    },
+    /// Nothing that concerns a table's rows or columns.
+    Other,
+    /// It changes tables, and we cannot tell which.
+    Unreadable,
+}
+
+/// True where an ALTER may leave a table with as many columns of the same types, in other places.
+pub fn may_move_columns(sql: &str) -> bool {
+    let words = ["CHANGE", "MODIFY", "FIRST", "AFTER", "RENAME", "DROP"];
+    let sql = executable_comments_opened(sql).to_ascii_uppercase();
+    sql.split(|c: char| !c.is_ascii_alphanumeric() && c != '_').any(|w| words.contains(&w))
+}
+
+struct Tokens<'s> {
+    tokens: Vec<Token>,
+    at: usize,
+    default_db: &'s str,
+}
+
+/// Reads a statement logged in database `default_db`.
+pub fn read(sql: &str, default_db: &str) -> Logged {
+    let sql = executable_comments_opened(sql);
+    let Ok(tokens) = Tokenizer::new(&MySqlDialect {}, &sql).tokenize() else {
+        return unreadable(&sql);
+    };
+    let tokens = tokens.into_iter().filter(|t| !matches!(t, Token::Whitespace(_))).collect();
+    Tokens { tokens, at: 0, default_db }.statement()
+}
+
+/// MySQL runs what stands in `/*!50100 … */`, MariaDB also `/*M! … */` (manual, "Comments"). Inside
+/// quotes a comment is text.
+fn executable_comments_opened(sql: &str) -> String {
+    let mut out = String::with_capacity(sql.len());
+    let mut rest = sql;
+    let mut quote: Option<char> = None;
+    while let Some(c) = rest.chars().next() {
+        if let Some(open) = quote {
+            // A backslash takes the next character with it, but not inside backticks.
+            let escaped = c == '\\' && open != '`';
+            let taken: usize =
+                rest.chars().take(if escaped { 2 } else { 1 }).map(char::len_utf8).sum();
+            let (head, tail) = rest.split_at(taken);
+            out.push_str(head);
+            rest = tail;
+            if c == open {
+                quote = None;
+            }
+            continue;
+        }
+        if let Some(comment) = rest.strip_prefix("/*") {
+            let (inside, after) = comment.split_once("*/").unwrap_or((comment, ""));
+            if let Some(run) = inside.strip_prefix('!').or_else(|| inside.strip_prefix("M!")) {
+                out.push_str(run.trim_start_matches(|c: char| c.is_ascii_digit()));
+            }
+            out.push(' ');
+            rest = after;
+            continue;
+        }
+        if matches!(c, '\'' | '"' | '`') {
+            quote = Some(c);
+        }
+        out.push(c);
+        rest = rest.get(c.len_utf8()..).unwrap_or_default();
+    }
+    out
+}
+
+/// A statement whose text does not even tokenize: harmless unless it starts like a change.
+fn unreadable(sql: &str) -> Logged {
+    let verb = sql.split_whitespace().next().unwrap_or_default().to_ascii_uppercase();
+    match verb.as_str() {
+        "ALTER" | "CREATE" | "DROP" | "RENAME" | "TRUNCATE" | "INSERT" | "UPDATE" | "DELETE"
+        | "REPLACE" | "LOAD" => Logged::Unreadable,
+        _ => Logged::Other,
+    }
+}
+
+impl Tokens<'_> {
+    fn word(&self) -> Option<String> {
+        match self.tokens.get(self.at) {
+            Some(Token::Word(w)) if w.quote_style.is_none() => Some(w.value.to_ascii_uppercase()),
+            _ => None,
+        }
+    }
+
+    /// Takes the next token if it is one of these unquoted words.
+    fn take(&mut self, words: &[&str]) -> bool {
+        let found = self.word().is_some_and(|w| words.contains(&w.as_str()));
+        self.at += usize::from(found);
+        found
+    }
+
+    fn identifier(&mut self) -> Option<String> {
+        let name = match self.tokens.get(self.at)? {
+            Token::Word(w) => w.value.clone(),
+            Token::DoubleQuotedString(text) => text.clone(),
+            Token::Number(digits, _) => digits.clone(),
+            _ => return None,
+        };
+        self.at += 1;
+        Some(name)
+    }
+
+    fn symbol(&mut self, symbol: &Token) -> bool {
+        let found = self.tokens.get(self.at) == Some(symbol);
+        self.at += usize::from(found);
+        found
+    }
+
+    fn table(&mut self) -> Option<TableName> {
+        let first = self.identifier()?;
+        if self.symbol(&Token::Period) {
+            return Some(TableName::new(first, self.identifier()?));
+        }
+        Some(TableName::new(self.default_db, first))
+    }
+
+    /// `t1, t2, …`
+    fn tables(&mut self) -> Option<Vec<TableName>> {
+        let mut tables = vec![self.table()?];
+        while self.symbol(&Token::Comma) {
+            tables.push(self.table()?);
+        }
+        Some(tables)
+    }
+
+    fn statement(&mut self) -> Logged {
+        // MariaDB: SET STATEMENT var=value FOR the_statement.
+        if self.take(&["SET"]) && self.take(&["STATEMENT"]) {
+            while self.at < self.tokens.len() && !self.take(&["FOR"]) {
+                self.at += 1;
+            }
+        }
+        let Some(verb) = self.word() else { return Logged::Other };
+        self.at += 1;
+        let touches = match verb.as_str() {
+            "CREATE" => self.create(),
+            "ALTER" => self.alter(),
+            "DROP" => self.drop(),
+            "RENAME" => self.rename(),
+            "TRUNCATE" => {
+                self.take(&["TABLE"]);
+                self.table().map(|t| vec![Touch::Truncate(t)])
+            }
+            "INSERT" | "REPLACE" | "UPDATE" | "DELETE" | "LOAD" => return self.dml(verb),
+            _ => return Logged::Other,
+        };
+        match touches {
+            Some(touches) if touches.is_empty() => Logged::Other,
+            Some(touches) => Logged::Touches(touches),
+            None => Logged::Unreadable,
+        }
+    }
+
+    fn create(&mut self) -> Option<Vec<Touch>> {
+        if self.take(&["OR"]) {
+            self.take(&["REPLACE"]);
+        }
+        if self.take(&["TEMPORARY"]) {
+            return Some(vec![]);
+        }
+        if self.take(&["TABLE"]) {
+            if self.take(&["IF"]) {
+                self.take(&["NOT"]);
+                self.take(&["EXISTS"]);
+            }
+            return Some(vec![Touch::Create(self.table()?)]);
+        }
+        self.index()
+    }
+
+    /// `[UNIQUE|FULLTEXT|SPATIAL] INDEX name … ON table`: a unique index may become the row key.
+    fn index(&mut self) -> Option<Vec<Touch>> {
+        while self.take(&["UNIQUE", "FULLTEXT", "SPATIAL", "ONLINE", "OFFLINE"]) {}
+        if !self.take(&["INDEX", "KEY"]) {
+            return Some(vec![]);
+        }
+        while self.at < self.tokens.len() && !self.take(&["ON"]) {
+            self.at += 1;
+        }
+        Some(vec![Touch::Alter(self.table()?)])
+    }
+
+    fn alter(&mut self) -> Option<Vec<Touch>> {
+        while self.take(&["ONLINE", "OFFLINE", "IGNORE"]) {}
+        if !self.take(&["TABLE"]) {
+            return Some(vec![]);
+        }
+        if self.take(&["IF"]) {
+            self.take(&["EXISTS"]);
+        }
+        let table = self.table()?;
+        match self.renamed_to() {
+            Some(Some(to)) => Some(vec![Touch::Rename { from: table, to }]),
+            Some(None) => None,
+            None => Some(vec![Touch::Alter(table)]),
+        }
+    }
+
+    /// `RENAME [TO|AS] name` among an ALTER's clauses, which RENAME COLUMN, INDEX and KEY are not.
+    fn renamed_to(&mut self) -> Option<Option<TableName>> {
+        let mut depth = 0usize;
+        while let Some(token) = self.tokens.get(self.at) {
+            match token {
+                Token::LParen => depth += 1,
+                Token::RParen => depth = depth.saturating_sub(1),
+                _ => {}
+            }
+            let clause_starts = self.at == 0
+                || matches!(
+                    self.tokens.get(self.at - 1),
+                    Some(Token::Comma | Token::Word(_) | Token::DoubleQuotedString(_))
+                );
+            if depth == 0 && clause_starts && self.take(&["RENAME"]) {
+                if self.take(&["COLUMN", "INDEX", "KEY"]) {
+                    continue;
+                }
+                self.take(&["TO", "AS"]);
+                self.symbol(&Token::Eq);
+                return Some(self.table());
+            }
+            self.at += 1;
+        }
+        None
+    }
+
+    fn drop(&mut self) -> Option<Vec<Touch>> {
+        if self.take(&["TEMPORARY"]) {
+            return Some(vec![]);
+        }
+        if self.take(&["DATABASE", "SCHEMA"]) {
+            if self.take(&["IF"]) {
+                self.take(&["EXISTS"]);
+            }
+            return Some(vec![Touch::DropDatabase(self.identifier()?)]);
+        }
+        if self.take(&["TABLE", "TABLES"]) {
+            if self.take(&["IF"]) {
+                self.take(&["EXISTS"]);
+            }
+            return Some(self.tables()?.into_iter().map(Touch::Drop).collect());
+        }
+        self.index()
+    }
+
+    fn rename(&mut self) -> Option<Vec<Touch>> {
+        if !self.take(&["TABLE", "TABLES"]) {
+            return Some(vec![]);
+        }
+        if self.take(&["IF"]) {
+            self.take(&["EXISTS"]);
+        }
+        let mut touches = Vec::new();
+        loop {
+            let from = self.table()?;
+            // MariaDB: RENAME TABLE a WAIT n TO b, or NOWAIT.
+            if self.take(&["WAIT"]) {
+                self.at += 1;
+            }
+            self.take(&["NOWAIT"]);
+            if !self.take(&["TO"]) {
+                return None;
+            }
+            touches.push(Touch::Rename { from, to: self.table()? });
+            if !self.symbol(&Token::Comma) {
+                return Some(touches);
+            }
+        }
+    }
+
+    /// Every name that could be a table: it is only compared with the tables that the job follows.
+    fn dml(&mut self, verb: String) -> Logged {
+        let mut tables = Vec::new();
+        while self.at < self.tokens.len() {
+            let start = self.at;
+            if let Some(table) = self.table() {
+                tables.push(table);
+            }
+            self.at = self.at.max(start + 1);
+        }
+        Logged::RowsAsStatement { verb, tables }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn t(name: &str) -> TableName {
+        let (db, table) = name.split_once('.').unwrap();
+        TableName::new(db, table)
+    }
+
+    fn check(sql: &str, expect: Vec<Touch>) {
+        let expect = if expect.is_empty() { Logged::Other } else { Logged::Touches(expect) };
+        assert_eq!(read(sql, "d"), expect, "{sql}");
+    }
+
+    #[test]
+    fn the_tables_a_statement_touches_are_found() {
+        check("CREATE TABLE a (id int)", vec![Touch::Create(t("d.a"))]);
+        check(
+            "create table if not exists `x.y`.`a``b` like d.c",
+            vec![Touch::Create(TableName::new("x.y", "a`b"))],
+        );
+        check("CREATE OR REPLACE TABLE e.a SELECT 1", vec![Touch::Create(t("e.a"))]);
+        check("ALTER TABLE a ADD COLUMN `RENAME` int, ADD c int", vec![Touch::Alter(t("d.a"))]);
+        check("ALTER TABLE a RENAME COLUMN x TO y", vec![Touch::Alter(t("d.a"))]);
+        check(
+            "ALTER TABLE a ADD b int, RENAME TO e.b",
+            vec![Touch::Rename { from: t("d.a"), to: t("e.b") }],
+        );
+        check("ALTER TABLE a RENAME b", vec![Touch::Rename { from: t("d.a"), to: t("d.b") }]);
+        check(
+            "DROP TABLE IF EXISTS `a`,e.b /* generated by server */",
+            vec![Touch::Drop(t("d.a")), Touch::Drop(t("e.b"))],
+        );
+        check("DROP TABLE `a` RESTRICT", vec![Touch::Drop(t("d.a"))]);
+        check("TRUNCATE a", vec![Touch::Truncate(t("d.a"))]);
+        check("TRUNCATE TABLE e.a", vec![Touch::Truncate(t("e.a"))]);
+        check(
+            "RENAME TABLE a TO tmp, b TO a",
+            vec![
+                Touch::Rename { from: t("d.a"), to: t("d.tmp") },
+                Touch::Rename { from: t("d.b"), to: t("d.a") },
+            ],
+        );
+        check("DROP DATABASE `shop`", vec![Touch::DropDatabase("shop".into())]);
+        check("CREATE UNIQUE INDEX i ON a (x)", vec![Touch::Alter(t("d.a"))]);
+        check("DROP INDEX i ON e.a", vec![Touch::Alter(t("e.a"))]);
+        check("/* app */ ALTER TABLE a /*!80000 ADD b int */", vec![Touch::Alter(t("d.a"))]);
+        check("/*!50100 TRUNCATE TABLE a */", vec![Touch::Truncate(t("d.a"))]);
+        check(
+            "SET STATEMENT lock_wait_timeout=1 FOR ALTER TABLE a ENGINE=InnoDB",
+            vec![Touch::Alter(t("d.a"))],
+        );
+        check(
+            "ALTER TABLE a COMMENT '/* x', RENAME TO b",
+            vec![Touch::Rename { from: t("d.a"), to: t("d.b") }],
+        );
+        check("CREATE TABLE 表 (id int)", vec![Touch::Create(t("d.表"))]);
+    }
+
+    #[test]
+    fn statements_that_touch_no_table_are_let_pass() {
+        for sql in [
+            "CREATE TEMPORARY TABLE a (id int)",
+            "DROP /*!40005 TEMPORARY */ TABLE IF EXISTS `a`",
+            "CREATE USER u",
+            "CREATE VIEW v AS SELECT 1",
+            "DROP VIEW v",
+            "CREATE DATABASE x",
+            "GRANT SELECT ON *.* TO u",
+            "FLUSH PRIVILEGES",
+            "ANALYZE TABLE a",
+            "SAVEPOINT s",
+        ] {
+            check(sql, vec![]);
+        }
+    }
+
+    #[test]
+    fn rows_logged_as_a_statement_name_their_tables() {
+        let Logged::RowsAsStatement { verb, tables } = read("DELETE FROM e.a WHERE x = 1", "d")
+        else {
+            panic!("not seen as DML");
+        };
+        assert_eq!(verb, "DELETE");
+        assert!(tables.contains(&t("e.a")));
+    }
+
+    #[test]
+    fn a_change_that_cannot_be_read_says_so() {
+        assert_eq!(read("ALTER TABLE a RENAME TO", "d"), Logged::Unreadable);
+        assert_eq!(read("DROP TABLE ???", "d"), Logged::Unreadable);
+    }
+}

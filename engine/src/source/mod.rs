@@ -1,0 +1,326 @@
+//! The source: one ordered stream out of the binlog and the snapshot's chunks.
+//!
+//! [`MySqlSource::run`] is one loop that owns everything: the reader's position, the tables, the
+//! open windows and the batch being filled. Readers of chunks and the coordinator only ask.
+
+pub mod catalog;
+pub mod ddl;
+pub mod merge;
+pub mod open;
+pub mod order;
+pub mod pass;
+pub mod schema_history;
+pub mod snapshot;
+pub mod status;
+pub mod stream;
+pub mod tables;
+pub mod weights;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use binlog::reader::{BinlogError, Reader};
+use binlog::server::{Server, SourceOptions};
+use model::checkpoint::{Counters, ServerIdentity, SourceState};
+use model::{Barrier, BarrierKind, Origin, TableName};
+use mysql_async::Conn;
+use tokio::sync::{mpsc, watch};
+use tokio::time::Instant;
+
+use self::merge::{ChunkId, Closed, MergeError};
+use self::snapshot::{Ask, LoadedChunk, Shared};
+use self::status::Status;
+use self::tables::TableSet;
+use self::weights::Weights;
+use crate::checkpoint::coordinator::BarrierRequest;
+use crate::pipeline::batch::Batcher;
+use crate::pipeline::queue::Closed as SinkGone;
+
+/// Changes wait this long for company before their batch leaves.
+const LINGER: Duration = Duration::from_millis(2);
+/// Status is renewed this often at most.
+const STATUS_PERIOD: Duration = Duration::from_millis(500);
+
+#[derive(Debug, thiserror::Error)]
+pub enum SourceError {
+    #[error(transparent)]
+    Binlog(#[from] BinlogError),
+    #[error("table {table}: {declared} is of a type that this build does not know")]
+    UnknownType { table: TableName, declared: String },
+    #[error("table {table}")]
+    Value {
+        table: TableName,
+        #[source]
+        source: snapshot::rows::BadValue,
+    },
+    #[error(transparent)]
+    Merge(#[from] MergeError),
+    #[error(
+        "table {table}: {what}. Exclude it (`tables.exclude`), or start over (`--from none`) to \
+         read it as it is now"
+    )]
+    UnknownSchema { table: TableName, what: String },
+    #[error(
+        "{verb} logged as a statement at {at}, without its rows, and it may change {table}. Set \
+         binlog_format=ROW on the server and in every session that writes, and start over \
+         (`--from none`) to read the tables as they are now: {sql}"
+    )]
+    Statement { verb: String, table: TableName, at: String, sql: String },
+    #[error(
+        "the pass over {table}, which has no key, broke after rows were emitted; it starts again"
+    )]
+    PassBroken { table: TableName },
+    #[error("the binlog now comes from another server while tables are being read")]
+    ServerChanged,
+    #[error("held back changes: {0}")]
+    Spool(String),
+    #[error(transparent)]
+    Store(#[from] model::StoreError),
+    #[error("no table matches {patterns}; nothing would be replicated. {hint}")]
+    NothingMatches { patterns: String, hint: String },
+    /// The other side of a queue is gone, and says why itself.
+    #[error("the job is ending")]
+    Stopped,
+}
+
+impl SourceError {
+    pub fn query(what: &str, source: mysql_async::Error) -> Self {
+        Self::Binlog(BinlogError::Query { what: what.to_owned(), source })
+    }
+
+    /// True where a new start from the newest checkpoint may help.
+    pub fn is_transient(&self) -> bool {
+        match self {
+            Self::Binlog(error) => error.is_transient(),
+            Self::PassBroken { .. } | Self::ServerChanged | Self::Stopped => true,
+            Self::UnknownType { .. }
+            | Self::Value { .. }
+            | Self::Merge(_)
+            | Self::UnknownSchema { .. }
+            | Self::Statement { .. }
+            | Self::Spool(_)
+            | Self::Store(_)
+            | Self::NothingMatches { .. } => false,
+        }
+    }
+}
+
+impl From<SinkGone> for SourceError {
+    fn from(_: SinkGone) -> Self {
+        Self::Stopped
+    }
+}
+
+/// A barrier asked for and not yet placed.
+#[derive(Debug, Clone, Copy)]
+struct Asked {
+    request: BarrierRequest,
+    since: Instant,
+}
+
+/// A chunk that waits for the stream to pass its high watermark.
+#[derive(Debug)]
+struct Waiting {
+    chunk: LoadedChunk,
+    reply: tokio::sync::oneshot::Sender<Closed>,
+}
+
+/// A pass that waits for the same.
+#[derive(Debug)]
+struct WaitingPass {
+    table: TableName,
+    chunk: ChunkId,
+    high: model::Watermark,
+    reply: tokio::sync::oneshot::Sender<Closed>,
+}
+
+/// The open transaction.
+#[derive(Debug, Default)]
+struct Transaction {
+    open: bool,
+    /// Row images of it so far.
+    bytes: u64,
+}
+
+/// The source of one run of a job. Made by [`open`].
+pub struct MySqlSource {
+    reader: Reader,
+    server: Arc<Server>,
+    options: SourceOptions,
+    tables: TableSet,
+    batcher: Batcher,
+    weights: Weights,
+    catalog: Option<Conn>,
+    shared: Arc<Shared>,
+    spool: Arc<state::Spool>,
+    chunk_rows: u64,
+    /// A table that appears with rows in it is read, unless the job only streams.
+    reads_tables: bool,
+    /// The job ends when every table is read (`snapshot`, or batch mode).
+    ends_after_snapshot: bool,
+    /// A transaction that is open for longer may have a barrier inside it.
+    barrier_patience: Duration,
+    next_chunk: u64,
+    transaction: Transaction,
+    opens: Vec<Ask>,
+    loaded: Vec<Waiting>,
+    passes: Vec<WaitingPass>,
+    asked: Option<Asked>,
+    counters: Counters,
+    position_ts_ms: i64,
+    status: watch::Sender<Status>,
+    status_at: Instant,
+    ended: bool,
+}
+
+/// What asks things of the source.
+#[derive(Debug)]
+pub struct Inputs {
+    pub asks: mpsc::Receiver<Ask>,
+    pub requests: mpsc::Receiver<BarrierRequest>,
+    /// To ask for the last checkpoint, once a job that only snapshots is through.
+    pub stop: mpsc::Sender<BarrierKind>,
+}
+
+impl MySqlSource {
+    /// Runs until the last barrier is placed.
+    ///
+    /// # Errors
+    /// Whatever the reader could not mend by connecting again. The job then starts again from its
+    /// newest checkpoint, or stops ([`SourceError::is_transient`]).
+    pub async fn run(mut self, mut inputs: Inputs) -> Result<(), SourceError> {
+        let mut announced = false;
+        while !self.ended {
+            let lingering = !self.batcher.is_empty();
+            tokio::select! { biased;
+                Some(request) = inputs.requests.recv(), if self.asked.is_none() => {
+                    self.asked = Some(Asked { request, since: Instant::now() });
+                }
+                Some(ask) = inputs.asks.recv() => self.answer(ask).await?,
+                delivered = self.reader.next(&mut self.tables) => self.take(delivered?).await?,
+                () = tokio::time::sleep(LINGER), if lingering => self.batcher.flush().await?,
+            }
+            self.settle().await?;
+            if self.ends_after_snapshot && !announced && self.tables.is_all_live() {
+                announced = true;
+                let _ = inputs.stop.send(BarrierKind::Checkpoint).await;
+            }
+        }
+        self.batcher.flush().await?;
+        self.publish();
+        Ok(())
+    }
+
+    async fn answer(&mut self, ask: Ask) -> Result<(), SourceError> {
+        match ask {
+            open @ Ask::Open { .. } => self.opens.push(open),
+            Ask::Loaded { chunk, reply } => self.loaded.push(Waiting { chunk, reply }),
+            Ask::Pass { table, chunk, segments, rows } => {
+                self.emit_pass(&table, chunk, segments, rows).await?;
+            }
+            Ask::PassDone { table, chunk, high, reply } => {
+                self.passes.push(WaitingPass { table, chunk, high, reply });
+            }
+            Ask::Abandon { table, chunk } => self.abandon(&table, chunk)?,
+        }
+        Ok(())
+    }
+
+    /// Everything that the last event or question made possible.
+    async fn settle(&mut self) -> Result<(), SourceError> {
+        if !self.transaction.open && !self.opens.is_empty() {
+            self.open_chunks().await?;
+        }
+        if !self.loaded.is_empty() {
+            self.close_chunks().await?;
+        }
+        if !self.passes.is_empty() {
+            self.close_passes().await?;
+        }
+        if self.batcher.is_full() {
+            self.batcher.flush().await?;
+        }
+        if self.asked.is_some() {
+            self.place_barrier().await?;
+        }
+        if self.status_at.elapsed() >= STATUS_PERIOD {
+            self.publish();
+        }
+        Ok(())
+    }
+
+    /// INVARIANT transaction-edge: a barrier lies between transactions, save inside one that is too
+    /// big or open for too long, where it lies between two rows events and the position says how
+    /// many of them are applied.
+    async fn place_barrier(&mut self) -> Result<(), SourceError> {
+        let Some(Asked { request, since }) = self.asked else { return Ok(()) };
+        let inside = self.transaction.open
+            && self.transaction.bytes < crate::pipeline::TRANSACTION_BYTES_BEFORE_INNER_BARRIER
+            && since.elapsed() < self.barrier_patience;
+        if inside || self.is_emitting_a_pass() {
+            return Ok(());
+        }
+        self.asked = None;
+        let source = Arc::new(self.state());
+        self.batcher.barrier(Barrier { id: request.id, kind: request.kind, source }).await?;
+        self.ended = request.last;
+        Ok(())
+    }
+
+    fn is_emitting_a_pass(&self) -> bool {
+        self.tables.followed.values().any(|t| match &t.phase {
+            tables::Phase::Pass(pass) => pass.is_emitting(),
+            tables::Phase::Live | tables::Phase::Snapshot(_) => false,
+        })
+    }
+
+    fn state(&self) -> SourceState {
+        SourceState {
+            server: ServerIdentity {
+                server_uuid: self.server.server_uuid.clone(),
+                server_id: self.server.server_id,
+                version: self.server.version_text.clone(),
+            },
+            position: self.reader.position().clone(),
+            position_ts_ms: self.position_ts_ms,
+            tables: self.tables.states(),
+            counters: self.counters.clone(),
+        }
+    }
+
+    /// Where snapshot rows emitted now come from: the stream's own position.
+    fn read_origin(&self) -> Origin {
+        let binlog = &self.reader.position().binlog;
+        Origin {
+            ts_ms: self.position_ts_ms,
+            server_id: self.server.server_id,
+            gtid: None,
+            file: Arc::clone(binlog.file.name()),
+            pos: binlog.offset,
+            first_row: 0,
+        }
+    }
+
+    fn publish(&mut self) {
+        self.status_at = Instant::now();
+        let (mut live, mut estimate) = (0, 0);
+        for table in self.tables.followed.values() {
+            match &table.phase {
+                tables::Phase::Live => live += 1,
+                tables::Phase::Snapshot(t) => {
+                    estimate += table.rows_estimate.saturating_sub(t.rows());
+                }
+                tables::Phase::Pass(_) => estimate += table.rows_estimate,
+            }
+        }
+        self.status.send_replace(Status {
+            tables: self.tables.followed.len(),
+            tables_live: live,
+            rows_read: self.counters.rows_read,
+            rows_left_estimate: estimate,
+            events_streamed: self.counters.events_streamed,
+            position: Some(self.reader.position().binlog.clone()),
+            position_ts_ms: self.position_ts_ms,
+        });
+    }
+}

@@ -1,0 +1,200 @@
+//! From a job and the checkpoint it resumes from to a source that runs.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use binlog::reader::{Reader, Start};
+use binlog::server::{ClientCertificate, Password, Server, SourceOptions, Tls, connect};
+use job::{JobSpec, RuntimeMode, SourceSpec, SslMode, StartOffset, StartupMode};
+use model::TableName;
+use model::checkpoint::{Counters, SourceState};
+use tokio::sync::{Mutex, Notify, watch};
+use tokio::time::Instant;
+
+use super::catalog::{self, CatalogTable};
+use super::snapshot::Shared;
+use super::snapshot::plan::Planner;
+use super::status::Status;
+use super::tables::{Followed, TableSet};
+use super::weights::Weights;
+use super::{MySqlSource, SourceError, Transaction};
+use crate::pipeline::batch::Batcher;
+
+/// Without a checkpoint interval, a transaction this old may have a savepoint's barrier inside it.
+const BARRIER_PATIENCE_DEFAULT: Duration = Duration::from_secs(10);
+
+/// Where a run's source is to hand things to.
+pub struct Outputs {
+    pub batcher: Batcher,
+    pub spool: Arc<state::Spool>,
+    pub status: watch::Sender<Status>,
+}
+
+/// Connects, decides where to begin and what to follow. The chunk readers' list is filled.
+///
+/// # Errors
+/// The server cannot be reached or used, or the position is not to be had any more.
+pub async fn open(
+    job: &JobSpec,
+    resume: Option<&SourceState>,
+    outputs: Outputs,
+) -> Result<(MySqlSource, Arc<Shared>), SourceError> {
+    let options = source_options(&job.name, &job.source);
+    let mut conn = connect(&options).await?;
+    let server = Arc::new(Server::probe(&mut conn).await?);
+    // Before the tables are listed: one that is created in between is then on the list as well as
+    // in the stream.
+    let start = start(job, resume, &server, &mut conn).await?;
+    let wanted = |name: &TableName| job.source.tables.matches(name);
+    let hint = job.source.tables.databases_hint();
+    let catalog = catalog::read(&mut conn, hint.as_deref(), wanted).await?;
+    let reads_tables = matches!(job.source.startup, StartupMode::Initial | StartupMode::Snapshot);
+    let followed = followed(job, resume, catalog, reads_tables);
+    let ends_after_snapshot =
+        job.source.startup == StartupMode::Snapshot || job.runtime_mode == RuntimeMode::Batch;
+    if followed.is_empty() {
+        nothing_matches(job, ends_after_snapshot)?;
+    }
+    let fold_case = server.lower_case_table_names == 1;
+    let tables = TableSet { followed, patterns: job.source.tables.clone(), fold_case };
+    let shared = Arc::new(Shared {
+        planner: Mutex::new(Planner::default()),
+        work: Notify::new(),
+        options: options.clone(),
+        server: Arc::clone(&server),
+    });
+    let reader = Reader::open(options.clone(), Server::clone(&server), start).await?;
+    let mut source = MySqlSource {
+        reader,
+        server,
+        weights: Weights::new(options.clone()),
+        options,
+        tables,
+        batcher: outputs.batcher,
+        catalog: Some(conn),
+        shared: Arc::clone(&shared),
+        spool: outputs.spool,
+        chunk_rows: u64::from(job.source.chunk_rows.get()),
+        reads_tables,
+        ends_after_snapshot,
+        barrier_patience: job.checkpointing.interval.unwrap_or(BARRIER_PATIENCE_DEFAULT),
+        next_chunk: 0,
+        transaction: Transaction {
+            // A stream that begins inside a transaction has no `Begin`.
+            open: resume.is_some_and(|s| s.position.in_transaction.is_some()),
+            bytes: 0,
+        },
+        opens: Vec::new(),
+        loaded: Vec::new(),
+        passes: Vec::new(),
+        asked: None,
+        counters: resume.map_or_else(Counters::default, |s| s.counters.clone()),
+        position_ts_ms: resume.map_or(0, |s| s.position_ts_ms),
+        status: outputs.status,
+        status_at: Instant::now(),
+        ended: false,
+    };
+    let names: Vec<TableName> = source.tables.followed.keys().cloned().collect();
+    for name in names {
+        source.plan(&name).await;
+    }
+    Ok((source, shared))
+}
+
+/// What the binlog reader is told about a job's source.
+pub fn source_options(job: &str, spec: &SourceSpec) -> SourceOptions {
+    let tls = &spec.tls;
+    let ca = || tls.ca.clone();
+    SourceOptions {
+        host: spec.hostname.clone(),
+        port: spec.port,
+        user: spec.username.clone(),
+        password: Password::new(spec.password.reveal()),
+        tls: match tls.mode {
+            SslMode::Disabled => Tls::Disabled,
+            SslMode::Preferred => Tls::Preferred,
+            SslMode::Required => Tls::Required,
+            SslMode::VerifyCa => Tls::VerifyCa { ca: ca() },
+            SslMode::VerifyIdentity => Tls::VerifyIdentity { ca: ca() },
+        },
+        client_certificate: tls
+            .cert
+            .clone()
+            .zip(tls.key.clone())
+            .map(|(chain, key)| ClientCertificate { chain, key }),
+        connect_timeout: spec.connect_timeout,
+        server_id: spec.server_id.map_or_else(|| server_id(job), |ids| ids.first),
+        ..SourceOptions::default()
+    }
+}
+
+/// A replica id of the job's own: the same at every start, unlikely to be another's.
+fn server_id(job: &str) -> u32 {
+    // FNV-1a.
+    let hash =
+        job.bytes().fold(0x811c_9dc5u32, |h, b| (h ^ u32::from(b)).wrapping_mul(0x0100_0193));
+    hash & 0x3fff_ffff | 0x4000_0000
+}
+
+async fn start(
+    job: &JobSpec,
+    resume: Option<&SourceState>,
+    server: &Server,
+    conn: &mut mysql_async::Conn,
+) -> Result<Start, SourceError> {
+    if let Some(state) = resume {
+        return Ok(Start::Position(state.position.clone()));
+    }
+    Ok(match &job.source.startup {
+        StartupMode::Initial | StartupMode::Snapshot | StartupMode::LatestOffset => {
+            Start::Position(server.current_position(conn).await?)
+        }
+        StartupMode::EarliestOffset => Start::Earliest,
+        StartupMode::SpecificOffset(StartOffset::File { file, pos }) => {
+            Start::File { file: file.clone(), offset: *pos }
+        }
+        StartupMode::SpecificOffset(StartOffset::Gtids(gtids)) => Start::Gtids(gtids.to_string()),
+        StartupMode::Timestamp { millis } => {
+            Start::Timestamp { ms: i64::try_from(*millis).unwrap_or(i64::MAX) }
+        }
+    })
+}
+
+/// The tables of the checkpoint that still match, and the matching ones that it does not know.
+fn followed(
+    job: &JobSpec,
+    resume: Option<&SourceState>,
+    mut catalog: BTreeMap<TableName, CatalogTable>,
+    reads_tables: bool,
+) -> BTreeMap<TableName, Followed> {
+    let mut all = BTreeMap::new();
+    for state in resume.iter().flat_map(|s| &s.tables) {
+        let name = state.name().clone();
+        let now = catalog.remove(&name);
+        if job.source.tables.matches(&name) {
+            all.insert(name, Followed::restored(state, now.as_ref()));
+        } else {
+            tracing::info!(table = %name, "the table no longer matches and is let go");
+        }
+    }
+    for (name, table) in catalog {
+        if resume.is_some() {
+            tracing::info!(table = %name, snapshot = reads_tables, "the table matches newly");
+        }
+        let table = if reads_tables { Followed::to_read(table) } else { Followed::live(table) };
+        all.insert(name, table);
+    }
+    all
+}
+
+fn nothing_matches(job: &JobSpec, fatal: bool) -> Result<(), SourceError> {
+    let patterns = job.source.tables.to_string();
+    if fatal {
+        let hint = "Check `table-name`: each pattern is matched against the whole of `db.table`, \
+                    and the user must be allowed to SELECT from the table";
+        return Err(SourceError::NothingMatches { patterns, hint: hint.to_owned() });
+    }
+    tracing::warn!(%patterns, "no table matches yet; one that is created later is followed");
+    Ok(())
+}

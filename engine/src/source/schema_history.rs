@@ -1,0 +1,323 @@
+//! The schema in force at the stream's position (invariant `schema-at`).
+//!
+//! A statement that changes a followed table makes us read its definition from the server again. The
+//! server tells what the table is *now*, so a definition is only used for rows that fit it (the table
+//! map in front of them says types, widths and, with `binlog_row_metadata=FULL`, names); rows that do
+//! not fit end the job with the reason.
+
+use std::sync::Arc;
+
+use binlog::event::QueryEvent;
+use binlog::reader::Delivered;
+use binlog::server::{Server, connect};
+use model::change::SchemaChange;
+use model::{BinlogPosition, Item, TableName, TableSchema};
+use mysql_async::Conn;
+
+use super::catalog::{self, CatalogTable};
+use super::ddl::{self, Logged, Touch};
+use super::tables::{Followed, Phase};
+use super::{MySqlSource, SourceError};
+
+impl MySqlSource {
+    /// Takes a statement of the binlog.
+    pub(super) async fn statement(
+        &mut self,
+        query: &QueryEvent,
+        delivered: &Delivered,
+    ) -> Result<(), SourceError> {
+        match ddl::read(&query.sql, &query.db) {
+            _ if !query.sql_exact => self.unreadable(query, delivered).await?,
+            Logged::Other => {}
+            Logged::Touches(touches) => {
+                for touch in touches {
+                    self.touch(touch, query, delivered).await?;
+                }
+                self.reader.replan();
+            }
+            Logged::RowsAsStatement { verb, tables } => {
+                let ours = tables.iter().map(|t| self.tables.stored(t));
+                let ours = ours.into_iter().find(|t| self.tables.followed.contains_key(t));
+                if let Some(table) = ours {
+                    let at = format!("{}:{}", delivered.file, delivered.end);
+                    let sql = shortened(&query.sql);
+                    return Err(SourceError::Statement { verb, table, at, sql });
+                }
+            }
+            Logged::Unreadable => self.unreadable(query, delivered).await?,
+        }
+        Ok(())
+    }
+
+    /// A change that we cannot read: every followed table that it may be about is read again.
+    async fn unreadable(
+        &mut self,
+        query: &QueryEvent,
+        delivered: &Delivered,
+    ) -> Result<(), SourceError> {
+        tracing::warn!(sql = shortened(&query.sql), at = %delivered.end,
+            "a statement could not be read; the tables that it names are read from the server again");
+        let named: Vec<TableName> = self
+            .tables
+            .followed
+            .keys()
+            .filter(|t| query.sql.to_lowercase().contains(&t.table.to_lowercase()))
+            .cloned()
+            .collect();
+        for table in named {
+            self.touch(Touch::Alter(table), query, delivered).await?;
+        }
+        self.reader.replan();
+        Ok(())
+    }
+
+    async fn touch(
+        &mut self,
+        touch: Touch,
+        query: &QueryEvent,
+        delivered: &Delivered,
+    ) -> Result<(), SourceError> {
+        match touch {
+            Touch::Create(table) => {
+                let table = self.tables.stored(&table);
+                if self.tables.followed.contains_key(&table) {
+                    self.redefine(&table, query, delivered).await
+                } else if self.tables.patterns.matches(&table) {
+                    self.follow(&table, false, query, delivered).await
+                } else {
+                    Ok(())
+                }
+            }
+            Touch::Alter(table) => {
+                let table = self.tables.stored(&table);
+                if !self.tables.followed.contains_key(&table) {
+                    return Ok(());
+                }
+                self.redefine(&table, query, delivered).await
+            }
+            Touch::Drop(table) => {
+                let table = self.tables.stored(&table);
+                self.let_go(&table, query, delivered).await;
+                Ok(())
+            }
+            Touch::DropDatabase(db) => {
+                let db = self.tables.stored(&TableName::new(db, "")).db;
+                let gone: Vec<TableName> =
+                    self.tables.followed.keys().filter(|t| t.db == db).cloned().collect();
+                for table in gone {
+                    self.let_go(&table, query, delivered).await;
+                }
+                Ok(())
+            }
+            Touch::Truncate(table) => {
+                let table = self.tables.stored(&table);
+                self.truncated(&table, query, delivered).await
+            }
+            Touch::Rename { from, to } => {
+                let (from, to) = (self.tables.stored(&from), self.tables.stored(&to));
+                self.renamed(&from, to, query, delivered).await
+            }
+        }
+    }
+
+    /// Follows a table from here on: from its birth, or (`has_rows`) with what it holds.
+    async fn follow(
+        &mut self,
+        table: &TableName,
+        has_rows: bool,
+        query: &QueryEvent,
+        delivered: &Delivered,
+    ) -> Result<(), SourceError> {
+        let (found, read_at) = self.definition(table).await?;
+        let Some(found) = found else {
+            // Gone again by now. If rows of it come before the statement that drops it, `plan`
+            // says what is wrong.
+            tracing::warn!(%table, "a table was created that is already gone");
+            return Ok(());
+        };
+        tracing::info!(%table, "a new table matches and is followed from here on");
+        let read = has_rows && self.reads_tables;
+        let mut followed = if read { Followed::to_read(found) } else { Followed::live(found) };
+        followed.unproven_until = Some(read_at);
+        let schema = Arc::clone(&followed.schema);
+        self.tables.followed.insert(table.clone(), followed);
+        self.announce(table, Some(schema), query, delivered);
+        self.plan(table).await;
+        Ok(())
+    }
+
+    async fn redefine(
+        &mut self,
+        table: &TableName,
+        query: &QueryEvent,
+        delivered: &Delivered,
+    ) -> Result<(), SourceError> {
+        self.refuse_inside_a_pass(table)?;
+        let (found, read_at) = self.definition(table).await?;
+        let position = self.reader.position().binlog.clone();
+        let names_known = self.server.variable("binlog_row_metadata") == Some("FULL");
+        let Some(followed) = self.tables.followed.get_mut(table) else { return Ok(()) };
+        let early = followed.unproven_until.take().is_some_and(|until| position < until);
+        if early && !names_known && ddl::may_move_columns(&query.sql) {
+            // What we read after the change before this one may already have been the table after
+            // this one, and a column in another column's place would not show.
+            let what = format!(
+                "it changed again before the stream had caught up with its last change, and \
+                 binlog_row_metadata=MINIMAL hides which columns the rows between had: {}",
+                shortened(&query.sql)
+            );
+            return Err(SourceError::UnknownSchema { table: table.clone(), what });
+        }
+        match found {
+            Some(found) => {
+                followed.unknown = None;
+                followed.unproven_until = Some(read_at);
+                followed.redefine(Arc::clone(&found.schema));
+            }
+            None => {
+                let sql = shortened(&query.sql);
+                followed.unknown = Some(format!("it was changed, and dropped since then: {sql}"));
+            }
+        }
+        let after = Arc::clone(&followed.schema);
+        self.announce(table, Some(after), query, delivered);
+        Ok(())
+    }
+
+    async fn truncated(
+        &mut self,
+        table: &TableName,
+        query: &QueryEvent,
+        delivered: &Delivered,
+    ) -> Result<(), SourceError> {
+        self.refuse_inside_a_pass(table)?;
+        let Some(followed) = self.tables.followed.get_mut(table) else { return Ok(()) };
+        // What is open of a snapshot was read before or after it: read it again.
+        let schema = Arc::clone(&followed.schema);
+        followed.redefine(Arc::clone(&schema));
+        self.announce(table, Some(schema), query, delivered);
+        Ok(())
+    }
+
+    async fn renamed(
+        &mut self,
+        from: &TableName,
+        to: TableName,
+        query: &QueryEvent,
+        delivered: &Delivered,
+    ) -> Result<(), SourceError> {
+        self.refuse_inside_a_pass(from)?;
+        let wanted = self.tables.patterns.matches(&to);
+        let Some(mut followed) = self.tables.followed.remove(from) else {
+            if wanted && !self.tables.followed.contains_key(&to) {
+                return self.follow(&to, true, query, delivered).await;
+            }
+            return Ok(());
+        };
+        self.shared.planner.lock().await.remove(from);
+        self.announce_dropped(from, query, delivered);
+        if !wanted {
+            return Ok(());
+        }
+        let live = matches!(followed.phase, Phase::Live);
+        let schema = TableSchema { name: to.clone(), ..TableSchema::clone(&followed.schema) };
+        let schema = Arc::new(schema);
+        followed.redefine(Arc::clone(&schema));
+        self.tables.followed.insert(to.clone(), followed);
+        self.announce(&to, Some(schema), query, delivered);
+        if !live {
+            self.plan(&to).await;
+        }
+        // ALTER … RENAME may have changed columns in the same statement.
+        self.redefine_quietly(&to).await
+    }
+
+    /// Rows of a pass that are out already do not fit the table any more.
+    fn refuse_inside_a_pass(&self, table: &TableName) -> Result<(), SourceError> {
+        match self.tables.followed.get(table).map(|t| &t.phase) {
+            Some(Phase::Pass(pass)) if pass.is_emitting() => {
+                Err(SourceError::PassBroken { table: table.clone() })
+            }
+            _ => Ok(()),
+        }
+    }
+
+    async fn redefine_quietly(&mut self, table: &TableName) -> Result<(), SourceError> {
+        let (found, read_at) = self.definition(table).await?;
+        if let (Some(found), Some(followed)) = (found, self.tables.followed.get_mut(table))
+            && found.schema != followed.schema
+        {
+            followed.unproven_until = Some(read_at);
+            followed.redefine(found.schema);
+        }
+        Ok(())
+    }
+
+    async fn let_go(&mut self, table: &TableName, query: &QueryEvent, delivered: &Delivered) {
+        if self.tables.followed.remove(table).is_some() {
+            tracing::info!(%table, "the table was dropped and is let go");
+            self.shared.planner.lock().await.remove(table);
+            self.announce_dropped(table, query, delivered);
+        }
+    }
+
+    fn announce_dropped(&mut self, table: &TableName, query: &QueryEvent, at: &Delivered) {
+        self.announce(table, None, query, at);
+    }
+
+    fn announce(
+        &mut self,
+        table: &TableName,
+        after: Option<Arc<TableSchema>>,
+        query: &QueryEvent,
+        delivered: &Delivered,
+    ) {
+        let change = SchemaChange {
+            table: table.clone(),
+            sql: query.sql.as_str().into(),
+            after,
+            origin: super::stream::origin(delivered),
+        };
+        self.batcher.push(Item::Schema(change));
+    }
+
+    /// The table as it is now, and how far the binlog was when that was read.
+    async fn definition(
+        &mut self,
+        table: &TableName,
+    ) -> Result<(Option<CatalogTable>, BinlogPosition), SourceError> {
+        let first = match self.catalog.take() {
+            Some(mut conn) => {
+                read_definition(&self.server, &mut conn, table).await.map(|d| (d, conn)).ok()
+            }
+            None => None,
+        };
+        let (definition, conn) = match first {
+            Some(done) => done,
+            None => {
+                let mut conn = connect(&self.options).await?;
+                (read_definition(&self.server, &mut conn, table).await?, conn)
+            }
+        };
+        self.catalog = Some(conn);
+        Ok(definition)
+    }
+}
+
+async fn read_definition(
+    server: &Server,
+    conn: &mut Conn,
+    table: &TableName,
+) -> Result<(Option<CatalogTable>, BinlogPosition), SourceError> {
+    let found = catalog::read_one(conn, table).await?;
+    Ok((found, server.binlog_end(conn).await?))
+}
+
+/// A statement for a message: one line, not too long.
+fn shortened(sql: &str) -> String {
+    let line = sql.split_whitespace().collect::<Vec<_>>().join(" ");
+    if line.chars().count() <= 200 {
+        return line;
+    }
+    line.chars().take(200).chain("…".chars()).collect()
+}

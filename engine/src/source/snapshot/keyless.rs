@@ -1,0 +1,112 @@
+//! Tables without a key that we can order: one pass, at an exact position.
+//!
+//! Without a key, changes of a window cannot be applied to what was read, so the rows must be the
+//! table as it stood at one position P of the binlog, exactly: changes up to P are in the rows and
+//! are dropped from what the stream held back, those after P follow the rows.
+//!
+//! - MariaDB tells P of a consistent snapshot.
+//! - MySQL does not, so the table is locked against writers for the moment that it takes to open a
+//!   snapshot on a second connection and to read P: `LOCK TABLES … READ` waits for the transactions
+//!   that wrote to the table until they are through with their commit, so each of them is in the
+//!   snapshot and in P, or in neither. The lock is gone before the first row is read.
+
+use std::time::Duration;
+
+use binlog::server::connect;
+use binlog::visibility::VisibilityMethod;
+use model::{KeyRange, Watermark};
+use mysql_async::Conn;
+use mysql_async::prelude::Queryable;
+use tokio::sync::mpsc;
+
+use super::rows::RowsWriter;
+use super::{Ask, Opened, Shared, VISIBLE_WITHIN, select_sql};
+use crate::pipeline::SEGMENT_BYTES;
+use crate::source::SourceError;
+
+/// How long the table lock may wait for writers, who wait behind it meanwhile.
+const LOCK_WAIT: Duration = Duration::from_secs(5);
+
+/// Reads the whole table and hands its rows over as they come; the position they are the state of.
+pub async fn pass(
+    shared: &Shared,
+    conn: &mut Conn,
+    method: VisibilityMethod,
+    opened: &Opened,
+    asks: &mpsc::Sender<Ask>,
+) -> Result<Watermark, SourceError> {
+    let name = &opened.schema.name;
+    let query = |what: &str| {
+        let what = format!("{what} {name}");
+        move |e| SourceError::query(&what, e)
+    };
+    if method.for_engine(&opened.engine) == VisibilityMethod::ConsistentSnapshot {
+        let read = method.begin(conn, &shared.server, &opened.low, VISIBLE_WITHIN).await?;
+        rows(conn, opened, asks).await?;
+        return Ok(read.end(conn, &shared.server).await?);
+    }
+    let mut locker = connect(&shared.options).await?;
+    let wait = format!("SET SESSION lock_wait_timeout = {}", LOCK_WAIT.as_secs());
+    locker.query_drop(wait).await.map_err(query("limit the wait for a lock on"))?;
+    let lock = format!("LOCK TABLES {} READ", name.quoted());
+    locker.query_drop(lock).await.map_err(query("lock for a moment"))?;
+    // An engine without snapshots is read under the lock, for as long as that takes.
+    let snapshots = VisibilityMethod::ExecutedGtids;
+    if snapshots.for_engine(&opened.engine) != snapshots {
+        let high = Watermark::Binlog(shared.server.binlog_end(&mut locker).await?);
+        rows(&mut locker, opened, asks).await?;
+        locker.query_drop("UNLOCK TABLES").await.map_err(query("unlock"))?;
+        return Ok(high);
+    }
+    let begun = conn
+        .query_drop("SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ")
+        .await
+        .and(conn.query_drop("START TRANSACTION WITH CONSISTENT SNAPSHOT").await);
+    let high = shared.server.binlog_end(&mut locker).await;
+    let unlocked = locker.query_drop("UNLOCK TABLES").await;
+    begun.map_err(query("open a snapshot of"))?;
+    unlocked.map_err(query("unlock"))?;
+    let high = Watermark::Binlog(high?);
+    rows(conn, opened, asks).await?;
+    conn.query_drop("COMMIT").await.map_err(query("end the snapshot of"))?;
+    Ok(high)
+}
+
+async fn rows(
+    conn: &mut Conn,
+    opened: &Opened,
+    asks: &mpsc::Sender<Ask>,
+) -> Result<(), SourceError> {
+    let schema = &opened.schema;
+    let failed = |e| SourceError::query(&format!("read {}", schema.name), e);
+    let sql = select_sql(schema, None, &KeyRange::ALL, "");
+    let mut writer = RowsWriter::new(schema, None);
+    let mut sent = 0;
+    let mut count = 0;
+    let mut result = conn.exec_iter(sql, ()).await.map_err(failed)?;
+    while let Some(row) = result.next().await.map_err(failed)? {
+        let bad = |source| SourceError::Value { table: schema.name.clone(), source };
+        writer.push(&row).map_err(bad)?;
+        count += 1;
+        if writer.bytes() - sent >= SEGMENT_BYTES {
+            sent = writer.bytes();
+            send(opened, asks, writer.take_segments(), &mut count).await?;
+        }
+    }
+    drop(result);
+    send(opened, asks, writer.finish().segments, &mut count).await
+}
+
+async fn send(
+    opened: &Opened,
+    asks: &mpsc::Sender<Ask>,
+    segments: Vec<bytes::Bytes>,
+    count: &mut u64,
+) -> Result<(), SourceError> {
+    if segments.is_empty() {
+        return Ok(());
+    }
+    let rows = std::mem::take(count);
+    let pass = Ask::Pass { table: opened.schema.name.clone(), chunk: opened.chunk, segments, rows };
+    asks.send(pass).await.map_err(|_| SourceError::Stopped)
+}

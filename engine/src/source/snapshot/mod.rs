@@ -1,0 +1,309 @@
+//! The snapshot's readers: each takes a chunk, opens it in the stream, reads it, and hands it over.
+//!
+//! A reader holds one chunk at a time and waits until it is merged, so what a snapshot has in memory
+//! is bounded by `parallelism` chunks. Why this loses and doubles nothing: [`super::merge`].
+
+pub mod keyless;
+pub mod plan;
+pub mod rows;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use binlog::server::{Server, SourceOptions, connect};
+use binlog::visibility::VisibilityMethod;
+use bytes::Bytes;
+use model::{KeyRange, Position, TableName, TableSchema, Watermark};
+use mysql_async::Conn;
+use mysql_async::prelude::Queryable;
+use tokio::sync::{Mutex, Notify, mpsc, oneshot};
+use tracing::{debug, warn};
+
+use self::plan::{Job, Planner, where_sql};
+use self::rows::RowsWriter;
+use super::SourceError;
+use super::merge::{ChunkId, ChunkRows, Closed};
+use super::order::KeyOrder;
+use crate::pipeline::CHUNK_BYTES_MAX;
+
+/// How long a chunk waits for its low watermark to be visible.
+const VISIBLE_WITHIN: Duration = Duration::from_secs(120);
+/// Attempts at one chunk whose failure is none of the connection: the stream may be about to tell
+/// us that the table changed.
+const ATTEMPTS_MAX: u32 = 30;
+
+/// From a reader to the source's loop.
+#[derive(Debug)]
+pub enum Ask {
+    /// Keep every change of the range from here on.
+    Open { table: TableName, range: Option<KeyRange>, reply: oneshot::Sender<Option<Opened>> },
+    /// Merge what was read once the stream has passed `high`.
+    Loaded { chunk: LoadedChunk, reply: oneshot::Sender<Closed> },
+    /// Rows of a pass over a table without a key, to be emitted at once.
+    Pass { table: TableName, chunk: ChunkId, segments: Vec<Bytes>, rows: u64 },
+    /// The pass is complete: its rows are the table as it stood at `high`, exactly.
+    PassDone { table: TableName, chunk: ChunkId, high: Watermark, reply: oneshot::Sender<Closed> },
+    /// The chunk will not be read.
+    Abandon { table: TableName, chunk: ChunkId },
+}
+
+/// A chunk that the stream has opened.
+#[derive(Debug)]
+pub struct Opened {
+    pub chunk: ChunkId,
+    /// L: everything up to here must be visible to the SELECT.
+    pub low: Position,
+    pub schema: Arc<TableSchema>,
+    /// `None`: the table is read in one pass.
+    pub order: Option<Arc<KeyOrder>>,
+    pub engine: Arc<str>,
+}
+
+#[derive(Debug)]
+pub struct LoadedChunk {
+    pub table: TableName,
+    pub chunk: ChunkId,
+    /// What was really read: the opened range, or its lower part.
+    pub range: KeyRange,
+    pub rows: ChunkRows,
+    pub high: Watermark,
+}
+
+/// What the readers share.
+#[derive(Debug)]
+pub struct Shared {
+    pub planner: Mutex<Planner>,
+    /// Rung when the planner has got something.
+    pub work: Notify,
+    pub options: SourceOptions,
+    pub server: Arc<Server>,
+}
+
+/// How a chunk went.
+enum Read {
+    Done,
+    /// Read the range again, in chunks of at most this many rows.
+    Again(Option<KeyRange>, u64),
+    Gone,
+}
+
+/// One reader. Ends when the source's loop is gone.
+///
+/// # Errors
+/// A chunk that cannot be read, with the server's reason.
+pub async fn run(shared: Arc<Shared>, asks: mpsc::Sender<Ask>) -> Result<(), SourceError> {
+    let mut reader = Reader { shared, asks, conn: None, method: None };
+    let mut backoff = binlog::backoff::Backoff::default();
+    let mut attempts = 0;
+    loop {
+        let work = Arc::clone(&reader.shared);
+        let bell = work.work.notified();
+        match reader.one_chunk().await {
+            Ok(true) => {
+                backoff.reset();
+                attempts = 0;
+            }
+            Ok(false) => {
+                // Nothing to read: the connection is given back to the server.
+                reader.conn = None;
+                tokio::select! {
+                    () = bell => {}
+                    () = reader.asks.closed() => return Ok(()),
+                }
+            }
+            Err(error) => {
+                if reader.asks.is_closed() {
+                    return Ok(());
+                }
+                attempts += 1;
+                if !error.is_transient() && attempts >= ATTEMPTS_MAX {
+                    return Err(error);
+                }
+                reader.conn = None;
+                let delay = backoff.next_delay();
+                warn!(?delay, "a chunk will be read again: {}", crate::error::chain(&error));
+                tokio::time::sleep(delay).await;
+            }
+        }
+    }
+}
+
+struct Reader {
+    shared: Arc<Shared>,
+    asks: mpsc::Sender<Ask>,
+    conn: Option<Conn>,
+    method: Option<VisibilityMethod>,
+}
+
+impl Reader {
+    /// Reads one chunk; `false` where there is none to read.
+    async fn one_chunk(&mut self) -> Result<bool, SourceError> {
+        let mut conn = match self.conn.take() {
+            Some(conn) => conn,
+            None if self.shared.planner.lock().await.is_empty() => return Ok(false),
+            None => connect(&self.shared.options).await?,
+        };
+        let method = match self.method {
+            Some(method) => method,
+            None => VisibilityMethod::choose(&mut conn, &self.shared.server).await?,
+        };
+        self.method = Some(method);
+        let job = self.shared.planner.lock().await.next(&mut conn).await?;
+        let Some(job) = job else { return Ok(false) };
+        let Some(opened) = self.open(&job).await? else {
+            debug!(table = %job.table, "the table is gone, its snapshot ends");
+            self.shared.planner.lock().await.remove(&job.table);
+            self.conn = Some(conn);
+            return Ok(true);
+        };
+        let read = match (&opened.order, &job.range) {
+            (Some(order), range) => {
+                let range = range.clone().unwrap_or(KeyRange::ALL);
+                self.chunk(&mut conn, method, &job, &opened, order, range).await
+            }
+            (None, _) => self.pass(&mut conn, method, &opened).await,
+        };
+        let outcome = match read {
+            Ok(outcome) => outcome,
+            Err(error) => {
+                self.give_back(&opened, job.range.clone(), job.rows).await;
+                let chunk = opened.chunk;
+                let _ = self.asks.send(Ask::Abandon { table: job.table, chunk }).await;
+                return Err(error);
+            }
+        };
+        if let Read::Again(range, rows) = outcome {
+            self.give_back(&opened, range, rows).await;
+        }
+        self.conn = Some(conn);
+        Ok(true)
+    }
+
+    async fn give_back(&self, opened: &Opened, range: Option<KeyRange>, rows: u64) {
+        let mut planner = self.shared.planner.lock().await;
+        planner.give_back(&opened.schema, opened.order.as_ref(), range, rows);
+        drop(planner);
+        self.shared.work.notify_waiters();
+    }
+
+    async fn open(&self, job: &Job) -> Result<Option<Opened>, SourceError> {
+        let (reply, answer) = oneshot::channel();
+        let ask = Ask::Open { table: job.table.clone(), range: job.range.clone(), reply };
+        self.asks.send(ask).await.map_err(|_| SourceError::Stopped)?;
+        answer.await.map_err(|_| SourceError::Stopped)
+    }
+
+    async fn chunk(
+        &self,
+        conn: &mut Conn,
+        method: VisibilityMethod,
+        job: &Job,
+        opened: &Opened,
+        order: &KeyOrder,
+        range: KeyRange,
+    ) -> Result<Read, SourceError> {
+        let server = &self.shared.server;
+        let method = method.for_engine(&opened.engine);
+        let read = method.begin(conn, server, &opened.low, VISIBLE_WITHIN).await?;
+        let sql = select_sql(&opened.schema, Some(order), &range, read.select_suffix());
+        let (rows, cut) = select(conn, &opened.schema, order, &sql).await?;
+        let high = read.end(conn, server).await?;
+        let (range, rest) = match cut {
+            None => (range, None),
+            Some(last) => {
+                let rest = KeyRange { after: Some(last.clone()), through: range.through };
+                (KeyRange { after: range.after, through: Some(last) }, Some(rest))
+            }
+        };
+        let fits = rows.rows;
+        let chunk = LoadedChunk {
+            table: job.table.clone(),
+            chunk: opened.chunk,
+            range: range.clone(),
+            rows,
+            high,
+        };
+        let closed = self.hand_over(chunk).await?;
+        Ok(match (closed, rest) {
+            (Closed::Gone, _) => Read::Gone,
+            (Closed::Done, None) => Read::Done,
+            (Closed::Done, Some(rest)) => Read::Again(Some(rest), fits),
+            (Closed::Again, None) => Read::Again(Some(range), job.rows / 2),
+            (Closed::Again, Some(rest)) => {
+                let whole = KeyRange { after: range.after, through: rest.through };
+                Read::Again(Some(whole), fits / 2)
+            }
+        })
+    }
+
+    async fn hand_over(&self, chunk: LoadedChunk) -> Result<Closed, SourceError> {
+        let (reply, answer) = oneshot::channel();
+        self.asks.send(Ask::Loaded { chunk, reply }).await.map_err(|_| SourceError::Stopped)?;
+        answer.await.map_err(|_| SourceError::Stopped)
+    }
+
+    /// Reads a table without a key, in one pass.
+    async fn pass(
+        &self,
+        conn: &mut Conn,
+        method: VisibilityMethod,
+        opened: &Opened,
+    ) -> Result<Read, SourceError> {
+        let (reply, answer) = oneshot::channel();
+        let high = keyless::pass(&self.shared, conn, method, opened, &self.asks).await?;
+        let table = opened.schema.name.clone();
+        let done = Ask::PassDone { table, chunk: opened.chunk, high, reply };
+        self.asks.send(done).await.map_err(|_| SourceError::Stopped)?;
+        Ok(match answer.await.map_err(|_| SourceError::Stopped)? {
+            Closed::Done => Read::Done,
+            Closed::Again => Read::Again(None, 1),
+            Closed::Gone => Read::Gone,
+        })
+    }
+}
+
+/// `SELECT columns, weights FROM table WHERE range ORDER BY key`.
+fn select_sql(
+    schema: &TableSchema,
+    order: Option<&KeyOrder>,
+    range: &KeyRange,
+    suffix: &str,
+) -> String {
+    let mut columns: Vec<String> =
+        schema.columns.iter().map(|c| model::table::quote(&c.name)).collect();
+    let mut tail = String::new();
+    if let Some(order) = order {
+        columns.extend(order.weight_expressions());
+        let index = model::table::quote(&schema.key_index);
+        tail = format!(
+            " FORCE INDEX ({index}){} ORDER BY {}",
+            where_sql(order, range),
+            order.expressions().join(", ")
+        );
+    }
+    format!("SELECT {} FROM {}{tail}{suffix}", columns.join(", "), schema.name.quoted())
+}
+
+/// Runs the SELECT of a chunk. The key of the last row kept, where the chunk had to be cut.
+async fn select(
+    conn: &mut Conn,
+    schema: &TableSchema,
+    order: &KeyOrder,
+    sql: &str,
+) -> Result<(ChunkRows, Option<model::KeyBound>), SourceError> {
+    let failed = |e| SourceError::query(&format!("read a chunk of {}", schema.name), e);
+    let bad = |source| SourceError::Value { table: schema.name.clone(), source };
+    let mut writer = RowsWriter::new(schema, Some(order));
+    let mut cut = None;
+    let mut result = conn.exec_iter(sql, ()).await.map_err(failed)?;
+    while let Some(row) = result.next().await.map_err(failed)? {
+        writer.push(&row).map_err(bad)?;
+        if writer.bytes() >= CHUNK_BYTES_MAX {
+            cut = writer.bound(&row).map_err(bad)?;
+            break;
+        }
+    }
+    // Takes what the server still sends of this result off the wire, row by row.
+    result.drop_result().await.map_err(failed)?;
+    Ok((writer.finish(), cut))
+}

@@ -1,0 +1,292 @@
+//! What the loop does with what arrives: events of the binlog, and chunks of the snapshot.
+
+use std::sync::Arc;
+
+use binlog::reader::{Delivered, StreamEvent};
+use bytes::Bytes;
+use model::{
+    Cell, KeyRange, Origin, PackedCodec, RowCodec, RowError, RowsBlock, RowsKind, TableName,
+};
+
+use super::merge::{ChunkId, Closed, MergeError, StreamedRows};
+use super::order::KeyOrder;
+use super::snapshot::plan::PlannedTable;
+use super::snapshot::{Ask, Opened};
+use super::tables::{Followed, Phase};
+use super::weights::Weights;
+use super::{MySqlSource, SourceError, Transaction, Waiting, WaitingPass};
+
+impl MySqlSource {
+    /// Takes one event of the stream.
+    pub(super) async fn take(&mut self, delivered: Delivered) -> Result<(), SourceError> {
+        if delivered.ts_ms > 0 {
+            self.position_ts_ms = delivered.ts_ms;
+        }
+        match delivered.event {
+            StreamEvent::Begin => self.transaction = Transaction { open: true, bytes: 0 },
+            StreamEvent::Rows(ref rows) => {
+                let block = RowsBlock {
+                    table: Arc::clone(rows.plan.schema()),
+                    kind: rows.kind,
+                    codec: Arc::clone(&rows.plan) as Arc<dyn RowCodec>,
+                    data: rows.images.clone(),
+                    origin: origin(&delivered),
+                };
+                self.transaction.bytes += block.data.len() as u64;
+                self.counters.events_streamed += 1;
+                self.route(block).await?;
+            }
+            StreamEvent::Query { ref query, in_transaction } => {
+                self.transaction.open = in_transaction;
+                self.statement(query, &delivered).await?;
+            }
+            StreamEvent::Commit => self.transaction.open = false,
+            StreamEvent::Progress => {}
+            StreamEvent::ServerChanged => self.server_changed()?,
+        }
+        Ok(())
+    }
+
+    /// Another server of the same history carries on. Watermarks of open chunks are positions in
+    /// the files of the old one, so a snapshot starts again from the newest checkpoint.
+    fn server_changed(&mut self) -> Result<(), SourceError> {
+        self.server = Arc::new(self.reader.server().clone());
+        if self.tables.is_all_live() { Ok(()) } else { Err(SourceError::ServerChanged) }
+    }
+
+    async fn route(&mut self, block: RowsBlock) -> Result<(), SourceError> {
+        let Some(followed) = self.tables.followed.get_mut(&block.table.name) else {
+            return Ok(());
+        };
+        match &mut followed.phase {
+            Phase::Live => self.batcher.push_rows(block),
+            Phase::Pass(pass) => pass.hold(&block, &self.spool).await?,
+            Phase::Snapshot(table) => {
+                let order = Arc::clone(table.order());
+                let (ends, orders) = keys(&block, &order, &mut self.weights).await?;
+                let mut out = Vec::new();
+                table.push(&StreamedRows { block: &block, ends, orders }, &mut out);
+                out.into_iter().for_each(|b| self.batcher.push_rows(b));
+            }
+        }
+        Ok(())
+    }
+
+    /// Opens the chunks that readers asked for, between two transactions.
+    pub(super) async fn open_chunks(&mut self) -> Result<(), SourceError> {
+        for ask in std::mem::take(&mut self.opens) {
+            let Ask::Open { table, range, reply } = ask else { continue };
+            let id = ChunkId(self.next_chunk);
+            self.next_chunk += 1;
+            let opened = self.open_chunk(id, &table, range).await?;
+            if reply.send(opened).is_err() {
+                self.abandon(&table, id)?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn open_chunk(
+        &mut self,
+        id: ChunkId,
+        table: &TableName,
+        range: Option<KeyRange>,
+    ) -> Result<Option<Opened>, SourceError> {
+        let Some(followed) = self.tables.followed.get_mut(table) else { return Ok(None) };
+        let order = match &mut followed.phase {
+            Phase::Live => return Ok(None),
+            Phase::Snapshot(t) => {
+                t.open(id, range.unwrap_or(KeyRange::ALL));
+                Some(Arc::clone(t.order()))
+            }
+            Phase::Pass(pass) => {
+                pass.open(id, &self.spool).await?;
+                None
+            }
+        };
+        Ok(Some(Opened {
+            chunk: id,
+            low: self.reader.position().clone(),
+            schema: Arc::clone(&followed.schema),
+            order,
+            engine: Arc::clone(&followed.engine),
+        }))
+    }
+
+    pub(super) fn abandon(&mut self, table: &TableName, chunk: ChunkId) -> Result<(), SourceError> {
+        let Some(followed) = self.tables.followed.get_mut(table) else { return Ok(()) };
+        match &mut followed.phase {
+            Phase::Snapshot(t) => t.abandon(chunk),
+            Phase::Pass(pass) if pass.is_open(chunk) && pass.is_emitting() => {
+                return Err(SourceError::PassBroken { table: table.clone() });
+            }
+            Phase::Pass(_) | Phase::Live => {}
+        }
+        Ok(())
+    }
+
+    /// Merges the chunks whose high watermark the stream has passed. A chunk leaves whole: no
+    /// barrier falls into it.
+    pub(super) async fn close_chunks(&mut self) -> Result<(), SourceError> {
+        let position = self.reader.position();
+        let (ready, waiting): (Vec<Waiting>, Vec<Waiting>) =
+            self.loaded.drain(..).partition(|w| position.reached(&w.chunk.high));
+        self.loaded = waiting;
+        for Waiting { chunk, reply } in ready {
+            let origin = self.read_origin();
+            let mut out = Vec::new();
+            let closed = match self.tables.followed.get_mut(&chunk.table) {
+                Some(Followed { phase: Phase::Snapshot(table), .. }) => {
+                    let before = table.rows();
+                    let closed =
+                        table.close(chunk.chunk, chunk.range, chunk.rows, &origin, &mut out)?;
+                    self.counters.rows_read += table.rows() - before;
+                    closed
+                }
+                Some(Followed { phase: Phase::Pass(_), .. }) => Closed::Again,
+                Some(Followed { phase: Phase::Live, .. }) | None => Closed::Gone,
+            };
+            self.finish_if_complete(&chunk.table);
+            for block in out {
+                self.batcher.push_rows(block);
+                if self.batcher.is_full() {
+                    self.batcher.flush().await?;
+                }
+            }
+            let _ = reply.send(closed);
+        }
+        Ok(())
+    }
+
+    fn finish_if_complete(&mut self, name: &TableName) {
+        let Some(followed) = self.tables.followed.get_mut(name) else { return };
+        if let Phase::Snapshot(table) = &followed.phase
+            && table.is_complete()
+        {
+            tracing::info!(table = %name, rows = table.rows(), "snapshot of the table is complete");
+            followed.phase = Phase::Live;
+        }
+    }
+
+    /// Emits rows of a pass as they come.
+    pub(super) async fn emit_pass(
+        &mut self,
+        name: &TableName,
+        chunk: ChunkId,
+        segments: Vec<Bytes>,
+        rows: u64,
+    ) -> Result<(), SourceError> {
+        let origin = self.read_origin();
+        let Some(followed) = self.tables.followed.get_mut(name) else { return Ok(()) };
+        let Phase::Pass(pass) = &mut followed.phase else { return Ok(()) };
+        if !pass.is_open(chunk) {
+            return Ok(());
+        }
+        pass.emitting();
+        self.counters.rows_read += rows;
+        let table = Arc::clone(&followed.schema);
+        for data in segments {
+            self.batcher.push_rows(RowsBlock {
+                table: Arc::clone(&table),
+                kind: RowsKind::Read,
+                codec: Arc::new(PackedCodec),
+                data,
+                origin: origin.clone(),
+            });
+            if self.batcher.is_full() {
+                self.batcher.flush().await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Ends the passes whose position the stream has reached: what was held back after it follows.
+    pub(super) async fn close_passes(&mut self) -> Result<(), SourceError> {
+        let position = self.reader.position();
+        let (ready, waiting): (Vec<WaitingPass>, Vec<WaitingPass>) =
+            self.passes.drain(..).partition(|w| position.reached(&w.high));
+        self.passes = waiting;
+        for WaitingPass { table, chunk, high, reply } in ready {
+            let closed = self.close_pass(&table, chunk, &high).await?;
+            let _ = reply.send(closed);
+        }
+        Ok(())
+    }
+
+    async fn close_pass(
+        &mut self,
+        name: &TableName,
+        chunk: ChunkId,
+        high: &model::Watermark,
+    ) -> Result<Closed, SourceError> {
+        let Some(followed) = self.tables.followed.get_mut(name) else { return Ok(Closed::Gone) };
+        let Phase::Pass(pass) = &mut followed.phase else { return Ok(Closed::Again) };
+        if !pass.is_open(chunk) {
+            return Ok(Closed::Again);
+        }
+        let held = pass.finish(&self.spool).await?;
+        followed.phase = Phase::Live;
+        if let Some(mut held) = held {
+            while let Some(blocks) = held.next(high, &self.spool).await? {
+                blocks.into_iter().for_each(|b| self.batcher.push_rows(b));
+                if self.batcher.is_full() {
+                    self.batcher.flush().await?;
+                }
+            }
+        }
+        tracing::info!(table = %name, "the table is read, in one pass");
+        Ok(Closed::Done)
+    }
+
+    /// Puts a table on the readers' list.
+    pub(super) async fn plan(&mut self, name: &TableName) {
+        let Some(followed) = self.tables.followed.get(name) else { return };
+        let (order, gaps) = match &followed.phase {
+            Phase::Live => return,
+            Phase::Snapshot(t) => (Some(Arc::clone(t.order())), t.gaps()),
+            Phase::Pass(_) => (None, vec![KeyRange::ALL]),
+        };
+        let schema = Arc::clone(&followed.schema);
+        let table = PlannedTable::new(schema, order, gaps, followed.row_bytes, self.chunk_rows);
+        self.shared.planner.lock().await.add(table);
+        self.shared.work.notify_waiters();
+    }
+}
+
+/// Where the rows of an event come from.
+pub(super) fn origin(delivered: &Delivered) -> Origin {
+    Origin {
+        ts_ms: delivered.ts_ms,
+        server_id: delivered.server_id,
+        gtid: delivered.gtid.clone(),
+        file: Arc::clone(&delivered.file),
+        pos: delivered.end,
+        first_row: 0,
+    }
+}
+
+/// The end of each image of a block, and its key in order bytes.
+async fn keys(
+    block: &RowsBlock,
+    order: &KeyOrder,
+    weights: &mut Weights,
+) -> Result<(Vec<usize>, Vec<Vec<u8>>), SourceError> {
+    let row_error = |e: RowError| SourceError::Merge(MergeError::Row(e));
+    let (mut ends, mut rows) = (Vec::new(), Vec::new());
+    let mut at = 0;
+    while let Some(rest) = block.data.get(at..).filter(|r| !r.is_empty()) {
+        let mut cells: Vec<Cell<'_>> = Vec::with_capacity(block.table.columns.len());
+        let taken = block.codec.decode(rest, &mut cells).map_err(row_error)?;
+        at += taken.max(1);
+        ends.push(at);
+        rows.push(cells);
+    }
+    let name = || block.table.name.to_string();
+    if order.needs_server() {
+        let orders = weights.orders(&name(), order, &rows).await?;
+        return Ok((ends, orders));
+    }
+    let orders: Result<Vec<_>, _> = rows.iter().map(|row| order.encode_local(row)).collect();
+    let orders = orders.map_err(|source| MergeError::Order { table: name(), source })?;
+    Ok((ends, orders))
+}
