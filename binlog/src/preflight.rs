@@ -51,6 +51,8 @@ impl Check {
     }
 }
 
+/// Name of the check that the server can be reached and logged in to.
+pub const CONNECTION: &str = "connection";
 /// Warn below this retention: a weekend's outage should not cost a snapshot, a day's never.
 const RETENTION_S_MIN: u64 = 24 * 3600;
 
@@ -66,9 +68,10 @@ pub async fn run(options: &SourceOptions, databases: &[String]) -> Vec<Check> {
         Err(error) => return vec![Check::fail("server", chain(&error), "")],
     };
     let user = account(&mut conn).await;
-    let mut checks = vec![Check::ok("connection", format!("{user} at {}", options.address()))];
+    let mut checks = vec![Check::ok(CONNECTION, format!("{user} at {}", options.address()))];
     checks.push(version(&server));
     checks.extend(settings(&server));
+    checks.extend(relays(&mut conn, &server).await);
     checks.push(gtids(&server));
     checks.push(retention(&server));
     checks.push(server_id(&mut conn, &server, options).await);
@@ -105,7 +108,7 @@ fn unreachable(options: &SourceOptions, error: &BinlogError) -> Check {
         Some(1040) => "SET GLOBAL max_connections = <more>;".to_owned(),
         _ => format!("is a MySQL server listening at {}, and may we reach it?", options.address()),
     };
-    Check::fail("connection", chain(error), fix)
+    Check::fail(CONNECTION, chain(error), fix)
 }
 
 fn sql_text(text: &str) -> String {
@@ -158,17 +161,35 @@ fn settings(server: &Server) -> Vec<Check> {
             ),
         });
     }
-    let relays = ["log_replica_updates", "log_slave_updates"];
-    if let Some(value) = relays.iter().find_map(|name| server.variable(name))
-        && !value.eq_ignore_ascii_case("ON")
-    {
-        checks.push(Check::warn(
-            "log_replica_updates",
-            "OFF: if this server is a replica, what it replicates is not in its binlog",
-            "on a replica, my.cnf: [mysqld] log_replica_updates = ON (log_slave_updates before 8.0.26 and on MariaDB)",
-        ));
-    }
     checks
+}
+
+/// A replica that does not log what it replicates sends us nothing but its own writes, for ever.
+async fn relays(conn: &mut Conn, server: &Server) -> Option<Check> {
+    const NAME: &str = "log_replica_updates";
+    let names = [NAME, "log_slave_updates"];
+    let on = names.iter().find_map(|name| server.variable(name))?.eq_ignore_ascii_case("ON");
+    if on {
+        return None;
+    }
+    let mut status = conn.query::<Row, _>("SHOW REPLICA STATUS").await;
+    if status.is_err() {
+        status = conn.query("SHOW SLAVE STATUS").await;
+    }
+    let fix = "my.cnf: [mysqld] log_replica_updates = ON (log_slave_updates before 8.0.26 and on MariaDB)";
+    match status {
+        Ok(rows) if rows.is_empty() => None,
+        Ok(_) => Some(Check::fail(
+            NAME,
+            "OFF, and this server is a replica: what it replicates is not in its binlog",
+            fix,
+        )),
+        Err(_) => Some(Check::warn(
+            NAME,
+            "OFF: if this server is a replica, what it replicates is not in its binlog",
+            fix,
+        )),
+    }
 }
 
 fn gtids(server: &Server) -> Check {
@@ -181,7 +202,11 @@ fn gtids(server: &Server) -> Check {
                 "gtid_mode = {}: positions are file and offset, and do not survive a failover",
                 mode.unwrap_or("OFF")
             ),
-            "SET GLOBAL gtid_mode = ON; -- step by step, see the MySQL manual, \"Enabling GTID Transactions Online\"",
+            if server.version < (5, 7, 6) {
+                "my.cnf: [mysqld] gtid_mode = ON, enforce_gtid_consistency = ON, log_slave_updates = ON (and restart)"
+            } else {
+                "SET GLOBAL gtid_mode = ON; -- step by step, see the MySQL manual, \"Enabling GTID Transactions Online\""
+            },
         ),
     }
 }

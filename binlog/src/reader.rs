@@ -1,5 +1,421 @@
-//! One ordered stream of events over reconnects.
+//! One ordered stream of events over reconnects: no gap, no repetition.
+//!
+//! [`Reader::next`] hands out what a job needs to see, in the order of the binlog. When the
+//! connection breaks it makes a new one, asks for all that comes after [`Reader::position`], reads
+//! the open transaction again from its start and passes over what it has handed out of it. What no
+//! new connection can mend is an error, with the way out in its text.
+
+use std::collections::HashMap;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use model::{Position, RowsKind};
+use tokio::time::Instant;
+
+use crate::backoff::Backoff;
+use crate::connection::{Broken, Dump, Incoming};
+use crate::event::{Event, FormatDescription, QueryEvent, kind};
+use crate::packet::{EventHeader, RawEvent};
+use crate::rows::{RowsEvent, TableMap, TablePlan};
+use crate::server::{Server, SourceOptions};
 
 mod error;
+mod start;
+mod statement;
+mod tracker;
 
-pub use error::BinlogError;
+pub use error::{BinlogError, can_pass};
+pub use start::Start;
+
+use start::{Linked, link, resolve};
+use tracker::{Connected, RowsStep, Step, Tracker};
+
+/// So often in a row the same place may be unreadable before we believe that it is so on the
+/// server, not on the way.
+const UNREADABLE_MAX: u32 = 3;
+/// Table maps kept between statements. A server gives a table a new number when it opens it again.
+const TABLES_MAX: usize = 4096;
+/// "No table" (MySQL source, `Table_id`): a rows event that only ends its statement.
+const NO_TABLE: u64 = 0x00ff_ffff;
+
+/// Which tables the job wants, and how their rows are read.
+pub trait Tables {
+    /// Asked when a table map comes that was not there before, or after [`Reader::replan`].
+    /// `None`: not wanted, its rows are passed over undecoded.
+    ///
+    /// # Errors
+    /// End the stream's [`Reader::next`]; [`BinlogError::Table`] carries the caller's own.
+    fn plan(&mut self, map: &TableMap) -> Result<Option<Arc<TablePlan>>, BinlogError>;
+}
+
+/// What happened.
+#[derive(Debug)]
+pub enum StreamEvent {
+    /// A transaction begins. Not repeated after a reconnect, nor where the stream began inside it.
+    Begin,
+    /// Rows of a wanted table.
+    Rows(Rows),
+    /// A statement, in words: a schema change, or one that says nothing of rows. `in_transaction`:
+    /// the open transaction goes on after it; else it is a transaction of its own, and over.
+    Query { query: Box<QueryEvent>, in_transaction: bool },
+    /// The transaction is over, and in the position.
+    Commit,
+    /// The position moved, outside transactions.
+    Progress,
+    /// The stream goes on from another server with the same transactions. Its files are not those
+    /// of the last one: a file position taken there means nothing here.
+    ServerChanged,
+}
+
+/// A rows event of a wanted table; every image holds all columns.
+#[derive(Debug, Clone)]
+pub struct Rows {
+    pub plan: Arc<TablePlan>,
+    pub kind: RowsKind,
+    /// Row images to the end; for an update, before and after in turn.
+    pub images: Bytes,
+}
+
+#[derive(Debug)]
+pub struct Delivered {
+    pub event: StreamEvent,
+    /// Of the transaction; `None` where it has none, and outside transactions.
+    pub gtid: Option<Arc<str>>,
+    /// When the source ran the statement: whole seconds, in milliseconds since the epoch. 0 where
+    /// the event has no time.
+    pub ts_ms: i64,
+    /// The server that made the change first.
+    pub server_id: u32,
+    pub file: Arc<str>,
+    /// End of the event in `file`; of the compressed transaction around it, where there is one.
+    pub end: u64,
+}
+
+/// A table map and what the job said to it.
+#[derive(Debug)]
+struct Mapped {
+    raw: Bytes,
+    plan: Option<Arc<TablePlan>>,
+}
+
+type Connecting = Pin<Box<dyn Future<Output = Result<Linked, BinlogError>> + Send>>;
+
+/// Kept across cancelled calls, so that a caller who cancels often cannot keep us from connecting.
+enum Link {
+    Down { retry_at: Instant },
+    Connecting(Connecting),
+    Up { dump: Box<Dump>, first: Option<Incoming> },
+}
+
+/// The ordered stream of one server's binlog.
+pub struct Reader {
+    options: SourceOptions,
+    server: Server,
+    tracker: Tracker,
+    format: FormatDescription,
+    tables: HashMap<u64, Mapped>,
+    link: Link,
+    backoff: Backoff,
+    /// Failures since the last event that was handed out, other than lost connections.
+    unreadable: u32,
+    server_changed: bool,
+    last_ts_ms: Option<i64>,
+    at_head: bool,
+}
+
+impl Reader {
+    /// Finds `start`, verifies that the server has it, and begins to read there. `server` is the
+    /// one whose history a stored position belongs to.
+    ///
+    /// # Errors
+    /// Every [`BinlogError`], also transient ones: the first connection is tried once.
+    pub async fn open(
+        options: SourceOptions,
+        server: Server,
+        start: Start,
+    ) -> Result<Self, BinlogError> {
+        let (position, skip) = Box::pin(resolve(&options, &server, start)).await?;
+        let mut reader = Self {
+            format: FormatDescription::initial(server.flavor),
+            tracker: Tracker::new(position, skip),
+            tables: HashMap::new(),
+            link: Link::Down { retry_at: Instant::now() },
+            backoff: Backoff::default(),
+            unreadable: 0,
+            server_changed: false,
+            last_ts_ms: None,
+            at_head: false,
+            options,
+            server,
+        };
+        let linked = reader.connecting().await?;
+        reader.linked(linked);
+        Ok(reader)
+    }
+
+    /// The next event. Cancel-safe: nothing is lost or repeated when the future is dropped.
+    ///
+    /// # Errors
+    /// What no new connection mends. A later call tries again from the position.
+    pub async fn next(&mut self, tables: &mut impl Tables) -> Result<Delivered, BinlogError> {
+        loop {
+            if std::mem::take(&mut self.server_changed) {
+                return Ok(self.deliver(StreamEvent::ServerChanged, None, &EventHeader::default()));
+            }
+            let incoming = self.receive().await?;
+            match self.take(incoming, tables) {
+                Ok(None) => {}
+                Ok(Some(delivered)) => {
+                    self.backoff.reset();
+                    self.unreadable = 0;
+                    return Ok(delivered);
+                }
+                Err(error) => {
+                    // The events after it must not be read as if it had been.
+                    self.link = Link::Down { retry_at: Instant::now() };
+                    return Err(error);
+                }
+            }
+        }
+    }
+
+    /// After the last event that was handed out. A stream opened here hands out what comes next.
+    pub fn position(&self) -> &Position {
+        self.tracker.position()
+    }
+
+    /// The server that is read now.
+    pub fn server(&self) -> &Server {
+        &self.server
+    }
+
+    /// The time of the last transaction's event, wanted or not, in milliseconds since the epoch.
+    pub fn last_event_ms(&self) -> Option<i64> {
+        self.last_ts_ms
+    }
+
+    /// True where the server had nothing more to send: the last thing we heard was a heartbeat.
+    pub fn is_at_head(&self) -> bool {
+        self.at_head
+    }
+
+    /// Forgets what [`Tables::plan`] answered: the schema changed, ask again.
+    pub fn replan(&mut self) {
+        // The plans stay for rows of a statement under way; no map equals an empty one.
+        self.tables.values_mut().for_each(|mapped| mapped.raw = Bytes::new());
+    }
+
+    fn connecting(&self) -> Connecting {
+        let expected = self.server.identity.clone();
+        Box::pin(link(self.options.clone(), self.tracker.position().clone(), expected))
+    }
+
+    fn linked(&mut self, linked: Linked) {
+        let other_server = linked.server.identity != self.server.identity;
+        if other_server {
+            tracing::warn!(from = %self.server.identity, to = %linked.server.identity,
+                "the binlog now comes from another server");
+        }
+        self.server_changed |= other_server;
+        self.format = FormatDescription::initial(linked.server.flavor);
+        self.tables.clear();
+        self.tracker.connected(&Connected {
+            other_server,
+            from_head: linked.from_head,
+            incomplete: linked.incomplete,
+        });
+        tracing::info!(server = %linked.server.identity, position = %self.tracker.position(),
+            "reading the binlog");
+        self.server = linked.server;
+        self.link = Link::Up { dump: Box::new(linked.dump), first: linked.first };
+    }
+
+    /// The next event off the wire, over as many connections as it takes.
+    async fn receive(&mut self) -> Result<Incoming, BinlogError> {
+        loop {
+            match &mut self.link {
+                Link::Down { retry_at } => {
+                    tokio::time::sleep_until(*retry_at).await;
+                    self.link = Link::Connecting(self.connecting());
+                }
+                Link::Connecting(connecting) => match connecting.as_mut().await {
+                    Ok(linked) => self.linked(linked),
+                    Err(error) => self.failed(error)?,
+                },
+                Link::Up { dump, first } => {
+                    if let Some(first) = first.take() {
+                        return Ok(first);
+                    }
+                    match dump.next().await {
+                        Ok(Some(event)) => return Ok(event),
+                        Ok(None) => {
+                            self.broken(Broken::Lost("the server ended the dump".into()))?
+                        }
+                        Err(broken) => self.broken(broken)?,
+                    }
+                }
+            }
+        }
+    }
+
+    fn broken(&mut self, broken: Broken) -> Result<(), BinlogError> {
+        let mends = match &broken {
+            Broken::Lost(_) | Broken::Silent(_) => true,
+            // A refusal is tried again for its precise reason, damaged bytes for other ones.
+            Broken::Refused(_) | Broken::Malformed(_) | Broken::Decode(_) => {
+                self.unreadable += 1;
+                self.unreadable < UNREADABLE_MAX
+            }
+        };
+        let at = format!("{}:{}", self.tracker.file(), self.tracker.offset());
+        let error = broken.into_error(&at);
+        if mends {
+            self.retry(&error);
+            return Ok(());
+        }
+        self.unreadable = 0;
+        self.link = Link::Down { retry_at: Instant::now() };
+        Err(error)
+    }
+
+    fn failed(&mut self, error: BinlogError) -> Result<(), BinlogError> {
+        if error.is_transient() {
+            self.retry(&error);
+            return Ok(());
+        }
+        self.link = Link::Down { retry_at: Instant::now() };
+        Err(error)
+    }
+
+    fn retry(&mut self, error: &BinlogError) {
+        let wait = self.backoff.next_delay();
+        let cause = std::error::Error::source(error).map(ToString::to_string).unwrap_or_default();
+        tracing::warn!(%error, cause, attempt = self.backoff.attempts(),
+            wait_ms = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX),
+            "the binlog connection broke, connecting again");
+        self.at_head = false;
+        self.link = Link::Down { retry_at: Instant::now() + wait };
+    }
+
+    /// What an event means to the caller; `None` for nothing.
+    fn take(
+        &mut self,
+        incoming: Incoming,
+        tables: &mut impl Tables,
+    ) -> Result<Option<Delivered>, BinlogError> {
+        let Incoming { raw, inner } = incoming;
+        let header = raw.header;
+        let located = self.tracker.locate(&header, inner);
+        self.at_head = matches!(header.event_type, kind::HEARTBEAT | kind::HEARTBEAT_V2);
+        if self.at_head {
+            // The connection works, though it had nothing to hand out.
+            self.backoff.reset();
+        } else if located && header.timestamp > 0 {
+            self.last_ts_ms = Some(i64::from(header.timestamp) * 1000);
+        }
+        if let Some(id) = TableMap::peek_table_id(&raw, &self.format) {
+            self.table_map(id, &raw, tables)?;
+            return Ok(None);
+        }
+        if let Some(id) = RowsEvent::peek_table_id(&raw, &self.format) {
+            return self.rows(id, &raw);
+        }
+        let event = self.decode(&raw)?;
+        if let Event::FormatDescription(format) = &event {
+            // A new file: after a restart the server numbers its tables from the start again.
+            self.format = format.clone();
+            self.tables.clear();
+        }
+        let before = self.tracker.gtid();
+        let step = self.tracker.apply(&event, &header, located)?;
+        let gtid = before.or_else(|| self.tracker.gtid());
+        let event = match (step, event) {
+            (Step::Nothing, _) => return Ok(None),
+            (Step::Progress, _) => StreamEvent::Progress,
+            (Step::Begin, _) => StreamEvent::Begin,
+            (Step::Commit, _) => StreamEvent::Commit,
+            (Step::Query { in_transaction }, Event::Query(query)) => {
+                StreamEvent::Query { query: Box::new(query), in_transaction }
+            }
+            (Step::Query { .. }, _) => return Ok(None),
+        };
+        Ok(Some(self.deliver(event, gtid, &header)))
+    }
+
+    fn decode(&self, raw: &RawEvent) -> Result<Event, BinlogError> {
+        Event::decode(raw, &self.format)
+            .map_err(|source| BinlogError::Decode { at: self.at(), source })
+    }
+
+    /// Where the stream stands, for messages.
+    fn at(&self) -> String {
+        format!("{}:{}", self.tracker.file(), self.tracker.offset())
+    }
+
+    fn table_map(
+        &mut self,
+        id: u64,
+        raw: &RawEvent,
+        tables: &mut impl Tables,
+    ) -> Result<(), BinlogError> {
+        // Before the start that was asked for, the schemas are not those we know.
+        if self.tracker.is_skipping() || self.tables.get(&id).is_some_and(|m| m.raw == raw.body) {
+            return Ok(());
+        }
+        let Event::TableMap(map) = self.decode(raw)? else { return Ok(()) };
+        let plan = tables.plan(&map)?;
+        self.tables.insert(id, Mapped { raw: raw.body.clone(), plan });
+        Ok(())
+    }
+
+    fn rows(&mut self, id: u64, raw: &RawEvent) -> Result<Option<Delivered>, BinlogError> {
+        if self.tracker.rows()? == RowsStep::Skip || id == NO_TABLE {
+            return Ok(None);
+        }
+        let plan = match self.tables.get(&id) {
+            Some(Mapped { plan: None, .. }) => return Ok(None),
+            Some(Mapped { plan: Some(plan), .. }) => Arc::clone(plan),
+            None => {
+                let what = format!("rows of a table that no table map has named (number {id})");
+                return Err(BinlogError::Unsupported { at: self.at(), what });
+            }
+        };
+        let Event::Rows(rows) = self.decode(raw)? else { return Ok(None) };
+        plan.check_full(&rows).map_err(|source| BinlogError::Decode { at: self.at(), source })?;
+        self.tracker.delivered();
+        let gtid = self.tracker.gtid();
+        let rows = Rows { plan, kind: rows.kind, images: rows.images };
+        Ok(Some(self.deliver(StreamEvent::Rows(rows), gtid, &raw.header)))
+    }
+
+    fn deliver(
+        &mut self,
+        event: StreamEvent,
+        gtid: Option<Arc<str>>,
+        header: &EventHeader,
+    ) -> Delivered {
+        if matches!(event, StreamEvent::Begin) && self.tables.len() > TABLES_MAX {
+            // Between statements no map is needed: each statement brings its own.
+            self.tables.clear();
+        }
+        Delivered {
+            event,
+            gtid,
+            ts_ms: i64::from(header.timestamp) * 1000,
+            server_id: header.server_id,
+            file: Arc::clone(self.tracker.file()),
+            end: self.tracker.offset(),
+        }
+    }
+}
+
+impl std::fmt::Debug for Reader {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Reader")
+            .field("server", &self.server.identity)
+            .field("position", self.tracker.position())
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,263 @@
+//! From what the user asked for to a position, and from a position to a dump.
+
+use std::time::Duration;
+
+use model::{BinlogFile, BinlogPosition, Gtids, Position};
+use mysql_async::Conn;
+use tokio::time::Instant;
+
+use super::BinlogError;
+use super::tracker::Skip;
+use crate::connection::{self, Blocking, Broken, Dump, Incoming};
+use crate::server::{FILE_START, Server, SourceOptions, connect, parse};
+
+/// How long a server may take to have executed what it sent us: it sends a transaction before it
+/// commits it, and semi-synchronous replication waits in between, 10 s by default.
+const EXECUTED_AFTER_MAX: Duration = Duration::from_secs(15);
+
+/// Where a stream begins.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Start {
+    /// After everything that a checkpoint holds.
+    Position(Position),
+    /// At the oldest binlog that the server has.
+    Earliest,
+    /// At a place in a file, which must be the edge between two transactions.
+    File { file: BinlogFile, offset: u64 },
+    /// After these transactions: a GTID set (MySQL), or the last GTID of each domain (MariaDB).
+    Gtids(String),
+    /// At the first transaction of this time or later, in milliseconds since the epoch. Binlogs
+    /// hold whole seconds, so transactions of the same second are in.
+    Timestamp { ms: i64 },
+}
+
+/// The position that `start` means, and what is to be passed over from there.
+pub(super) async fn resolve(
+    options: &SourceOptions,
+    server: &Server,
+    start: Start,
+) -> Result<(Position, Option<Skip>), BinlogError> {
+    let at = |gtids, binlog| Position { gtids, binlog, in_transaction: None };
+    let head = |file| BinlogPosition { file, offset: FILE_START };
+    Ok(match start {
+        Start::Position(position) => (fitted(position, server)?, None),
+        Start::File { file, offset } => {
+            let offset = offset.max(FILE_START);
+            (at(Gtids::None, BinlogPosition { file, offset }), None)
+        }
+        Start::Earliest => {
+            let mut conn = connect(options).await?;
+            (at(Gtids::None, head(server.oldest(&mut conn).await?)), None)
+        }
+        Start::Gtids(text) => {
+            let gtids = if server.is_mariadb() {
+                Gtids::Mariadb(parse(&text, "not a MariaDB GTID position")?)
+            } else if server.gtids {
+                Gtids::Mysql(parse(&text, "not a GTID set")?)
+            } else {
+                return Err(BinlogError::Answer {
+                    what: "cannot start from GTIDs on a server with gtid_mode = OFF",
+                    answer: text,
+                });
+            };
+            let mut conn = connect(options).await?;
+            (at(gtids, head(server.oldest(&mut conn).await?)), None)
+        }
+        Start::Timestamp { ms } => {
+            let second = ms.div_euclid(1000);
+            let file = file_at(options, server, second).await?;
+            (at(Gtids::None, head(file)), Some(Skip::Before(second)))
+        }
+    })
+}
+
+/// A checkpoint's position, as this server can take it.
+fn fitted(mut position: Position, server: &Server) -> Result<Position, BinlogError> {
+    let fits = match &position.gtids {
+        Gtids::None => true,
+        Gtids::Mysql(_) => !server.is_mariadb(),
+        Gtids::Mariadb(_) => server.is_mariadb(),
+    };
+    if !fits {
+        return Err(BinlogError::OtherServer {
+            expected: "of the other family (MySQL, MariaDB)".to_owned(),
+            found: format!("{} ({})", server.identity, server.version_text),
+            position: position.to_string(),
+        });
+    }
+    if !server.gtids && position.gtids != Gtids::None {
+        tracing::warn!(%position, "the server has no GTIDs any more: resuming by file and offset");
+        position.gtids = Gtids::None;
+    }
+    Ok(position)
+}
+
+/// The newest file that was begun at `second` or before: what was committed since then is in it or
+/// in a later one. Files are begun in order, so a dozen looks suffice for thousands of files.
+async fn file_at(
+    options: &SourceOptions,
+    server: &Server,
+    second: i64,
+) -> Result<BinlogFile, BinlogError> {
+    let mut conn = connect(options).await?;
+    let logs = server.binary_logs(&mut conn).await?;
+    drop(conn.disconnect().await);
+    let nth = |n: usize| {
+        logs.get(n).map(|log| log.file.clone()).ok_or_else(|| BinlogError::Answer {
+            what: "the server lists no binlog file",
+            answer: String::new(),
+        })
+    };
+    let (mut low, mut high) = (0, logs.len());
+    while high - low > 1 {
+        let middle = low + (high - low) / 2;
+        let head = connection::Start::Head(nth(middle)?);
+        let begun = connection::probe(options, server, head).await?.begun;
+        if i64::from(begun) <= second {
+            low = middle;
+        } else {
+            high = middle;
+        }
+    }
+    let file = nth(low)?;
+    if low == 0 {
+        tracing::info!(%file, "the oldest binlog may begin after the time asked for");
+    }
+    Ok(file)
+}
+
+/// An open dump whose first event has come.
+#[derive(Debug)]
+pub(super) struct Linked {
+    pub(super) server: Server,
+    pub(super) dump: Dump,
+    pub(super) first: Option<Incoming>,
+    /// The position's file is read from its head.
+    pub(super) from_head: bool,
+    /// The server has GTIDs, the position none.
+    pub(super) incomplete: bool,
+}
+
+/// Connects and asks for all that comes after `position`. `expected` is the server's identity, as
+/// far as it must not change.
+pub(super) async fn link(
+    options: SourceOptions,
+    position: Position,
+    expected: String,
+) -> Result<Linked, BinlogError> {
+    let mut conn = connect(&options).await?;
+    let server = Server::probe(&mut conn).await?;
+    let position = fitted(position, &server)?;
+    if position.gtids == Gtids::None && server.identity != expected {
+        return Err(BinlogError::OtherServer {
+            expected,
+            found: server.identity,
+            position: position.to_string(),
+        });
+    }
+    let incomplete = position.gtids == Gtids::None && server.gtids;
+    let beyond_protocol = u32::try_from(position.binlog.offset).is_err();
+    let from_head = position.gtids == Gtids::None && (incomplete || beyond_protocol);
+    available(&mut conn, &server, &position).await?;
+    let start = match &position.gtids {
+        Gtids::None if from_head => connection::Start::Head(position.binlog.file.clone()),
+        Gtids::None => connection::Start::At(position.binlog.clone()),
+        gtids @ (Gtids::Mysql(_) | Gtids::Mariadb(_)) => connection::Start::Gtids(gtids.clone()),
+    };
+    let mut dump = Dump::open(conn, &options, &server, &start, Blocking::WaitForMore).await?;
+    let first = match dump.next().await {
+        Ok(first) => first,
+        Err(Broken::Refused(refused)) => {
+            return Err(explain(&options, &server, &position, refused).await);
+        }
+        Err(broken) => return Err(broken.into_error(&position.to_string())),
+    };
+    Ok(Linked { server, dump, first, from_head, incomplete })
+}
+
+/// Verifies that the server still has what comes after `position`, so that the refusal is precise.
+async fn available(
+    conn: &mut Conn,
+    server: &Server,
+    position: &Position,
+) -> Result<(), BinlogError> {
+    match &position.gtids {
+        Gtids::Mysql(applied) => {
+            let started = Instant::now();
+            loop {
+                let missing = applied.minus(&server.gtid_executed(conn).await?);
+                if missing.is_empty() {
+                    break;
+                }
+                if started.elapsed() > EXECUTED_AFTER_MAX {
+                    let server = server.identity.clone();
+                    return Err(BinlogError::Diverged { server, missing: missing.to_string() });
+                }
+                tokio::time::sleep(Duration::from_millis(200)).await;
+            }
+            let purged = server.gtid_purged(conn).await?;
+            if !applied.is_superset(&purged) {
+                return Err(BinlogError::Purged {
+                    wanted: format!("{} on", purged.minus(applied)),
+                    oldest: server.oldest(conn).await?.to_string(),
+                    purged: purged.to_string(),
+                });
+            }
+            Ok(())
+        }
+        // MariaDB finds the file itself, and refuses with its reason.
+        Gtids::Mariadb(_) => Ok(()),
+        Gtids::None => in_files(conn, server, &position.binlog).await,
+    }
+}
+
+async fn in_files(
+    conn: &mut Conn,
+    server: &Server,
+    wanted: &BinlogPosition,
+) -> Result<(), BinlogError> {
+    let logs = server.binary_logs(conn).await?;
+    match logs.iter().find(|log| log.file == wanted.file) {
+        Some(log) if log.size >= wanted.offset => Ok(()),
+        Some(log) => Err(BinlogError::BeyondEnd { wanted: wanted.to_string(), size: log.size }),
+        None if logs.iter().all(|log| log.file < wanted.file) => {
+            Err(BinlogError::BeyondEnd { wanted: wanted.to_string(), size: 0 })
+        }
+        None => Err(BinlogError::Purged {
+            wanted: wanted.to_string(),
+            oldest: logs.first().map_or_else(String::new, |log| log.file.to_string()),
+            purged: String::new(),
+        }),
+    }
+}
+
+/// Puts the server's refusal of a dump into our words, where we know it (MySQL and MariaDB source,
+/// `rpl_binlog_sender.cc` and `sql_repl.cc`: all are error 1236).
+async fn explain(
+    options: &SourceOptions,
+    server: &Server,
+    position: &Position,
+    refused: mysql_async::ServerError,
+) -> BinlogError {
+    const GONE: [&str; 3] =
+        ["purged", "Could not find first log file name", "Could not find GTID state"];
+    let says = |words: &str| refused.message.contains(words);
+    if says("not in the master's binlog") {
+        return BinlogError::Diverged {
+            server: server.identity.clone(),
+            missing: format!("{} ({})", position.gtids, refused.message),
+        };
+    }
+    if !GONE.iter().any(|words| says(words)) {
+        return Broken::Refused(refused).into_error(&position.to_string());
+    }
+    let oldest = match connect(options).await {
+        Ok(mut conn) => server.oldest(&mut conn).await,
+        Err(error) => Err(error),
+    };
+    BinlogError::Purged {
+        wanted: position.to_string(),
+        oldest: oldest.map_or_else(|e| format!("unknown ({e})"), |file| file.to_string()),
+        purged: String::new(),
+    }
+}
