@@ -26,7 +26,7 @@ mod start;
 mod statement;
 mod tracker;
 
-pub use error::{BinlogError, can_pass};
+pub use error::BinlogError;
 pub use start::Start;
 
 use start::{Linked, link, resolve};

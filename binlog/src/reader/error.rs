@@ -137,8 +137,7 @@ impl BinlogError {
     }
 }
 
-/// True where an error of the driver can go away without anybody's help: for statements that a
-/// caller runs on its own connections.
+/// True where an error of the driver can go away without anybody's help.
 fn can_pass(error: &mysql_async::Error) -> bool {
     use mysql_async::{DriverError, Error, IoError};
     match error {
