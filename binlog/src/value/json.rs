@@ -327,6 +327,7 @@ impl std::fmt::Display for ServerDouble {
         let (mantissa, exponent) = shortest.split_once('e').unwrap_or((&shortest, "0"));
         let digits = mantissa.replace('.', "");
         let exponent: i32 = exponent.parse().unwrap_or(0);
+        let digits = even_of_tie(self.0.abs(), &digits, exponent).unwrap_or(digits);
         // The number is 0.DIGITS times ten to the power of `point`.
         let point = exponent + 1;
         let len = i32::try_from(digits.len()).unwrap_or(i32::MAX);
@@ -350,6 +351,24 @@ impl std::fmt::Display for ServerDouble {
             }
         }
     }
+}
+
+/// Where `value` lies exactly between two shortest texts, the server takes the one whose last digit
+/// is even, and Rust the larger. `Some` where that is the smaller.
+fn even_of_tie(value: f64, digits: &str, exponent: i32) -> Option<String> {
+    /// Enough for a tie to show: what lies between two texts of 17 digits is short in binary.
+    const MORE_DIGITS: usize = 30;
+    if digits.len() < 16 {
+        return None;
+    }
+    let exact = format!("{value:.*e}", digits.len() + MORE_DIGITS);
+    let exact = exact.split('e').next()?.replace('.', "");
+    let (lower, rest) = exact.split_at_checked(digits.len())?;
+    let tie = rest.strip_prefix('5')?.bytes().all(|digit| digit == b'0');
+    let even = lower.bytes().last()?.is_multiple_of(2);
+    let (first, more) = lower.split_at_checked(1)?;
+    let same = format!("{first}.{more}e{exponent}").parse() == Ok(value);
+    (tie && even && same).then(|| lower.to_owned())
 }
 
 #[cfg(test)]

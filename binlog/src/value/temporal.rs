@@ -157,3 +157,78 @@ pub(crate) fn old_datetime(raw: u64) -> Option<DateTime> {
     (date.month <= 12 && date.day <= 31 && hour < 24 && minute < 60 && second < 60)
         .then_some(DateTime { date, hour, minute, second, micros: 0 })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn time(raw: u64, len: u8) -> String {
+        let t = time2(raw, len).unwrap();
+        let sign = if t.negative { "-" } else { "" };
+        format!("{sign}{}:{}:{}.{:06}", t.hours, t.minutes, t.seconds, t.micros)
+    }
+
+    #[test]
+    fn a_negative_fraction_borrows_from_the_seconds() {
+        // The vectors in the comment of `my_time_packed_from_binary` (MySQL source).
+        assert_eq!(time(0x7F_FFFF_FF, 1), "-0:0:0.010000");
+        assert_eq!(time(0x7F_FFFF_9D, 1), "-0:0:0.990000");
+        assert_eq!(time(0x7F_FFFF_00, 1), "-0:0:1.000000");
+        assert_eq!(time(0x7F_FFFE_FF, 1), "-0:0:1.010000");
+        assert_eq!(time(0x7F_FFFE_F6, 1), "-0:0:1.100000");
+        assert_eq!(time(0x80_0001_0A, 1), "0:0:1.100000");
+        assert_eq!(time(0x80_0000, 0), "0:0:0.000000");
+    }
+
+    #[test]
+    fn the_old_forms_read_as_numbers() {
+        let t = old_time((1 << 24) - 8_385_959).unwrap();
+        assert_eq!((t.negative, t.hours, t.minutes, t.seconds), (true, 838, 59, 59));
+        let t = old_time(102_030).unwrap();
+        assert_eq!((t.negative, t.hours, t.minutes, t.seconds), (false, 10, 20, 30));
+        let d = old_datetime(20_121_231_235_958).unwrap();
+        assert_eq!(d.date, Date { year: 2012, month: 12, day: 31 });
+        assert_eq!((d.hour, d.minute, d.second), (23, 59, 58));
+        assert_eq!(old_datetime(0), Some(DateTime::default()));
+        assert_eq!(old_datetime(20_121_331_235_958), None);
+        assert_eq!(old_time(102_060), None);
+    }
+
+    #[test]
+    fn every_day_of_a_timestamp_follows_the_one_before_it() {
+        let leap =
+            |y: u16| y.is_multiple_of(4) && (!y.is_multiple_of(100) || y.is_multiple_of(400));
+        let mut expect = Date { year: 1970, month: 1, day: 1 };
+        // To the last second of an unsigned 32-bit count, in 2106.
+        for day in 0..=u32::MAX / 86_400 {
+            assert_eq!(civil(day), expect);
+            let length = match expect.month {
+                2 if leap(expect.year) => 29,
+                2 => 28,
+                4 | 6 | 9 | 11 => 30,
+                _ => 31,
+            };
+            expect.day += 1;
+            if expect.day > length {
+                (expect.day, expect.month) = (1, expect.month + 1);
+            }
+            if expect.month > 12 {
+                (expect.month, expect.year) = (1, expect.year + 1);
+            }
+        }
+    }
+
+    #[test]
+    fn bits_that_are_no_date_or_time_are_refused() {
+        assert_eq!(date(13 << 5), None);
+        assert_eq!(datetime2(0, 0, 0), None, "the sign bit of a DATETIME is always set");
+        let at = |hour: u64, minute: u64| 1 << 39 | hour << 12 | minute << 6;
+        assert!(datetime2(at(23, 59), 0, 0).is_some());
+        assert_eq!(datetime2(at(24, 0), 0, 0), None);
+        assert_eq!(datetime2(at(0, 60), 0, 0), None);
+        assert_eq!(datetime2(at(0, 0), 100, 1), None);
+        assert_eq!(timestamp2(1, 1_000_000, 3), None);
+        assert_eq!(time2(0x80_0000 + (839 << 12), 0), None);
+        assert_eq!(fraction_len(7), None);
+    }
+}

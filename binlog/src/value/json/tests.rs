@@ -22,6 +22,9 @@ fn doubles_print_as_the_server_prints_them() {
         (1e-16, "1e-16"),
         (1.5e300, "1.5e300"),
         (2.5e-300, "2.5e-300"),
+        // Exactly between two texts of 16 digits.
+        (2_222_702_350_095_008.25, "2222702350095008.2"),
+        (186_755_506_459_908.125, "186755506459908.12"),
     ] {
         assert_eq!(double(value), expect);
     }
