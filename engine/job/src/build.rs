@@ -23,7 +23,7 @@ use crate::value::{integer, nonempty, one_of, time_zone};
 pub(crate) fn job(file: &str, source: &str, draft: &mut Draft<'_>) -> Option<JobSpec> {
     if !draft.has_statement {
         // Options would all be missing, which says nothing new.
-        draft.report.error(At::Whole, missing_statement(source));
+        draft.report.missing(missing_statement(source));
         draft.settle();
         return None;
     }
@@ -114,7 +114,7 @@ fn local_time_zone(draft: &mut Draft<'_>) -> Tz {
 /// A key that has to be there, and not empty.
 fn required(draft: &mut Draft<'_>, key: &'static str) -> Option<String> {
     if !draft.entries(With).contains_key(key) {
-        draft.report.error(At::Whole, format!("option `{key}` is missing"));
+        draft.report.missing(format!("option `{key}` is missing"));
     }
     draft.get(With, key, nonempty)
 }

@@ -13,6 +13,9 @@ mod excerpt;
 pub use excerpt::Excerpt;
 pub(crate) use excerpt::Lines;
 
+/// Errors and notes of one script that are told, each; the rest is counted.
+const TOLD_MAX: usize = 200;
+
 /// Where something stands.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
@@ -120,18 +123,33 @@ impl From<Range<usize>> for At {
 #[derive(Debug)]
 pub(crate) struct Report {
     pub(crate) mode: Mode,
+    /// Part of the script could not be read, so what seems to be missing may stand there.
+    pub(crate) cut_short: bool,
     errors: Vec<(At, String)>,
     notes: Vec<(NoteKind, At, String)>,
 }
 
 impl Report {
     pub(crate) fn new(mode: Mode) -> Self {
-        Self { mode, errors: Vec::new(), notes: Vec::new() }
+        Self { mode, cut_short: false, errors: Vec::new(), notes: Vec::new() }
     }
 
     /// Wrong in either mode.
     pub(crate) fn error(&mut self, at: impl Into<At>, message: impl Into<String>) {
         self.errors.push((at.into(), message.into()));
+    }
+
+    /// Wrong in either mode, and what follows could not be read.
+    pub(crate) fn unreadable(&mut self, at: impl Into<At>, message: impl Into<String>) {
+        self.cut_short = true;
+        self.error(at, message);
+    }
+
+    /// Something is missing, unless it may stand in what could not be read.
+    pub(crate) fn missing(&mut self, message: impl Into<String>) {
+        if !self.cut_short {
+            self.error(At::Whole, message);
+        }
     }
 
     /// What Dinky lets pass: wrong when strict, else a note that also tells what Dinky does.
@@ -154,18 +172,30 @@ impl Report {
         self.notes.push((kind, at.into(), text.into()));
     }
 
+    /// More errors would only be counted, so their corrections need not be looked for.
+    pub(crate) fn is_full(&self) -> bool {
+        self.errors.len() > TOLD_MAX
+    }
+
     pub(crate) fn is_clean(&self) -> bool {
         self.errors.is_empty()
     }
 
     /// Gives every place its line and column. Errors come in the order of the script.
     pub(crate) fn finish(&mut self, lines: &Lines<'_>) -> (ScriptErrors, Vec<Note>) {
-        self.errors.sort_by_key(|(at, _)| match at {
-            At::Script(range) => (0, range.start),
-            At::Override(_) => (1, 0),
-            At::Whole => (2, 0),
-        });
-        self.errors.dedup();
+        self.one_error_a_place();
+        self.notes.dedup();
+        let untold =
+            (self.errors.len().saturating_sub(TOLD_MAX), self.notes.len().saturating_sub(TOLD_MAX));
+        self.errors.truncate(TOLD_MAX);
+        self.notes.truncate(TOLD_MAX);
+        if untold.0 > 0 {
+            self.errors.push((At::Whole, format!("and {} more errors", untold.0)));
+        }
+        if untold.1 > 0 {
+            let text = format!("and {} more notes", untold.1);
+            self.notes.push((NoteKind::Leniency, At::Whole, text));
+        }
         let errors = self.errors.drain(..).map(|(at, message)| ScriptError {
             place: lines.place(&at),
             message,
@@ -174,5 +204,35 @@ impl Report {
         let errors = ScriptErrors { file: lines.file().to_owned(), errors: errors.collect() };
         let note = |(kind, at, text)| Note { kind, place: lines.place(&at), text };
         (errors, self.notes.drain(..).map(note).collect())
+    }
+
+    /// Puts the errors in the order of the script. Of two that overlap the earlier found stays:
+    /// the later one, about a value for instance, follows from it.
+    fn one_error_a_place(&mut self) {
+        let mut sorted: Vec<_> = self.errors.drain(..).enumerate().collect();
+        sorted.sort_by_key(|(_, (at, _))| match at {
+            At::Script(range) => (0, range.start),
+            At::Override(_) => (1, 0),
+            At::Whole => (2, 0),
+        });
+        let mut kept: Vec<(usize, (At, String))> = Vec::new();
+        for (found, error) in sorted {
+            match kept.last_mut() {
+                Some((first, last)) if overlap(&last.0, &error.0) => {
+                    if found < *first {
+                        (*first, *last) = (found, error);
+                    }
+                }
+                _ => kept.push((found, error)),
+            }
+        }
+        self.errors = kept.into_iter().map(|(_, error)| error).collect();
+    }
+}
+
+fn overlap(one: &At, other: &At) -> bool {
+    match (one, other) {
+        (At::Script(one), At::Script(other)) => one.start < other.end && other.start < one.end,
+        _ => false,
     }
 }

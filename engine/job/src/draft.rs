@@ -146,7 +146,8 @@ impl<'a> Draft<'a> {
                 self.report.error(entry.key_at.clone(), message);
             }
             None => {
-                let fix = settings::suggest(scope, key);
+                let hopeless = self.report.mode == Mode::Lenient || self.report.is_full();
+                let fix = if hopeless { None } else { settings::suggest(scope, key) };
                 let what = match scope {
                     Scope::Set => format!("unknown `SET` key `{key}`"),
                     Scope::With => format!("unknown option `{key}`"),

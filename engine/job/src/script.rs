@@ -24,8 +24,15 @@ use variables::Variables;
 /// a few lines could otherwise grow without end.
 const STATEMENT_BYTES_MAX: usize = 1 << 20;
 
+/// Bytes of a script, at most.
+const SCRIPT_BYTES_MAX: usize = 1 << 20;
+
 /// Reads `source` into the draft, then lays the overrides over it.
 pub(crate) fn read(source: &str, overrides: &[(String, String)], draft: &mut Draft<'_>) {
+    if source.len() > SCRIPT_BYTES_MAX {
+        draft.report.unreadable(0..0, "a script may have 1 MiB");
+        return;
+    }
     let mut variables = Variables::new(overrides);
     for statement in split::statements(source, &mut draft.report) {
         statement_of(&statement, &mut variables, draft);
@@ -104,18 +111,21 @@ struct Pair {
     key_at: Range<usize>,
     /// Of the value's first character.
     value_at: Range<usize>,
+    /// Its value could not be read, and that is reported.
+    broken: bool,
 }
 
 /// Puts a pair into the draft, and says so when the key is there already.
 fn put(scope: Scope, pair: Pair, draft: &mut Draft<'_>) {
-    let Pair { key, value, key_at, value_at } = pair;
+    let Pair { key, value, key_at, value_at, broken } = pair;
     let first = draft.entries(scope).get(&key).map(|entry| entry.key_at.clone());
     if first.is_some() {
         let what = format!("`{key}` is given twice");
         draft.report.dropped(key_at.clone(), what, "takes the last", "keep one of them");
     }
     let (value_at, key_at) = (At::Script(value_at), At::Script(key_at));
-    let entry = secrets::entry(&key, &value, key_at, value_at, draft);
+    let mut entry = secrets::entry(&key, &value, key_at, value_at, draft);
+    entry.broken |= broken;
     draft.entries(scope).insert(key, entry);
 }
 

@@ -50,6 +50,21 @@ pub struct PatternError {
     pub reason: String,
 }
 
+impl std::fmt::Display for TablePatterns {
+    /// The patterns as the script has them.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let list = |patterns: &[Pattern]| {
+            patterns.iter().map(|p| p.text.as_str()).collect::<Vec<_>>().join(", ")
+        };
+        match (&self.include, &self.databases) {
+            (Some(include), _) => write!(f, "{}", list(include))?,
+            (None, Some(databases)) => write!(f, "all of {}", databases.join(", "))?,
+            (None, None) => f.write_str("all tables")?,
+        }
+        if self.exclude.is_empty() { Ok(()) } else { write!(f, " but {}", list(&self.exclude)) }
+    }
+}
+
 impl TablePatterns {
     /// `databases`: a comma list of literal names. `include`, `exclude`: comma lists of regular
     /// expressions, trimmed; a comma within brackets belongs to its expression.

@@ -6,7 +6,10 @@ use model::TableName;
 
 use super::*;
 
+mod lenient;
 mod quirks;
+mod robust;
+mod secrets;
 
 /// A world with one variable, one file and three sinks.
 struct World;

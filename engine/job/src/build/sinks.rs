@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 
 use crate::Mode;
-use crate::diagnostics::At;
 use crate::draft::{Draft, Entry};
 use crate::settings::{self, Kind, Scope, nearest};
 use crate::spec::SinkSpec;
@@ -72,19 +71,23 @@ pub(super) fn sinks(draft: &mut Draft<'_>) -> Option<Vec<SinkSpec>> {
 
 fn sink(name: String, mut options: Options, draft: &mut Draft<'_>) -> Option<SinkSpec> {
     let Some((_, connector)) = options.remove("connector") else {
-        let (key, at) = options.values().next().map_or_else(
-            || ("sink.connector".to_owned(), At::Whole),
-            |(key, entry)| {
+        let wanted =
+            |prefix: &str| format!("option `{prefix}.connector` is missing, for instance `print`");
+        match options.values().next() {
+            None => draft.report.missing(wanted("sink")),
+            Some((key, entry)) => {
                 let prefix = key.split_once('.').map_or("sink", |(prefix, _)| prefix);
-                (format!("{prefix}.connector"), entry.key_at.clone())
-            },
-        );
-        draft.report.error(at, format!("option `{key}` is missing, for instance `print`"));
+                draft.report.error(entry.key_at.clone(), wanted(prefix));
+            }
+        }
         return None;
     };
     let given = connector.value.trim();
     let same = SAME_AS.iter().find(|(theirs, _)| *theirs == given);
     let kind = same.map_or(given, |(_, ours)| ours).to_owned();
+    if connector.broken {
+        return None;
+    }
     if kind.is_empty() {
         draft.report.error(connector.value_at, "the sink's connector is empty");
         return None;

@@ -81,7 +81,7 @@ fn connector(draft: &mut Draft<'_>) -> Option<String> {
 fn password(draft: &mut Draft<'_>) -> Option<Secret> {
     if !draft.entries(With).contains_key("password") {
         let message = "option `password` is missing; an empty one is `'password' = ''`";
-        draft.report.error(At::Whole, message);
+        draft.report.missing(message);
     }
     draft.get(With, "password", text).map(Secret::new)
 }
@@ -93,7 +93,7 @@ fn tables(draft: &mut Draft<'_>) -> Option<TablePatterns> {
     if !draft_has(draft, "database-name") && !draft_has(draft, "table-name") {
         let message = "which tables? Option `table-name` (for instance `shop\\.orders_[0-9]+`) or \
                        `database-name` is missing";
-        draft.report.error(At::Whole, message);
+        draft.report.missing(message);
         return None;
     }
     let mut good = true;

@@ -12,6 +12,8 @@ use crate::settings::is_sensitive;
 /// Characters of a line that are shown at most, and of these before the place.
 const SHOWN_CHARS_MAX: usize = 160;
 const SHOWN_BEFORE_MAX: usize = 80;
+/// Bytes on either side of the place that are looked at: enough for characters of four bytes.
+const AROUND_BYTES_MAX: usize = 4 * SHOWN_CHARS_MAX;
 
 /// A line of the script and the place in it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -38,6 +40,7 @@ pub(crate) struct Lines<'a> {
     file: &'a str,
     /// Byte at which each line begins.
     starts: Vec<usize>,
+    /// In order, apart from each other.
     secrets: Vec<Range<usize>>,
 }
 
@@ -74,7 +77,9 @@ impl<'a> Lines<'a> {
     pub(super) fn excerpt(&self, at: &At) -> Option<Excerpt> {
         let At::Script(range) = at else { return None };
         let (_, start) = self.line_of(range.start);
-        let line = self.source.get(start..)?.lines().next()?;
+        let start = self.boundary(start.max(range.start.saturating_sub(AROUND_BYTES_MAX)));
+        let end = self.boundary(range.start.saturating_add(AROUND_BYTES_MAX));
+        let line = self.source.get(start..end)?.lines().next().unwrap_or_default();
         let (mut shown, mut before, mut width) = (Vec::new(), 0, 0_usize);
         let mut hidden = false;
         for (offset, c) in line.char_indices() {
@@ -100,8 +105,16 @@ impl<'a> Lines<'a> {
         Some(Excerpt { line, before, width: width.clamp(1, room) })
     }
 
+    /// The character boundary at `byte`, or the nearest before it.
+    fn boundary(&self, byte: usize) -> usize {
+        let end = byte.min(self.source.len());
+        (0..=end).rev().find(|&at| self.source.is_char_boundary(at)).unwrap_or(0)
+    }
+
     fn is_secret(&self, byte: usize) -> bool {
-        self.secrets.iter().any(|range| range.contains(&byte))
+        let next = self.secrets.partition_point(|range| range.start <= byte);
+        let before = next.checked_sub(1).and_then(|last| self.secrets.get(last));
+        before.is_some_and(|range| byte < range.end)
     }
 }
 
@@ -118,12 +131,22 @@ static BARE_END: LazyLock<Option<Regex>> =
 
 /// Every stretch of the script that holds the value of a sensitive key.
 fn secrets(source: &str) -> Vec<Range<usize>> {
-    let Some(keys) = KEY.as_ref() else { return Vec::new() };
-    let values = keys.captures_iter(source).filter_map(|found| {
-        let key = found.get(1)?;
-        is_sensitive(key.as_str()).then_some(found.get(0)?.end())
-    });
-    values.map(|start| start..value_end(source, start)).filter(|range| !range.is_empty()).collect()
+    let mut found: Vec<Range<usize>> = Vec::new();
+    for key in KEY.as_ref().into_iter().flat_map(|keys| keys.captures_iter(source)) {
+        let (Some(whole), Some(name)) = (key.get(0), key.get(1)) else { continue };
+        if !is_sensitive(name.as_str()) {
+            continue;
+        }
+        let (start, end) = (whole.end(), value_end(source, whole.end()));
+        match found.last_mut() {
+            Some(last) if start <= last.end => last.end = last.end.max(end),
+            _ => found.push(start..end),
+        }
+        if end == source.len() {
+            break;
+        }
+    }
+    found
 }
 
 fn value_end(source: &str, start: usize) -> usize {

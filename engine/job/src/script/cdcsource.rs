@@ -35,7 +35,7 @@ pub(super) fn read(statement: &Fragment, draft: &mut Draft<'_>) {
     let text = statement.text();
     let Some(body) = head(statement, draft) else {
         let message = "`EXECUTE CDCSOURCE name WITH (` is expected here";
-        draft.report.error(statement.head(2), message);
+        draft.report.unreadable(statement.head(2), message);
         return;
     };
     if let Some(insert) = INSERT.as_ref().and_then(|insert| insert.find(text)) {
@@ -101,6 +101,7 @@ fn as_dinky(statement: &Fragment, body: usize) -> Vec<Pair> {
             pairs.push(Pair {
                 key: key.as_str().to_owned(),
                 value: folded(value.as_str()),
+                broken: false,
                 key_at: statement.span(here(key.range())),
                 value_at: statement.span(here(value.range())),
             });

@@ -113,7 +113,13 @@ fn pair(
     let inner = written.find(value).unwrap_or(0);
     let start = value_at.start + inner;
     let value_span = statement.span(start..start + value.len());
-    Some(Pair { key: key.to_owned(), value: folded(value), key_at: key_span, value_at: value_span })
+    Some(Pair {
+        key: key.to_owned(),
+        value: folded(value),
+        broken: false,
+        key_at: key_span,
+        value_at: value_span,
+    })
 }
 
 pub(super) fn reset(statement: &Fragment, draft: &mut Draft<'_>) {

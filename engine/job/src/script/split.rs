@@ -41,7 +41,7 @@ fn comment_len(rest: &str, at: usize, report: &mut Report) -> usize {
         return 0;
     }
     let Some(len) = block_comment_len(rest) else {
-        report.error(at..at + 2, "this comment is never closed by `*/`");
+        report.unreadable(at..at + 2, "this comment is never closed by `*/`");
         return rest.len();
     };
     if rest.starts_with("/*+") {

@@ -67,7 +67,7 @@ impl Variables {
             let origin = raw.span(start..end);
             match self.value(name) {
                 Some(value) if whole.text().len() + value.len() > STATEMENT_BYTES_MAX => {
-                    draft.report.error(origin, "with its variables this grows beyond 1 MiB");
+                    draft.report.unreadable(origin, "with its variables this grows beyond 1 MiB");
                     return Fragment::default();
                 }
                 Some(value) => whole.push_instead(&value, origin),

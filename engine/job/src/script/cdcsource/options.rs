@@ -44,7 +44,7 @@ impl<'a> Options<'a> {
         let end = self.text().trim_end().len();
         let last = self.text().get(..end).and_then(|text| text.chars().next_back());
         let at = self.statement.span(end - last.map_or(0, char::len_utf8)..end);
-        self.report.error(at, "the options are never closed by `)`");
+        self.report.unreadable(at, "the options are never closed by `)`");
     }
 
     /// A `)`: the end, unless options follow it, which Dinky still reads.
@@ -79,7 +79,7 @@ impl<'a> Options<'a> {
         self.at += 1;
         self.skip_while(char::is_whitespace);
         if self.peek() != Some('\'') {
-            self.unquoted_value(&key);
+            self.unquoted_value(key, key_at);
             return true;
         }
         let open = self.at;
@@ -87,13 +87,15 @@ impl<'a> Options<'a> {
         if self.runs_over_a_line(&value_at) {
             let what = format!("the value of `{key}` is never closed by a quote");
             self.dropped(open..open + 1, what, "loses the next option", "put `'` after the value");
+            self.unread(key, key_at);
             self.at = value_at.start + self.statement.get(value_at).find('\n').unwrap_or(0);
             return true;
         }
-        self.after_value(&key, &value_at);
+        let broken = !self.after_value(&key, &value_at);
         self.pairs.push(Pair {
             key,
             value: folded(self.statement.get(value_at.clone())),
+            broken,
             key_at: self.statement.span(key_at),
             value_at: self.statement.span(value_at),
         });
@@ -108,7 +110,7 @@ impl<'a> Options<'a> {
             let at = self.statement.span(open..start);
             let message = "this quote is never closed in its statement; a `;` at the end of a line \
                            ends the statement, also within quotes";
-            self.report.error(at, message);
+            self.report.unreadable(at, message);
             return None;
         };
         self.at = start + len + 1;
@@ -121,8 +123,8 @@ impl<'a> Options<'a> {
         follows && self.statement.get(value_at.clone()).contains('\n')
     }
 
-    /// What stands between a value and the next comma.
-    fn after_value(&mut self, key: &str, value_at: &Range<usize>) {
+    /// What stands between a value and the next comma; false where the value was cut off.
+    fn after_value(&mut self, key: &str, value_at: &Range<usize>) -> bool {
         let close = value_at.end;
         let blanks = self.skip_while(char::is_whitespace);
         match self.peek() {
@@ -141,18 +143,29 @@ impl<'a> Options<'a> {
                 let fix = "there is no way to write one; take the value from `${env:NAME}`";
                 self.dropped(close..close + 1, what, "cuts the value off there", fix);
                 self.skip_to_boundary();
+                return false;
             }
         }
+        true
     }
 
     /// A key that is quoted with a value that is not.
-    fn unquoted_value(&mut self, key: &str) {
+    fn unquoted_value(&mut self, key: String, key_at: Range<usize>) {
         let at = self.at;
         let double = self.peek() == Some('"');
         let what = format!("the value of `{key}` is not in single quotes");
         let fix = if double { "write `'` for `\"`" } else { "put it in single quotes" };
         self.skip_value();
-        self.dropped(at..self.at.max(at), what, "loses this option and may lose the next", fix);
+        let value_at = at..self.at.max(at);
+        self.dropped(value_at.clone(), what, "loses this option and may lose the next", fix);
+        self.unread(key, key_at);
+    }
+
+    /// Remembers that an option was given, though not its value.
+    fn unread(&mut self, key: String, key_at: Range<usize>) {
+        let at = self.statement.span(key_at);
+        let value = String::new();
+        self.pairs.push(Pair { key, value, key_at: at.clone(), value_at: at, broken: true });
     }
 
     /// Text that begins with neither quote nor comma: a key without quotes, or nothing at all.
@@ -178,6 +191,7 @@ impl<'a> Options<'a> {
         };
         let fix = format!("write `'{key}'`, and the value in single quotes, too");
         self.dropped(start..end, what, "ignores the option", fix);
+        self.unread(key, start..end);
     }
 
     /// Goes over a value of whatever form, up to its comma, its line's end or the bracket.
@@ -204,8 +218,8 @@ impl<'a> Options<'a> {
     fn skip_to_boundary(&mut self) {
         let rest = self.rest();
         let comma = rest.find("',").map(|at| at + 1);
-        let line = rest.find('\n');
-        let skipped = comma.into_iter().chain(line).min();
+        let line = rest.get(..comma.unwrap_or(rest.len())).and_then(|rest| rest.find('\n'));
+        let skipped = line.or(comma);
         self.at += skipped.unwrap_or_else(|| rest.rfind(')').unwrap_or(rest.len()));
     }
 
