@@ -152,6 +152,14 @@ impl Job {
         self.script_text(&script.text())
     }
 
+    /// Takes the script `name` of `examples/`.
+    pub fn example(&self, name: &str) -> Result<()> {
+        let example = Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples").join(name);
+        fs::copy(&example, self.dir().join("job.sql"))
+            .with_context(|| format!("no {}", example.display()))?;
+        Ok(())
+    }
+
     pub fn script_text(&self, text: &str) -> Result<()> {
         Ok(fs::write(self.dir().join("job.sql"), text)?)
     }

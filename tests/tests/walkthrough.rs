@@ -5,17 +5,27 @@ use std::time::Duration;
 use anyhow::{Context, Result, ensure};
 use serde_json::Value;
 use tests::job::id_of;
-use tests::{Job, Script, Server, for_each_server};
+use tests::{Job, Server, for_each_server};
 
 const PATIENCE: Duration = Duration::from_secs(30);
 const COLUMNS: &str = "(emp_no INT NOT NULL, birth_date DATE NOT NULL, first_name VARCHAR(14) NOT NULL, \
                        last_name VARCHAR(16) NOT NULL, gender ENUM('M','F') NOT NULL, \
                        hire_date DATE NOT NULL, PRIMARY KEY (emp_no))";
 
+/// `seachange run examples/emp_N.sql`, against `server`, with checkpoints that come sooner and stay
+/// longer: enough are kept that the one named by hand is still there at the end.
+fn run(server: &Server, job: &mut Job, more: &[&str]) -> Result<()> {
+    let port = format!("port={}", server.port);
+    let mut arguments = vec!["--set", "hostname=127.0.0.1", "--set", &port];
+    arguments.extend(["--set", "checkpoint=500", "--set", "state.checkpoints.num-retained=1000"]);
+    arguments.extend(more);
+    job.start(&arguments)
+}
+
 async fn database(server: &Server, number: u32) -> Result<()> {
     server
         .sql(&format!(
-            "CREATE DATABASE emp_{number};\nUSE emp_{number};\n\
+            "CREATE DATABASE emp_{number};\n\
              CREATE TABLE emp_{number}.employees_1 {COLUMNS};\n\
              CREATE TABLE emp_{number}.employees_2 {COLUMNS}"
         ))
@@ -25,7 +35,9 @@ async fn database(server: &Server, number: u32) -> Result<()> {
 }
 
 async fn insert(server: &Server, database: u32, id: u32, values: &str) -> Result<()> {
-    server.sql(&format!("INSERT INTO emp_{database}.employees_1 VALUES ({id},{values})")).await
+    server
+        .sql(&format!("INSERT INTO emp_{database}.employees_{database} VALUES ({id},{values})"))
+        .await
 }
 
 /// Waits for `expected` lines, in any order, and that no other comes.
@@ -50,8 +62,8 @@ async fn a_job_goes_on_exactly_from_savepoint_crash_and_a_snapshot_named_by_hand
 async fn savepoint(server: &Server) -> Result<()> {
     database(server, 1).await?;
     let mut job = Job::new("emp_1")?;
-    job.script(&Script::new("emp_1", server, "emp_1", "employees_.*").print())?;
-    job.start(&[])?;
+    job.example("emp_1.sql")?;
+    run(server, &mut job, &[])?;
     let (cai, wang) = (
         "emp_1.employees_1> +I[10, 1992-09-12, cai, kunkun, M, 2022-09-22]",
         "emp_1.employees_1> +I[11, 1990-09-15, wang, meili, F, 2021-04-12]",
@@ -62,7 +74,7 @@ async fn savepoint(server: &Server) -> Result<()> {
     ensure!(kind(&newest) == "savepoint", "SIGTERM should leave a savepoint: {newest}");
 
     insert(server, 1, 12, "'1992-02-15','lin','dawei','M','2022-05-12'").await?;
-    job.start(&[])?;
+    run(server, &mut job, &[])?;
     prints(&mut job, &["emp_1.employees_1> +I[12, 1992-02-15, lin, dawei, M, 2022-05-12]"]).await?;
     job.sigterm().await
 }
@@ -70,37 +82,35 @@ async fn savepoint(server: &Server) -> Result<()> {
 async fn crash(server: &Server) -> Result<()> {
     database(server, 2).await?;
     let mut job = Job::new("emp_2")?;
-    // Enough are kept that the one named by hand is still there at the end.
-    let script = Script::new("emp_2", server, "emp_2", "employees_.*").print();
-    job.script(&script.set("state.checkpoints.num-retained", "1000"))?;
-    job.start(&[])?;
+    job.example("emp_2.sql")?;
+    run(server, &mut job, &[])?;
     prints(
         &mut job,
         &[
-            "emp_2.employees_1> +I[10, 1992-09-12, cai, kunkun, M, 2022-09-22]",
-            "emp_2.employees_1> +I[11, 1990-09-15, wang, meili, F, 2021-04-12]",
+            "emp_2.employees_2> +I[10, 1992-09-12, cai, kunkun, M, 2022-09-22]",
+            "emp_2.employees_2> +I[11, 1990-09-15, wang, meili, F, 2021-04-12]",
         ],
     )
     .await?;
     let by_hand = job.next_checkpoint().await?;
     job.kill9()?;
 
-    let li = "emp_2.employees_1> +I[13, 1995-01-02, li, xiaolu, F, 2022-11-18]";
+    let li = "emp_2.employees_2> +I[13, 1995-01-02, li, xiaolu, F, 2022-11-18]";
     insert(server, 2, 13, "'1995-01-02','li','xiaolu','F','2022-11-18'").await?;
-    job.start(&[])?;
+    run(server, &mut job, &[])?;
     prints(&mut job, &[li]).await?;
     job.next_checkpoint().await?;
     job.kill9()?;
 
     // From the checkpoint before it, by its number: the row comes again, this once.
-    job.start(&["--from", &by_hand.to_string()])?;
+    run(server, &mut job, &["--from", &by_hand.to_string()])?;
     prints(&mut job, &[li]).await?;
     job.next_checkpoint().await?;
     job.kill9()?;
     // And then the newest is the start again.
-    let zhao = "emp_2.employees_1> +I[14, 1991-07-07, zhao, min, F, 2020-01-01]";
+    let zhao = "emp_2.employees_2> +I[14, 1991-07-07, zhao, min, F, 2020-01-01]";
     insert(server, 2, 14, "'1991-07-07','zhao','min','F','2020-01-01'").await?;
-    job.start(&[])?;
+    run(server, &mut job, &[])?;
     prints(&mut job, &[zhao]).await?;
     job.sigterm().await?;
     let snapshots = job.snapshots()?;
