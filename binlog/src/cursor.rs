@@ -66,8 +66,19 @@ impl<'a> Cursor<'a> {
     /// A big-endian integer of `n` bytes, at most 8.
     #[inline]
     pub(crate) fn uint_be(&mut self, n: usize) -> Option<u64> {
-        let bytes = self.take(n)?;
-        Some(bytes.iter().fold(0, |acc, &b| acc << 8 | u64::from(b)))
+        let be = |[a, b, c, d, e, f, g, h]: [u8; 8]| u64::from_be_bytes([a, b, c, d, e, f, g, h]);
+        // The usual sizes without a loop: this is on the path of every time and date.
+        Some(match n {
+            0 => 0,
+            1 => u64::from(self.u8()?),
+            2 => self.array().map(|[a, b]: [u8; 2]| be([0, 0, 0, 0, 0, 0, a, b]))?,
+            3 => self.array().map(|[a, b, c]: [u8; 3]| be([0, 0, 0, 0, 0, a, b, c]))?,
+            4 => u64::from(self.array().map(u32::from_be_bytes)?),
+            5 => self.array().map(|[a, b, c, d, e]: [u8; 5]| be([0, 0, 0, a, b, c, d, e]))?,
+            6 => self.array().map(|[a, b, c, d, e, f]: [u8; 6]| be([0, 0, a, b, c, d, e, f]))?,
+            8 => be(self.array()?),
+            _ => self.take(n)?.iter().fold(0, |acc, &b| acc << 8 | u64::from(b)),
+        })
     }
 
     /// A length-encoded integer (MySQL internals, "Protocol::LengthEncodedInteger").

@@ -110,8 +110,9 @@ impl Op {
             Self::F32 => Cell::Float(valid(numeric::finite_f32(whole(c.u32())?), NOT_FINITE)?),
             Self::F64 => Cell::Double(valid(numeric::finite_f64(whole(c.u64())?), NOT_FINITE)?),
             Self::Decimal { precision, scale, len } => {
-                let packed = Decimal::packed(bytes(c, *len)?, *precision, *scale);
-                Cell::Decimal(valid(packed, "not a DECIMAL of its type")?)
+                // The plan has made sure that `len` is the length of the type.
+                let (precision, scale) = (*precision, *scale);
+                Cell::Decimal(Decimal::Packed { bytes: bytes(c, *len)?, precision, scale })
             }
             Self::Bit { bits } => {
                 let raw = whole(c.uint_be(usize::from(bits.div_ceil(8))))?;

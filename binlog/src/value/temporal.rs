@@ -171,12 +171,12 @@ mod tests {
     #[test]
     fn a_negative_fraction_borrows_from_the_seconds() {
         // The vectors in the comment of `my_time_packed_from_binary` (MySQL source).
-        assert_eq!(time(0x7F_FFFF_FF, 1), "-0:0:0.010000");
-        assert_eq!(time(0x7F_FFFF_9D, 1), "-0:0:0.990000");
-        assert_eq!(time(0x7F_FFFF_00, 1), "-0:0:1.000000");
-        assert_eq!(time(0x7F_FFFE_FF, 1), "-0:0:1.010000");
-        assert_eq!(time(0x7F_FFFE_F6, 1), "-0:0:1.100000");
-        assert_eq!(time(0x80_0001_0A, 1), "0:0:1.100000");
+        assert_eq!(time(0x7FFF_FFFF, 1), "-0:0:0.010000");
+        assert_eq!(time(0x7FFF_FF9D, 1), "-0:0:0.990000");
+        assert_eq!(time(0x7FFF_FF00, 1), "-0:0:1.000000");
+        assert_eq!(time(0x7FFF_FEFF, 1), "-0:0:1.010000");
+        assert_eq!(time(0x7FFF_FEF6, 1), "-0:0:1.100000");
+        assert_eq!(time(0x8000_010A, 1), "0:0:1.100000");
         assert_eq!(time(0x80_0000, 0), "0:0:0.000000");
     }
 
