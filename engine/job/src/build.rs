@@ -18,6 +18,9 @@ use crate::settings::Scope::{Set, With};
 use crate::spec::{JobSpec, RuntimeMode};
 use crate::value::{integer, nonempty, one_of, time_zone};
 
+/// Readers of one job, at most: each is a connection to the server.
+const PARALLELISM_MAX: u32 = 256;
+
 /// The job, as far as it can be built. What is wrong stands in the draft's report, so a job that
 /// comes with errors there is not to be used.
 pub(crate) fn job(file: &str, source: &str, draft: &mut Draft<'_>) -> Option<JobSpec> {
@@ -64,7 +67,7 @@ fn missing_statement(source: &str) -> &'static str {
 
 /// `pipeline.name`, else the name of the script's file; the name in the statement means nothing
 /// (on Dinky the task names the job).
-fn name(file: &str, draft: &mut Draft<'_>) -> String {
+pub(crate) fn name(file: &str, draft: &mut Draft<'_>) -> String {
     let given = draft.get(Set, "pipeline.name", |text| {
         let path = text.trim().trim_matches('/');
         let good = |part: &str| !part.trim().is_empty() && part != "." && part != "..";
@@ -80,8 +83,12 @@ fn name(file: &str, draft: &mut Draft<'_>) -> String {
 }
 
 fn parallelism(draft: &mut Draft<'_>) -> NonZeroU32 {
-    let set = draft.get(Set, "parallelism.default", integer);
-    let with = draft.get(With, "parallelism", integer);
+    let few = |text: &str| {
+        let few = integer(text).ok().filter(|n: &NonZeroU32| n.get() <= PARALLELISM_MAX);
+        few.ok_or_else(|| format!("an integer from 1 to {PARALLELISM_MAX}"))
+    };
+    let set = draft.get(Set, "parallelism.default", few);
+    let with = draft.get(With, "parallelism", few);
     with.or(set).unwrap_or(NonZeroU32::MIN)
 }
 

@@ -124,7 +124,7 @@ impl From<Range<usize>> for At {
 pub(crate) struct Report {
     pub(crate) mode: Mode,
     /// Part of the script could not be read, so what seems to be missing may stand there.
-    pub(crate) cut_short: bool,
+    cut_short: bool,
     errors: Vec<(At, String)>,
     notes: Vec<(NoteKind, At, String)>,
 }
@@ -141,8 +141,14 @@ impl Report {
 
     /// Wrong in either mode, and what follows could not be read.
     pub(crate) fn unreadable(&mut self, at: impl Into<At>, message: impl Into<String>) {
-        self.cut_short = true;
+        self.cut_short();
         self.error(at, message);
+    }
+
+    /// What follows could not be read. Dinky's reading, which leniency follows, ends by its own
+    /// rules: there, what is missing is missing.
+    pub(crate) fn cut_short(&mut self) {
+        self.cut_short |= self.mode == Mode::Strict;
     }
 
     /// Something is missing, unless it may stand in what could not be read.

@@ -57,7 +57,8 @@ pub fn parse(
     let mut draft = draft::Draft::new(mode, surroundings);
     script::read(source, overrides, &mut draft);
     let spec = build::job(file_name, source, &mut draft);
-    let lines = diagnostics::Lines::new(source, file_name);
+    let blanked = script::blanked(source);
+    let lines = diagnostics::Lines::new(source, &blanked, file_name);
     let (errors, notes) = draft.report.finish(&lines);
     match spec {
         Some(mut spec) if errors.errors.is_empty() => {
@@ -70,6 +71,19 @@ pub fn parse(
         }
         _ => Err(errors),
     }
+}
+
+/// The name of a script's job, whatever else is wrong with the script: for commands that look for
+/// what a job left behind, and need none of its secrets.
+pub fn job_name(
+    source: &str,
+    file_name: &str,
+    overrides: &[(String, String)],
+    surroundings: &dyn Surroundings,
+) -> String {
+    let mut draft = draft::Draft::new(Mode::Lenient, surroundings);
+    script::read(source, overrides, &mut draft);
+    build::name(file_name, &mut draft)
 }
 
 #[cfg(test)]

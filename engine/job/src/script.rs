@@ -14,7 +14,7 @@ mod variables;
 use std::ops::Range;
 
 use crate::Mode;
-use crate::diagnostics::At;
+use crate::diagnostics::{At, Report};
 use crate::draft::{Draft, Entry};
 use crate::settings::{self, Scope};
 use fragment::Fragment;
@@ -40,6 +40,12 @@ pub(crate) fn read(source: &str, overrides: &[(String, String)], draft: &mut Dra
     for (key, value) in overrides {
         lay_over(key, value, &variables, draft);
     }
+}
+
+/// The script with its comments blanked, byte for byte.
+pub(crate) fn blanked(source: &str) -> String {
+    let statements = split::statements(source, &mut Report::new(Mode::Lenient));
+    statements.iter().map(Fragment::text).collect::<Vec<_>>().join(";")
 }
 
 fn statement_of(raw: &Fragment, variables: &mut Variables, draft: &mut Draft<'_>) {

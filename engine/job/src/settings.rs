@@ -103,7 +103,7 @@ pub fn is_sensitive(key: &str) -> bool {
     let marked = ["pass", "pwd", "secret", "token", "credential", "access-key", "access.key"];
     let last = key.rsplit(['.', ' ']).next().unwrap_or_default();
     let misspelt = || strsim::normalized_damerau_levenshtein(last, "password") >= 0.7;
-    marked.iter().any(|mark| key.contains(mark)) || misspelt()
+    marked.iter().any(|mark| key.contains(mark)) || last == "pw" || misspelt()
 }
 
 /// The text of `docs/configuration.md`.
@@ -134,7 +134,11 @@ pub fn render() -> String {
 
 fn row(known: &SettingDoc) -> String {
     let SettingDoc { key, default, meaning, .. } = known;
-    let default = if default.is_empty() { "—".to_owned() } else { format!("`{default}`") };
+    let default = match *default {
+        "" => "—".to_owned(),
+        prose if prose.contains(' ') => prose.to_owned(),
+        value => format!("`{value}`"),
+    };
     format!("| `{key}` | {default} | {} |\n", meaning.replace('|', "\\|"))
 }
 

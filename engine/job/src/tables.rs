@@ -139,18 +139,36 @@ impl Pattern {
             reason,
         };
         let ours = translate(text).map_err(|(at, reason)| refuse(at, reason))?;
-        // Whole name, first to last character: `^` and `$` would also match at line ends under `(?m)`.
-        let regex = Regex::new(&format!(r"\A(?:{ours})\z")).map_err(|error| {
-            let whole = error.to_string();
-            let last = whole.lines().last().unwrap_or_default().trim();
-            let reason = last.strip_prefix("error: ").unwrap_or(last);
-            let unclosed =
-                split_outside_brackets(text, ',').len() == 1 && reason.contains("unclosed");
-            let hint = if unclosed { " (a comma outside brackets ends a pattern)" } else { "" };
-            refuse(0, format!("{reason}{hint}"))
+        // By itself first: `a)|(b` is no expression, and only looks like one within a group.
+        Regex::new(&ours).map_err(|error| {
+            let (at, reason) = place_and_reason(&error, &ours);
+            let unclosed = if reason.contains("unclosed") { UNCLOSED } else { "" };
+            // The place is one in our spelling; where that differs, the beginning has to do.
+            refuse(if ours == text { at } else { 0 }, format!("{reason}{unclosed}"))
         })?;
+        // Whole name: `^` and `$` would also match at line ends under `(?m)`.
+        let regex = Regex::new(&format!(r"\A(?:{ours})\z"))
+            .map_err(|error| refuse(0, place_and_reason(&error, &ours).1))?;
         Ok(Self { text: text.to_owned(), regex })
     }
+}
+
+const UNCLOSED: &str = " (a comma outside brackets ends a pattern)";
+
+/// The byte and the reason out of an error of the expression compiler, which shows the expression
+/// on a line of its own, four blanks in, and marks the place below it.
+fn place_and_reason(error: &regex::Error, ours: &str) -> (usize, String) {
+    let shown = error.to_string();
+    let lines: Vec<_> = shown.lines().collect();
+    let last = lines.last().copied().unwrap_or_default().trim();
+    let reason = last.strip_prefix("error: ").unwrap_or(last).to_owned();
+    let marks = lines.windows(2).find_map(|pair| match pair {
+        [line, marks] if line.get(4..) == Some(ours) => marks.get(4..)?.find('^'),
+        _ => None,
+    });
+    // Marks count characters.
+    let at = ours.char_indices().nth(marks.unwrap_or(0)).map_or(0, |(at, _)| at);
+    (at, reason)
 }
 
 /// Rewrites a Java expression into ours, or says at which byte it cannot be.

@@ -9,6 +9,10 @@ use chrono_tz::Tz;
 
 pub(crate) type Expected<T> = Result<T, String>;
 
+/// Longer durations are taken for this one, a hundred years: nobody waits longer, and times that
+/// far away can still be added to.
+const DURATION_MAX: Duration = Duration::from_secs(100 * 365 * 86_400);
+
 /// A duration: an integer, optional blanks, a unit; without a unit milliseconds.
 ///
 /// # Errors
@@ -21,7 +25,7 @@ pub fn parse_duration(text: &str) -> Result<Duration, String> {
     };
     let (number, unit) = number_and_unit(text).ok_or_else(wrong)?;
     let secs = |per: u64| number.checked_mul(per).map(Duration::from_secs).ok_or_else(wrong);
-    match unit.as_str() {
+    let duration = match unit.as_str() {
         "d" | "day" | "days" => secs(86_400),
         "h" | "hour" | "hours" => secs(3_600),
         "m" | "min" | "minute" | "minutes" => secs(60),
@@ -34,7 +38,8 @@ pub fn parse_duration(text: &str) -> Result<Duration, String> {
         }
         "ns" | "nano" | "nanos" | "nanosecond" | "nanoseconds" => Ok(Duration::from_nanos(number)),
         _ => Err(wrong()),
-    }
+    };
+    duration.map(|duration| duration.min(DURATION_MAX))
 }
 
 /// A size in bytes: an integer, optional blanks, a unit that counts in 1024s; without one bytes.
@@ -144,6 +149,7 @@ mod tests {
         check(" 5 ms ", 5);
         check("3000 us", 3);
         check("4000000ns", 4);
+        check("9223372036854775807", 100 * 365 * 86_400_000);
         for bad in ["", "s", "-1", "1.5s", "10 x", "99999999999999999999", "99999999999999999d"] {
             assert!(parse_duration(bad).is_err(), "{bad}");
         }

@@ -45,10 +45,14 @@ pub(crate) struct Lines<'a> {
 }
 
 impl<'a> Lines<'a> {
-    pub(crate) fn new(source: &'a str, file: &'a str) -> Self {
+    /// `blanked` is the script with its comments blanked, byte for byte.
+    pub(crate) fn new(source: &'a str, blanked: &str, file: &'a str) -> Self {
         let after_ends = source.match_indices('\n').map(|(at, _)| at + 1);
         let starts = std::iter::once(0).chain(after_ends).collect();
-        Self { source, file, starts, secrets: secrets(source) }
+        // A comment may stand between a key and its value, and a value within a comment.
+        let mut found = secrets(source, source);
+        found.extend(secrets(blanked, source));
+        Self { source, file, starts, secrets: joined(found) }
     }
 
     pub(super) fn file(&self) -> &str {
@@ -118,9 +122,9 @@ impl<'a> Lines<'a> {
     }
 }
 
-/// `key =`, however the key is quoted.
+/// `key =` or `name :=`, however the key is quoted.
 static KEY: LazyLock<Option<Regex>> =
-    LazyLock::new(|| Regex::new(r#"([\w.\[\]-]+)['"]?\s*:?=[ \t]*(?:\r?\n[ \t]*)?"#).ok());
+    LazyLock::new(|| Regex::new(r#"([\w.\[\]-]+)['"]?\s*(:?=)\s*"#).ok());
 /// Where a value in single quotes ends, also where its quoting went wrong: a quote before a comma,
 /// a bracket, the next key or the end of the line.
 static QUOTED_END: LazyLock<Option<Regex>> = LazyLock::new(|| {
@@ -129,24 +133,39 @@ static QUOTED_END: LazyLock<Option<Regex>> = LazyLock::new(|| {
 static BARE_END: LazyLock<Option<Regex>> =
     LazyLock::new(|| Regex::new(r#"(?m)[,;][ \t]*(?:['")]|--|\r?$)|\r?$"#).ok());
 
-/// Every stretch of the script that holds the value of a sensitive key.
-fn secrets(source: &str) -> Vec<Range<usize>> {
-    let mut found: Vec<Range<usize>> = Vec::new();
-    for key in KEY.as_ref().into_iter().flat_map(|keys| keys.captures_iter(source)) {
-        let (Some(whole), Some(name)) = (key.get(0), key.get(1)) else { continue };
-        if !is_sensitive(name.as_str()) {
+/// Every stretch that holds the value of a sensitive key, or of a variable: who knows what for.
+/// Looked for in `text`, the script or the script without comments; a comment on the way from the
+/// key to the value is hidden with it.
+fn secrets(text: &str, source: &str) -> Vec<Range<usize>> {
+    let mut found = Vec::new();
+    for key in KEY.as_ref().into_iter().flat_map(|keys| keys.captures_iter(text)) {
+        let (Some(whole), Some(name), Some(sign)) = (key.get(0), key.get(1), key.get(2)) else {
             continue;
-        }
-        let (start, end) = (whole.end(), value_end(source, whole.end()));
-        match found.last_mut() {
-            Some(last) if start <= last.end => last.end = last.end.max(end),
-            _ => found.push(start..end),
-        }
-        if end == source.len() {
-            break;
+        };
+        if is_sensitive(name.as_str()) || sign.as_str() == ":=" {
+            let end = value_end(text, whole.end());
+            let way = source.get(sign.end()..whole.end()).unwrap_or_default();
+            let start = if way.trim().is_empty() { whole.end() } else { sign.end() };
+            found.push(start..end);
+            if end == text.len() {
+                break;
+            }
         }
     }
     found
+}
+
+/// The same stretches in order, apart from each other.
+fn joined(mut found: Vec<Range<usize>>) -> Vec<Range<usize>> {
+    found.sort_by_key(|range| range.start);
+    let mut apart: Vec<Range<usize>> = Vec::new();
+    for range in found {
+        match apart.last_mut() {
+            Some(last) if range.start <= last.end => last.end = last.end.max(range.end),
+            _ => apart.push(range),
+        }
+    }
+    apart
 }
 
 fn value_end(source: &str, start: usize) -> usize {
@@ -169,7 +188,7 @@ mod tests {
 
     fn shown(source: &str, needle: &str) -> (String, String) {
         let at = source.find(needle).unwrap();
-        let lines = Lines::new(source, "job.sql");
+        let lines = Lines::new(source, source, "job.sql");
         let excerpt = lines.excerpt(&At::Script(at..at + needle.len())).unwrap();
         (excerpt.line.clone(), excerpt.marks())
     }
@@ -192,7 +211,7 @@ mod tests {
     fn values_of_sensitive_keys_are_never_shown() {
         let check = |source: &str| {
             for at in 0..=source.len() {
-                let lines = Lines::new(source, "job.sql");
+                let lines = Lines::new(source, source, "job.sql");
                 let line = lines.excerpt(&At::Script(at..at + 1)).map(|e| e.line);
                 assert!(!line.unwrap_or_default().contains("hunter"), "{source} at {at}");
             }

@@ -117,8 +117,10 @@ fn what_cannot_be_expressed_is_refused_with_its_place() {
     check(r"a\.(?>x)", 3, "atomic");
     check(r"a\.\Qx\E", 3, r"\Q");
     check(r"a\.x\", 4, "backslash");
-    check(r"a\.x[", 0, "unclosed");
-    check(r"a\.(x", 0, "unclosed");
+    check(r"é\.x[", 4, "unclosed");
+    check(r"a\.(x", 3, "unclosed");
+    check(r"a\.x)|(b\.y", 4, "unopened");
+    check(r"(?x)a\.x #", 0, "unclosed");
     let second = TablePatterns::new(None, Some(r"a\.x, b\.(?=y)"), None).unwrap_err();
     assert_eq!((second.pattern.as_str(), second.start), (r"b\.(?=y)", 6));
 }

@@ -69,6 +69,11 @@ fn options_are_lost_where_dinky_loses_them() {
     check_option("'port' = '1', xyz 'checkpoint' = '3s'", &["9:17: stray text"], |job| {
         job.checkpointing.interval == Some(Duration::from_secs(3))
     });
+    check_option(
+        "'port' = '1', 'parallelism' = '7",
+        &["9:33: this quote is never closed in its statement"],
+        |job| job.source.port == 1 && job.parallelism.get() == 7,
+    );
     check_option(") 'port' = '1'", &["9:3: this `)` does not end the options"], port(1));
     check_option(
         "'source.ssl.ca' = 'it's', 'port' = '1'",

@@ -49,7 +49,7 @@ fn all_mistakes_are_told_in_one_go() {
             "6:11: `port` is `x`, expected an integer",
             "8:24: `scan.startup.mode` is `initail`, which is no mode; Dinky ignores it and runs \
              `initial`: did you mean `initial`?",
-            "9:17: `table-name`: pattern `a\\.(b`, at its character 1: unclosed group",
+            "9:17: `table-name`: pattern `a\\.(b`, at its character 4: unclosed group",
             "10:30: unknown option `sink.fromat` of sink `print`; Dinky may ignore it: did you \
              mean `sink.format`?",
             "dir/job.sql: option `hostname` is missing",

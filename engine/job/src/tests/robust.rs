@@ -106,6 +106,23 @@ proptest! {
     }
 
     #[test]
+    fn a_password_among_arbitrary_pieces_is_never_shown(
+        before in prop::collection::vec(0..PIECES.len(), 0..20),
+        after in prop::collection::vec(0..PIECES.len(), 0..20),
+    ) {
+        let text = |picks: Vec<usize>| picks.into_iter().map(|p| PIECES[p]).collect::<String>();
+        let line = format!("{}'password' = 'hunter2'{}", text(before), text(after));
+        for mode in [Mode::Strict, Mode::Lenient] {
+            for source in [line.clone(), format!("EXECUTE CDCSOURCE x WITH ( {line}")] {
+                if let Err(errors) = read(&source, mode, &[]) {
+                    let shown = format!("{errors} {errors:?}");
+                    prop_assert!(!shown.contains("hunter"), "{source}\n{shown}");
+                }
+            }
+        }
+    }
+
+    #[test]
     fn arbitrary_patterns_never_panic(list in "[a-z\\\\.\\[\\](){}|*+?^$,0-9é ]{0,30}") {
         if let Ok(patterns) = TablePatterns::new(None, Some(&list), Some(&list)) {
             // Whatever is followed is left out again, and the hint holds for it.

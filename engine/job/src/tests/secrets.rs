@@ -56,6 +56,8 @@ fn a_password_is_shown_nowhere() {
         "'password' = 'hunter2' ,",
         "'password' = 'hunter2",
         "'password'\n=\n'hunter2'\n'x' = 'y',",
+        "'password' /* c */ = -- d\n /* e */ 'hunter2' 'x' = 'y',",
+        "'port' = 'x', -- 'password' = 'hunter2'\n",
         "'pasword' = 'hunter2',",
         "'Password' = 'hunter2',",
         "'password' = 'hunter${2}',",
@@ -129,7 +131,7 @@ fn a_bad_override_is_an_error_in_either_mode() {
         check(
             "parallelism.default",
             "x",
-            "--set parallelism.default: `parallelism.default` is `x`, expected an integer within its range",
+            "--set parallelism.default: `parallelism.default` is `x`, expected an integer from 1 to 256",
         );
     }
 }
@@ -212,4 +214,13 @@ fn tls_is_read_by_our_names_and_by_those_of_jdbc() {
         "'jdbc.properties.sslMode' = 'VERIFY_IDENTITY', 'jdbc.properties.useSSL' = 'true'",
         SslMode::VerifyIdentity,
     );
+}
+
+#[test]
+fn the_name_of_a_job_is_known_whatever_else_is_wrong() {
+    let name = |text: &str| job_name(text, "dir/emp.sql", &[], &World);
+    assert_eq!(name("SET pipeline.name = a/b;\nnonsense"), "a/b");
+    assert_eq!(name("SET x = ${env:NOPE};"), "emp");
+    let overrides = [("pipeline.name".to_owned(), "c".to_owned())];
+    assert_eq!(job_name("SET pipeline.name = a;", "emp.sql", &overrides, &World), "c");
 }

@@ -3,10 +3,10 @@
 
 use std::ops::Range;
 
-use super::super::Pair;
-use super::super::fragment::Fragment;
-use super::super::set::folded;
 use crate::diagnostics::Report;
+use crate::script::Pair;
+use crate::script::fragment::Fragment;
+use crate::script::set::folded;
 
 pub(super) struct Options<'a> {
     statement: &'a Fragment,
@@ -43,8 +43,10 @@ impl<'a> Options<'a> {
     fn never_closed(&mut self) {
         let end = self.text().trim_end().len();
         let last = self.text().get(..end).and_then(|text| text.chars().next_back());
-        let at = self.statement.span(end - last.map_or(0, char::len_utf8)..end);
-        self.report.unreadable(at, "the options are never closed by `)`");
+        let what = "the options are never closed by `)`";
+        let last = end - last.map_or(0, char::len_utf8);
+        self.dropped(last..end, what, "reads up to the last one, if there is any", "put `)`");
+        self.report.cut_short();
     }
 
     /// A `)`: the end, unless options follow it, which Dinky still reads.
@@ -107,10 +109,10 @@ impl<'a> Options<'a> {
         let open = self.at;
         let start = open + 1;
         let Some(len) = self.text().get(start..).and_then(|rest| rest.find('\'')) else {
-            let at = self.statement.span(open..start);
-            let message = "this quote is never closed in its statement; a `;` at the end of a line \
-                           ends the statement, also within quotes";
-            self.report.unreadable(at, message);
+            let what = "this quote is never closed in its statement; a `;` at the end of a line \
+                        ends the statement, also within quotes";
+            self.dropped(open..start, what, "loses what follows", "close it");
+            self.report.cut_short();
             return None;
         };
         self.at = start + len + 1;
