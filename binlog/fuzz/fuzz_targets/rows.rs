@@ -77,7 +77,7 @@ fn column(wire: WireType, charset: &str, unsigned: bool) -> Column {
         WireType::Vector { .. } => ColumnType::Vector,
         WireType::Enum { .. } => ColumnType::Enum { members, collation },
         WireType::Set { .. } => ColumnType::Set { members, collation },
-        WireType::Other(_) => ColumnType::Json,
+        WireType::Compressed | WireType::Other(_) => ColumnType::Json,
     };
     Column {
         name: "c".into(),

@@ -75,7 +75,9 @@ pub enum WireType {
     Set {
         bytes: u8,
     },
-    /// A type whose values we do not read: by its number in the protocol.
+    /// MariaDB's COMPRESSED columns, which we do not read.
+    Compressed,
+    /// A type that we do not know: by its number in the protocol.
     Other(u8),
 }
 
@@ -155,11 +157,11 @@ impl WireType {
             code::STRING | code::ENUM | code::SET => Self::string(c.u8()?, c.u8()?),
             code::BLOB_COMPRESSED => {
                 c.u8()?;
-                Self::Other(code)
+                Self::Compressed
             }
             code::VARCHAR_COMPRESSED => {
                 c.u16()?;
-                Self::Other(code)
+                Self::Compressed
             }
             _ => Self::Other(code),
         })
@@ -198,6 +200,9 @@ pub struct TableMap {
     pub columns: Vec<WireColumn>,
     /// What the server adds of its own accord or by `binlog_row_metadata`.
     pub metadata: Metadata,
+    /// Why no rows can be read under this map. It is an error only for who wants them: the stream
+    /// itself stays whole, and a type that is new to us may stand in a table that nobody follows.
+    pub(crate) fault: Option<&'static str>,
     raw: Bytes,
 }
 
@@ -240,7 +245,7 @@ impl TableMap {
         let codes = fields.take(count, "column types")?;
         let mut meta = Cursor::new(fields.read("column metadata", Cursor::lenenc_bytes)?);
         let nulls = fields.take(count.div_ceil(8), "nullable columns")?;
-        let columns = codes
+        let columns: Option<Vec<_>> = codes
             .iter()
             .enumerate()
             .map(|(n, &code)| {
@@ -248,11 +253,14 @@ impl TableMap {
                 let nullable = nulls.get(n / 8).is_some_and(|byte| byte >> (n % 8) & 1 == 1);
                 Some(WireColumn { ty, nullable })
             })
-            .collect::<Option<Vec<_>>>()
-            .ok_or_else(|| fields.malformed(format!("metadata of {db}.{table} is cut")))?;
-        let metadata = Metadata::read(&columns, fields.rest())
-            .map_err(|reason| fields.malformed(format!("{reason}, of {db}.{table}")))?;
-        Ok(Self { table_id, db, table, columns, metadata, raw: body.clone() })
+            .collect();
+        let columns =
+            columns.ok_or_else(|| fields.malformed(format!("types of {db}.{table} are cut")))?;
+        let (metadata, fault) = match Metadata::read(&columns, format.flavor, fields.rest()) {
+            Ok(metadata) => (metadata, None),
+            Err(fault) => (Metadata::default(), Some(fault)),
+        };
+        Ok(Self { table_id, db, table, columns, metadata, fault, raw: body.clone() })
     }
 }
 

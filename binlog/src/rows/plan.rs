@@ -50,6 +50,9 @@ impl TablePlan {
             column: column.to_owned(),
             reason,
         };
+        if let Some(fault) = map.fault {
+            return Err(error("", format!("the table map cannot be read: {fault}")));
+        }
         if map.columns.len() != schema.columns.len() {
             let (binlog, known) = (map.columns.len(), schema.columns.len());
             let reason = format!("the binlog has {binlog} columns, the schema {known}");

@@ -3,6 +3,7 @@
 
 use super::{WireColumn, WireType};
 use crate::cursor::Cursor;
+use crate::event::Flavor;
 
 /// Members of one ENUM or SET column.
 pub type Members = Vec<Box<[u8]>>;
@@ -46,52 +47,67 @@ fn is_numeric(ty: WireType) -> bool {
     matches!(ty, Int { .. } | Decimal { .. } | Float | Double | Year)
 }
 
-fn is_character(ty: WireType) -> bool {
-    matches!(ty, WireType::VarChar { .. } | WireType::Char { .. } | WireType::Blob { .. })
+/// Each family counts a type of its own among them (seen on MySQL 9.7 and MariaDB 10.11); to count
+/// wrongly is to give a column the character set of another.
+fn is_character(ty: WireType, flavor: Flavor) -> bool {
+    use WireType::{Blob, Char, Compressed, Geometry, VarChar, Vector};
+    match flavor {
+        Flavor::MySql => {
+            matches!(ty, VarChar { .. } | Char { .. } | Blob { .. } | Vector { .. })
+        }
+        Flavor::MariaDb => {
+            matches!(ty, VarChar { .. } | Char { .. } | Blob { .. } | Geometry { .. } | Compressed)
+        }
+    }
 }
 
-fn is_enum_or_set(ty: WireType) -> bool {
+fn is_enum_or_set(ty: WireType, _: Flavor) -> bool {
     matches!(ty, WireType::Enum { .. } | WireType::Set { .. })
 }
 
 impl Metadata {
     /// Reads fields of a number, a length and a value each. Fields not known are passed over: they
     /// only add to what the types say.
-    pub(super) fn read(columns: &[WireColumn], bytes: &[u8]) -> Result<Self, Reason> {
+    pub(super) fn read(
+        columns: &[WireColumn],
+        flavor: Flavor,
+        bytes: &[u8],
+    ) -> Result<Self, Reason> {
         const CUT: Reason = "its optional metadata is cut";
         let mut all = Self::default();
         let mut c = Cursor::new(bytes);
         while !c.rest().is_empty() {
             let number = c.u8().ok_or(CUT)?;
             let value = c.lenenc_bytes().ok_or(CUT)?;
-            all.take(columns, number, value)?;
+            all.take(columns, flavor, number, value)?;
         }
         Ok(all)
     }
 
-    fn take(&mut self, columns: &[WireColumn], number: u8, value: &[u8]) -> Result<(), Reason> {
-        let collations = |all: &mut Self, of: fn(WireType) -> bool, given: Vec<u64>| {
-            let held = all.collations.get_or_insert_with(|| vec![None; columns.len()]);
-            let slots = columns.iter().zip(held).filter(|(column, _)| of(column.ty));
-            slots.zip(given).for_each(|((_, slot), id)| *slot = Some(id));
+    fn take(
+        &mut self,
+        columns: &[WireColumn],
+        flavor: Flavor,
+        number: u8,
+        value: &[u8],
+    ) -> Result<(), Reason> {
+        let of_kind = |of: fn(WireType, Flavor) -> bool| -> Vec<usize> {
+            let all = columns.iter().enumerate();
+            all.filter(|(_, column)| of(column.ty, flavor)).map(|(at, _)| at).collect()
         };
         match number {
             field::SIGNEDNESS => self.unsigned = Some(unsigned(columns, value)?),
             field::DEFAULT_CHARSET => {
-                let given = default_charset(columns, is_character, value)?;
-                collations(self, is_character, given);
+                self.collate(columns.len(), default_charset(&of_kind(is_character), value)?);
             }
             field::COLUMN_CHARSET => {
-                let given = column_charset(columns, is_character, value)?;
-                collations(self, is_character, given);
+                self.collate(columns.len(), column_charset(&of_kind(is_character), value)?);
             }
             field::ENUM_SET_DEFAULT_CHARSET => {
-                let given = default_charset(columns, is_enum_or_set, value)?;
-                collations(self, is_enum_or_set, given);
+                self.collate(columns.len(), default_charset(&of_kind(is_enum_or_set), value)?);
             }
             field::ENUM_SET_COLUMN_CHARSET => {
-                let given = column_charset(columns, is_enum_or_set, value)?;
-                collations(self, is_enum_or_set, given);
+                self.collate(columns.len(), column_charset(&of_kind(is_enum_or_set), value)?);
             }
             field::COLUMN_NAME => self.names = Some(names(columns.len(), value)?),
             field::SET_MEMBERS => {
@@ -101,7 +117,7 @@ impl Metadata {
                 self.read_members(columns, |ty| matches!(ty, WireType::Enum { .. }), value)?;
             }
             field::PRIMARY_KEY => {
-                self.primary_key = Some(primary_key(value, columns.len(), false)?)
+                self.primary_key = Some(primary_key(value, columns.len(), false)?);
             }
             field::PRIMARY_KEY_WITH_PREFIX => {
                 self.primary_key = Some(primary_key(value, columns.len(), true)?);
@@ -110,6 +126,16 @@ impl Metadata {
             _ => {}
         }
         Ok(())
+    }
+
+    /// Notes collations, each with the position of its column.
+    fn collate(&mut self, columns: usize, given: Vec<(usize, u64)>) {
+        let held = self.collations.get_or_insert_with(|| vec![None; columns]);
+        for (at, id) in given {
+            if let Some(slot) = held.get_mut(at) {
+                *slot = Some(id);
+            }
+        }
     }
 
     fn read_members(
@@ -148,33 +174,28 @@ fn unsigned(columns: &[WireColumn], value: &[u8]) -> Result<Vec<bool>, Reason> {
     Ok(columns.iter().map(|c| is_numeric(c.ty) && flags.next().unwrap_or(false)).collect())
 }
 
-/// One collation for most columns, then pairs of a column (counted among its kind) and its own.
-fn default_charset(
-    columns: &[WireColumn],
-    of: fn(WireType) -> bool,
-    value: &[u8],
-) -> Result<Vec<u64>, Reason> {
+/// One collation for most of the columns at `places`, then pairs of a column (counted among these)
+/// and its own.
+fn default_charset(places: &[usize], value: &[u8]) -> Result<Vec<(usize, u64)>, Reason> {
     const CUT: Reason = "its default character set is cut";
     let mut c = Cursor::new(value);
     let default = c.lenenc().ok_or(CUT)?;
-    let mut given = vec![default; columns.iter().filter(|column| of(column.ty)).count()];
+    let mut given: Vec<_> = places.iter().map(|&at| (at, default)).collect();
     while !c.rest().is_empty() {
         let at = c.lenenc().and_then(|at| usize::try_from(at).ok()).ok_or(CUT)?;
         let slot = given.get_mut(at).ok_or("its character set is of a column that is not there")?;
-        *slot = c.lenenc().ok_or(CUT)?;
+        slot.1 = c.lenenc().ok_or(CUT)?;
     }
     Ok(given)
 }
 
-fn column_charset(
-    columns: &[WireColumn],
-    of: fn(WireType) -> bool,
-    value: &[u8],
-) -> Result<Vec<u64>, Reason> {
+fn column_charset(places: &[usize], value: &[u8]) -> Result<Vec<(usize, u64)>, Reason> {
     let mut c = Cursor::new(value);
-    let of_kind = columns.iter().filter(|column| of(column.ty));
-    let given: Option<Vec<u64>> = of_kind.map(|_| c.lenenc()).collect();
-    given.ok_or("its character sets are cut")
+    let given: Option<Vec<_>> = places.iter().map(|&at| Some((at, c.lenenc()?))).collect();
+    match given {
+        Some(given) if c.rest().is_empty() => Ok(given),
+        _ => Err("its character sets are not one for each column of text"),
+    }
 }
 
 fn names(count: usize, value: &[u8]) -> Result<Vec<Box<str>>, Reason> {
