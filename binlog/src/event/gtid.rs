@@ -41,8 +41,8 @@ impl GtidEvent {
     }
 
     /// The form of MySQL's serialization library (MySQL source, `libs/mysql/serialization`):
-    /// version, size, number of the last field that must be understood, then fields, each after its
-    /// number. Fields come in the order of their numbers.
+    /// version, size, one more than the number of the last field that must be understood, then fields,
+    /// each after its number and in the order of their numbers.
     pub(super) fn decode_tagged(body: &[u8]) -> Result<Self, DecodeError> {
         const FLAGS: u64 = 0;
         const UUID: u64 = 1;

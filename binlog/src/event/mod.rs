@@ -89,10 +89,8 @@ impl Event {
             kind::PREVIOUS_GTIDS => Self::PreviousGtids(gtid::decode_previous(body)?),
             kind::MARIA_GTID => Self::MariaGtid(MariaGtidEvent::decode(raw)?),
             kind::MARIA_GTID_LIST => Self::MariaGtidList(maria::decode_gtid_list(body)?),
-            kind::QUERY => Self::Query(QueryEvent::decode(body, format)?),
-            kind::MARIA_QUERY_COMPRESSED => {
-                Self::Query(QueryEvent::decode_compressed(body, format)?)
-            }
+            kind::QUERY => Self::Query(QueryEvent::decode(body)?),
+            kind::MARIA_QUERY_COMPRESSED => Self::Query(QueryEvent::decode_compressed(body)?),
             kind::TABLE_MAP => Self::TableMap(TableMap::decode(body, format)?),
             kind::XID => Self::Xid(Fields::new("xid", body).u64("number")?),
             kind::XA_PREPARE => Self::XaPrepare(XaPrepare::decode(body)?),

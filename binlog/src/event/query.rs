@@ -3,7 +3,6 @@
 use bytes::Bytes;
 
 use super::compressed;
-use super::format::FormatDescription;
 use crate::cursor::{Cursor, Fields};
 use crate::error::DecodeError;
 use crate::value::Charset;
@@ -41,14 +40,11 @@ pub struct StatementCharset {
 const EVENT: &str = "query";
 
 impl QueryEvent {
-    pub(super) fn decode(body: &Bytes, _format: &FormatDescription) -> Result<Self, DecodeError> {
+    pub(super) fn decode(body: &[u8]) -> Result<Self, DecodeError> {
         Self::read(body, |sql| Ok(Bytes::copy_from_slice(sql)))
     }
 
-    pub(super) fn decode_compressed(
-        body: &Bytes,
-        _format: &FormatDescription,
-    ) -> Result<Self, DecodeError> {
+    pub(super) fn decode_compressed(body: &[u8]) -> Result<Self, DecodeError> {
         Self::read(body, |sql| compressed::unpack(EVENT, sql))
     }
 
