@@ -147,21 +147,26 @@ impl Job {
         self.dir().join("state")
     }
 
+    /// Of the script; a job that does not say otherwise is named after it.
+    pub fn path(&self) -> PathBuf {
+        self.dir().join(format!("{}.sql", self.name))
+    }
+
     /// Writes, or replaces, the script.
     pub fn script(&self, script: &Script) -> Result<()> {
         self.script_text(&script.text())
     }
 
-    /// Takes the script `name` of `examples/`.
-    pub fn example(&self, name: &str) -> Result<()> {
-        let example = Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples").join(name);
-        fs::copy(&example, self.dir().join("job.sql"))
-            .with_context(|| format!("no {}", example.display()))?;
+    /// Takes the script of this name from `examples/`.
+    pub fn example(&self) -> Result<()> {
+        let examples = Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples");
+        let example = examples.join(format!("{}.sql", self.name));
+        fs::copy(&example, self.path()).with_context(|| format!("no {}", example.display()))?;
         Ok(())
     }
 
     pub fn script_text(&self, text: &str) -> Result<()> {
-        Ok(fs::write(self.dir().join("job.sql"), text)?)
+        Ok(fs::write(self.path(), text)?)
     }
 
     fn log(&self) -> PathBuf {
@@ -174,7 +179,7 @@ impl Job {
         self.runs += 1;
         self.lines = Lines::default();
         let mut command = Command::new(binary()?);
-        command.arg("run").arg(self.dir().join("job.sql")).arg("--state").arg(self.state());
+        command.arg("run").arg(self.path()).arg("--state").arg(self.state());
         command.args(arguments).current_dir(self.dir());
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(fs::File::create(self.log())?);
         let mut process = Guarded::spawn(&mut command)?;

@@ -16,7 +16,7 @@ use crate::process::{Guarded, tail};
 use crate::say;
 
 /// Raise it when what a template holds changes.
-const TEMPLATE_VERSION: &str = "1";
+const TEMPLATE_VERSION: &str = "2";
 const START_MAX: Duration = Duration::from_secs(90);
 const STOP_MAX: Duration = Duration::from_secs(60);
 
@@ -315,6 +315,13 @@ async fn template(kind: Kind) -> Result<PathBuf> {
     server.stop().await?;
     for leftover in ["data/auto.cnf", "err.log", "init.log", "out", "s", "s.lock", "pid"] {
         let _ = fs::remove_file(server.dir().join(leftover));
+    }
+    // A log written with GTIDs on stops a MySQL 5.6 that has them off: instances begin without one.
+    for entry in fs::read_dir(server.dir().join("data"))? {
+        let path = entry?.path();
+        if path.file_name().is_some_and(|name| name.to_string_lossy().starts_with("binlog.")) {
+            fs::remove_file(path)?;
+        }
     }
     match fs::rename(server.dir(), &ready) {
         Err(error) if !ready.exists() => Err(error).context("cannot keep the template"),

@@ -10,7 +10,7 @@ async fn a_server_set_up_as_it_should_be_passes() -> Result<()> {
         server.sql("CREATE DATABASE c;\nCREATE TABLE c.t (id INT PRIMARY KEY)").await?;
         let job = Job::new("check")?;
         job.script(&Script::new("check", server, "c", "t").print())?;
-        let (code, out, err) = seachange(job.dir(), &["check", "job.sql"])?;
+        let (code, out, err) = seachange(job.dir(), &["check", "check.sql"])?;
         ensure!(code == 0, "exit code {code}:\n{out}{err}");
         ensure!(out.contains("c.t"), "the table is not listed:\n{out}{err}");
         ensure!(!out.contains('✗'), "{out}{err}");
@@ -38,7 +38,7 @@ async fn everything_that_is_wrong_is_named_in_one_run_with_its_fix() -> Result<(
                 .option("username", "nobody")
                 .option("source.server-id", &own),
         )?;
-        let (code, out, err) = seachange(job.dir(), &["check", "job.sql"])?;
+        let (code, out, err) = seachange(job.dir(), &["check", "check.sql"])?;
         ensure!(code == 3, "exit code {code}, not 3:\n{out}{err}");
         let client = if server.kind == Kind::MariaDb {
             "GRANT BINLOG MONITOR"

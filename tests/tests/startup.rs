@@ -31,8 +31,9 @@ async fn each_startup_mode_begins_where_it_says() -> Result<()> {
             script.option("source.scan.startup.timestamp-millis", &(seconds * 1_000).to_string())
         };
         let (row, change) = ("+I[1, 11]", ["-U[1, 10]", "+U[1, 11]"]);
-        let (from_first, from_second) =
-            (["+I[1, 10]", "+I[2, 20]", change[0], change[1]], ["+I[2, 20]", change[0], change[1]]);
+        let create = "DDL CREATE TABLE s.t (id INT PRIMARY KEY, v INT)";
+        let from_first = [create, "+I[1, 10]", "+I[2, 20]", change[0], change[1]];
+        let from_second = ["+I[2, 20]", change[0], change[1]];
         mode(server, "initial", |s| s, &[row, "+I[2, 20]"]).await?;
         mode(server, "snapshot", |s| s, &[row, "+I[2, 20]"]).await?;
         mode(server, "earliest-offset", |s| s, &from_first).await?;

@@ -62,7 +62,7 @@ async fn a_job_goes_on_exactly_from_savepoint_crash_and_a_snapshot_named_by_hand
 async fn savepoint(server: &Server) -> Result<()> {
     database(server, 1).await?;
     let mut job = Job::new("emp_1")?;
-    job.example("emp_1.sql")?;
+    job.example()?;
     run(server, &mut job, &[])?;
     let (cai, wang) = (
         "emp_1.employees_1> +I[10, 1992-09-12, cai, kunkun, M, 2022-09-22]",
@@ -82,7 +82,7 @@ async fn savepoint(server: &Server) -> Result<()> {
 async fn crash(server: &Server) -> Result<()> {
     database(server, 2).await?;
     let mut job = Job::new("emp_2")?;
-    job.example("emp_2.sql")?;
+    job.example()?;
     run(server, &mut job, &[])?;
     prints(
         &mut job,
