@@ -41,6 +41,8 @@ pub(crate) enum Start {
     At(BinlogPosition),
     /// At the head of a file.
     Head(BinlogFile),
+    /// At the head of the oldest file.
+    Oldest,
 }
 
 /// An event as it came.
@@ -147,7 +149,7 @@ impl Dump {
                 request = request.with_gtid().with_gtid_set(sids(set)?);
                 (None, FILE_START)
             }
-            Start::Gtids(_) => (None, FILE_START),
+            Start::Gtids(_) | Start::Oldest => (None, FILE_START),
             Start::Head(file) => (Some(file), FILE_START),
             Start::At(at) if u32::try_from(at.offset).is_ok() => (Some(&at.file), at.offset),
             Start::At(at) => (Some(&at.file), FILE_START),
@@ -335,6 +337,12 @@ pub(crate) async fn probe(
 }
 
 impl Broken {
+    /// True where the server ended the dump for another one with our id: connecting again would
+    /// end that one's in turn (error 1236, or 4052 on MariaDB).
+    pub(crate) fn is_same_server_id(&self) -> bool {
+        matches!(self, Self::Refused(e) if e.message.contains("same server_uuid/server_id"))
+    }
+
     /// As the error of a stream that stood at `at`.
     pub(crate) fn into_error(self, at: &str) -> BinlogError {
         let at = at.to_owned();

@@ -81,16 +81,19 @@ pub async fn run(options: &SourceOptions, databases: &[String]) -> Vec<Check> {
     checks
 }
 
-/// An error with its causes, on one line.
+/// An error with its causes, on one line; of a server's answer, its words alone.
 fn chain(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();
     while let Some(next) = cause {
-        let next_text = next.to_string();
-        if !text.contains(&next_text) {
-            text = format!("{text}: {next_text}");
+        let (words, deeper) = match next.downcast_ref::<mysql_async::Error>() {
+            Some(mysql_async::Error::Server(e)) => (format!("{} ({})", e.message, e.code), false),
+            _ => (next.to_string(), true),
+        };
+        if !text.contains(&words) {
+            text = format!("{text}: {words}");
         }
-        cause = next.source();
+        cause = if deeper { next.source() } else { None };
     }
     text
 }
@@ -106,7 +109,15 @@ fn unreachable(options: &SourceOptions, error: &BinlogError) -> Check {
         ),
         Some(1129) => "FLUSH HOSTS; (or mysqladmin flush-hosts)".to_owned(),
         Some(1040) => "SET GLOBAL max_connections = <more>;".to_owned(),
-        _ => format!("is a MySQL server listening at {}, and may we reach it?", options.address()),
+        Some(_) => String::new(),
+        None if chain(error).contains("certificate") => {
+            "use TLS without verification (`required`), or give the server a certificate from the \
+             authority we trust that names this host (subjectAltName)"
+                .to_owned()
+        }
+        None => {
+            format!("is a MySQL server listening at {}, and may we reach it?", options.address())
+        }
     };
     Check::fail(CONNECTION, chain(error), fix)
 }
@@ -184,10 +195,9 @@ async fn relays(conn: &mut Conn, server: &Server) -> Option<Check> {
             "OFF, and this server is a replica: what it replicates is not in its binlog",
             fix,
         )),
-        Err(_) => Some(Check::warn(
+        Err(_) => Some(Check::ok(
             NAME,
-            "OFF: if this server is a replica, what it replicates is not in its binlog",
-            fix,
+            "OFF, as it may be on a primary; whether this is a replica is not ours to see",
         )),
     }
 }
@@ -268,7 +278,7 @@ async fn privileges(
     databases: &[String],
 ) -> Vec<Check> {
     let mut checks = vec![client(conn, server, user).await];
-    checks.push(replica(conn, server, options, user).await);
+    checks.push(replica(server, options, user).await);
     let lines: Vec<String> = conn.query("SHOW GRANTS").await.unwrap_or_default();
     let grants = Grants::parse(&lines);
     for db in databases {
@@ -294,17 +304,13 @@ async fn client(conn: &mut Conn, server: &Server, user: &str) -> Check {
 
 /// The privilege to read the binlog, tried with a dump that ends at once. It uses an id of its own:
 /// with the job's it would end the connection of the job that runs.
-async fn replica(conn: &mut Conn, server: &Server, options: &SourceOptions, user: &str) -> Check {
+async fn replica(server: &Server, options: &SourceOptions, user: &str) -> Check {
     const NAME: &str = "privilege to read the binlog";
     if !server.log_bin {
         return Check::warn(NAME, "not tried: there is no binlog", "");
     }
     let fix = || format!("GRANT REPLICATION SLAVE ON *.* TO {user};");
-    let attempt = async {
-        let end = server.binlog_end(conn).await?;
-        connection::probe(options, server, Start::Head(end.file)).await
-    };
-    match attempt.await {
+    match connection::probe(options, server, Start::Oldest).await {
         Ok(_) => Check::ok(NAME, "REPLICATION SLAVE"),
         Err(error) => Check::fail(NAME, chain(&error), fix()),
     }

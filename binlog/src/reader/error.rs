@@ -66,6 +66,11 @@ pub enum BinlogError {
     /// A setting of the server, or of a session that wrote to it, makes rows incomplete.
     #[error("{what} at {at}. Set {fix} on the server and in every session that writes")]
     Setting { at: String, what: String, fix: &'static str },
+    #[error(
+        "another replica connected to {server} with our server id {server_id}, and the server ended \
+         our connection: give this job or the other replica another `server-id`"
+    )]
+    SameServerId { server: String, server_id: u32 },
     /// The stream holds something that we read correctly or not at all, and cannot yet.
     #[error("cannot replicate {what} at {at}")]
     Unsupported { at: String, what: String },
@@ -116,6 +121,7 @@ impl BinlogError {
             | Self::BeyondEnd { .. }
             | Self::Incident { .. }
             | Self::Setting { .. }
+            | Self::SameServerId { .. }
             | Self::Unsupported { .. }
             | Self::Decode { .. }
             | Self::Table(_) => false,

@@ -121,7 +121,12 @@ async fn file_at(
     }
     let file = nth(low)?;
     if low == 0 {
-        tracing::info!(%file, "the oldest binlog may begin after the time asked for");
+        let head = connection::Start::Head(file.clone());
+        let begun = connection::probe(options, server, head).await?.begun;
+        if i64::from(begun) > second {
+            tracing::warn!(%file, begun, asked = second,
+                "the oldest binlog begins after the time asked for: what came before is gone");
+        }
     }
     Ok(file)
 }
@@ -167,6 +172,10 @@ pub(super) async fn link(
     let mut dump = Dump::open(conn, &options, &server, &start, Blocking::WaitForMore).await?;
     let first = match dump.next().await {
         Ok(first) => first,
+        Err(broken) if broken.is_same_server_id() => {
+            let (server, server_id) = (server.identity, options.server_id);
+            return Err(BinlogError::SameServerId { server, server_id });
+        }
         Err(Broken::Refused(refused)) => {
             return Err(explain(&options, &server, &position, refused).await);
         }

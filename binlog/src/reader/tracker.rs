@@ -7,6 +7,7 @@
 //! Test: a_cut_at_any_event_resumes_without_loss_or_repetition.
 
 use std::cmp::Ordering;
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use model::position::InTransaction;
@@ -17,6 +18,9 @@ use super::statement::{Statement, classify};
 use crate::event::{Event, Heartbeat, MariaGtidEvent, MariaXa, Rotate, kind};
 use crate::packet::EventHeader;
 use crate::server::FILE_START;
+
+/// Names kept of XA transactions under way; more are not told from older ones.
+const PREPARED_MAX: usize = 10_000;
 
 /// What is read but not handed out at the start of a stream.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -100,6 +104,8 @@ pub(crate) struct Tracker {
     skip: Option<Skip>,
     /// The GTIDs before the stream's start are still to come, at the head of its first file.
     incomplete: bool,
+    /// XA transactions that were prepared in this stream, without rows of ours, by name.
+    prepared: HashSet<Box<str>>,
     /// The next event's place holds whatever the one before was: it is of another server.
     rebase: bool,
 }
@@ -107,7 +113,16 @@ pub(crate) struct Tracker {
 impl Tracker {
     pub(crate) fn new(position: Position, skip: Option<Skip>) -> Self {
         let cursor = position.binlog.clone();
-        Self { position, cursor, group: None, resume: None, skip, incomplete: false, rebase: false }
+        Self {
+            position,
+            cursor,
+            group: None,
+            resume: None,
+            skip,
+            incomplete: false,
+            prepared: HashSet::new(),
+            rebase: false,
+        }
     }
 
     pub(crate) fn position(&self) -> &Position {
@@ -223,6 +238,9 @@ impl Tracker {
                 self.refuse_delivered(|| {
                     format!("rows prepared by XA transaction {} (XA PREPARE)", prepare.xid)
                 })?;
+                if self.prepared.len() < PREPARED_MAX {
+                    self.prepared.insert(prepare.xid.to_string().into());
+                }
                 self.end()
             }
             Event::Incident(incident) if !self.is_skipping() => Err(BinlogError::Incident {
@@ -359,6 +377,7 @@ impl Tracker {
             Statement::Savepoint | Statement::XaEnd => Ok(Step::Nothing),
             Statement::Dummy => Ok(self.passed(true)),
             Statement::XaVerdict => {
+                self.verdict(sql);
                 self.open_if_none(header)?;
                 self.end().map(|_| Step::Progress)
             }
@@ -377,6 +396,19 @@ impl Tracker {
                     (false, false) => Step::Query { in_transaction: false },
                 })
             }
+        }
+    }
+
+    /// The rows of a transaction that was prepared before the stream began never came. Nothing
+    /// tells whether it had any of ours, so an operator must.
+    fn verdict(&mut self, sql: &str) {
+        let name = sql.get("XA COMMIT ".len()..).unwrap_or_default();
+        let commits =
+            sql.get(.."XA COMMIT".len()).is_some_and(|s| s.eq_ignore_ascii_case("XA COMMIT"));
+        let known = sql.split_whitespace().nth(2).is_some_and(|name| self.prepared.remove(name));
+        if commits && !known && !self.is_skipping() {
+            tracing::warn!(at = %self.cursor, xid = name,
+                "an XA transaction that was prepared before the stream began is committed: if it changed tables of this job, those changes are not here");
         }
     }
 

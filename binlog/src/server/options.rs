@@ -45,6 +45,8 @@ pub enum Tls {
     /// TLS or no connection; the certificate is not looked at.
     Required,
     /// The certificate must come from an authority in `ca` (PEM), or a public one where `None`.
+    /// The TLS library looks at the host's name all the same and cannot be told not to, so a
+    /// certificate without it is refused here too; such are those that MySQL makes for itself.
     VerifyCa {
         ca: Option<PathBuf>,
     },
