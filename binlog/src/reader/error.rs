@@ -74,8 +74,8 @@ pub enum BinlogError {
     /// The stream holds something that we read correctly or not at all, and cannot yet.
     #[error("cannot replicate {what} at {at}")]
     Unsupported { at: String, what: String },
-    /// A changed byte: our copy of the event is not what the server wrote.
-    #[error("malformed event at {at}")]
+    /// Damaged bytes, or rows that do not hold all columns.
+    #[error("cannot read the event at {at}")]
     Decode {
         at: String,
         #[source]
