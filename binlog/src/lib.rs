@@ -1,7 +1,7 @@
 //! MySQL's replication protocol: from the socket to typed rows.
 //!
-//! The pure half (`packet`, `event`, `rows`, `value`) is a function of its input: bytes in, facts or
-//! an error out, no socket, no clock, no panic. A row travels `packet::RawEvent::parse` ->
+//! The pure half (`packet`, `event`, `rows`, `value`) is a function of its input: bytes in, facts
+//! or an error out, no socket, no clock, no panic. A row travels `packet::RawEvent::parse` ->
 //! `event::Event::decode` -> `rows::TablePlan::decode`, and stays in the bytes it arrived in until
 //! its cells are read. The other half brings the bytes.
 

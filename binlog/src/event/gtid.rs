@@ -41,8 +41,8 @@ impl GtidEvent {
     }
 
     /// The form of MySQL's serialization library (MySQL source, `libs/mysql/serialization`):
-    /// version, size, one more than the number of the last field that must be understood, then fields,
-    /// each after its number and in the order of their numbers.
+    /// version, size, one more than the number of the last field that must be understood, then the
+    /// fields, each after its number and in the order of their numbers.
     pub(super) fn decode_tagged(body: &[u8]) -> Result<Self, DecodeError> {
         const FLAGS: u64 = 0;
         const UUID: u64 = 1;
@@ -121,8 +121,8 @@ fn read_tag<'a>(fields: &mut Fields<'a>) -> Result<&'a str, DecodeError> {
     }
 }
 
-/// Reads a PREVIOUS_GTIDS event: sources with their intervals, since 8.3 optionally with tags, which
-/// the header's top byte tells (MySQL source, `Gtid_set::encode`).
+/// Reads a PREVIOUS_GTIDS event: sources with their intervals, since 8.3 optionally with tags,
+/// which the header's top byte tells (MySQL source, `Gtid_set::encode`).
 pub(super) fn decode_previous(body: &[u8]) -> Result<GtidSet, DecodeError> {
     const UNTAGGED: u64 = 0;
     const TAGGED: u64 = 1;

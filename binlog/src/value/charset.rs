@@ -13,8 +13,8 @@ use single_byte::UpperHalf;
 /// MariaDB numbers its collations without padding from here up, each at the same distance from the
 /// one with padding (MariaDB source, `MY_NOPAD_ID`).
 const MARIADB_NOPAD: u16 = 1024;
-/// MariaDB numbers its UCA 14.0.0 collations from here up; the bits below 2048 and above 256 are the
-/// character set (MariaDB source, `ctype-uca1400.h`).
+/// MariaDB numbers its UCA 14.0.0 collations from here up; the bits below 2048 and above 256 are
+/// the character set (MariaDB source, `ctype-uca1400.h`).
 const MARIADB_UCA1400: u16 = 2048;
 
 /// How the bytes of a text are to be read.

@@ -73,7 +73,7 @@ fn uuid_order(stored: [u8; 16]) -> [u8; 16] {
 }
 
 /// As the server prints it (MariaDB source, `inet6.cc`): the first of the longest runs of zeros is
-/// left out, even a run of one, which RFC 5952 would print; an address that uses the last four bytes
+/// left out, even a run of one, which RFC 5952 prints; an address that uses the last four bytes
 /// alone, or after `ffff`, shows them as IPv4.
 fn inet6(bytes: [u8; 16]) -> String {
     let words = Ipv6Addr::from(bytes).segments();

@@ -1,6 +1,6 @@
 //! Single-byte character sets: the upper half, code by code, 0 where a byte is no character. The
-//! lower half is ASCII. As MySQL maps them (its `share/charsets/*.xml`; `tis620`: its `ctype-tis620.cc`), which is not always what
-//! others mean by the same name.
+//! lower half is ASCII. As MySQL maps them (its `share/charsets/*.xml`; `tis620`: its
+//! `ctype-tis620.cc`), which is not always what others mean by the same name.
 
 /// 128 code points, for the bytes from 0x80 up.
 pub(super) type UpperHalf = [u16; 128];
