@@ -68,6 +68,9 @@ pub struct Daemon {
     pub status: watch::Sender<Status>,
 }
 
+/// A sink by its name within the job.
+type NamedSink = (String, Box<dyn Sink>);
+
 /// Which snapshots a start may choose from.
 #[derive(Debug, Clone, Copy)]
 struct Choice {
@@ -230,7 +233,7 @@ impl Daemon {
         Ok(chosen)
     }
 
-    fn open_sinks(&self) -> Result<Vec<(String, Box<dyn Sink>)>, EngineError> {
+    fn open_sinks(&self) -> Result<Vec<NamedSink>, EngineError> {
         let mut sinks = Vec::new();
         for spec in &self.job.sinks {
             let context = SinkContext {
@@ -257,10 +260,7 @@ fn damaged(id: CheckpointId, why: &StoreError, older: Option<&Checkpoint>) -> En
 }
 
 /// Sets every sink to what the checkpoint says.
-async fn restore(
-    sinks: &mut [(String, Box<dyn Sink>)],
-    resume: Option<&Checkpoint>,
-) -> Result<(), EngineError> {
+async fn restore(sinks: &mut [NamedSink], resume: Option<&Checkpoint>) -> Result<(), EngineError> {
     for (name, sink) in sinks {
         let token = resume.and_then(|c| c.sinks.get(name));
         if let (Some(c), None) = (resume, token) {

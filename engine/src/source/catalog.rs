@@ -53,6 +53,9 @@ async fn user_databases(conn: &mut Conn) -> Result<Vec<String>, SourceError> {
     conn.query(sql).await.map_err(|e| SourceError::query("list the databases", e))
 }
 
+/// Database, table, estimated rows, average row length, engine.
+type TableRow = (String, String, Option<u64>, Option<u64>, Option<String>);
+
 async fn read_database(
     conn: &mut Conn,
     db: &str,
@@ -67,7 +70,7 @@ async fn read_database(
         params.extend(only.map(mysql_async::Value::from));
         mysql_async::Params::Positional(params)
     };
-    let tables: Vec<(String, String, Option<u64>, Option<u64>, Option<String>)> = conn
+    let tables: Vec<TableRow> = conn
         .exec(
             format!(
                 "SELECT TABLE_SCHEMA, TABLE_NAME, TABLE_ROWS, AVG_ROW_LENGTH, ENGINE FROM \

@@ -125,11 +125,13 @@ impl Tokens<'_> {
     }
 
     fn identifier(&mut self) -> Option<String> {
-        let name = match self.tokens.get(self.at)? {
-            Token::Word(w) => w.value.clone(),
-            Token::DoubleQuotedString(text) => text.clone(),
-            Token::Number(digits, _) => digits.clone(),
-            _ => return None,
+        let token = self.tokens.get(self.at)?;
+        let name = if let Token::Word(word) = token {
+            word.value.clone()
+        } else if let Token::DoubleQuotedString(text) | Token::Number(text, _) = token {
+            text.clone()
+        } else {
+            return None;
         };
         self.at += 1;
         Some(name)
@@ -235,10 +237,10 @@ impl Tokens<'_> {
     fn renamed_to(&mut self) -> Option<Option<TableName>> {
         let mut depth = 0usize;
         while let Some(token) = self.tokens.get(self.at) {
-            match token {
-                Token::LParen => depth += 1,
-                Token::RParen => depth = depth.saturating_sub(1),
-                _ => {}
+            if *token == Token::LParen {
+                depth += 1;
+            } else if *token == Token::RParen {
+                depth = depth.saturating_sub(1);
             }
             let clause_starts = self.at == 0
                 || matches!(

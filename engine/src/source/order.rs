@@ -142,9 +142,9 @@ impl KeyOrder {
 
     /// The key columns whose order only the server knows: position in the key, column, padding.
     fn server_columns(&self) -> impl Iterator<Item = (usize, &Column, Option<u32>)> {
-        self.columns.iter().enumerate().filter_map(|(n, (column, order, _))| match order {
-            ColumnOrder::Server { pad_chars } => Some((n, column, *pad_chars)),
-            _ => None,
+        self.columns.iter().enumerate().filter_map(|(n, (column, order, _))| {
+            let ColumnOrder::Server { pad_chars } = order else { return None };
+            Some((n, column, *pad_chars))
         })
     }
 
@@ -166,9 +166,10 @@ impl KeyOrder {
     ) -> Result<Vec<u8>, OrderError> {
         let mut out = Vec::with_capacity(16 * self.columns.len());
         for ((column, order, _), cell) in self.columns.iter().zip(key) {
-            let done = match order {
-                ColumnOrder::Server { .. } => weights.next().map(|w| escaped(&mut out, &w)),
-                _ => encode_cell(&mut out, order, &column.ty, cell),
+            let done = if matches!(order, ColumnOrder::Server { .. }) {
+                weights.next().map(|w| escaped(&mut out, &w))
+            } else {
+                encode_cell(&mut out, order, &column.ty, cell)
             };
             done.ok_or_else(|| OrderError {
                 column: column.name.to_string(),
@@ -261,7 +262,12 @@ fn encode_fixed(out: &mut Vec<u8>, cell: &Cell<'_>) -> Option<()> {
             let micros = seconds * 1_000_000 + i64::from(t.micros);
             out.extend_from_slice(&signed(if t.negative { -micros } else { micros }));
         }
-        _ => return None,
+        Cell::Null
+        | Cell::Decimal(_)
+        | Cell::Text(_)
+        | Cell::Bytes(_)
+        | Cell::Json(_)
+        | Cell::Geometry(_) => return None,
     }
     Some(())
 }
@@ -292,18 +298,16 @@ fn encode_decimal(out: &mut Vec<u8>, text: &str, whole: usize, scale: usize) -> 
 /// ENUM: the member's place, from 1; 0 for the empty error value. SET: one bit for each member.
 fn member_number(ty: &ColumnType, text: &str) -> Option<u64> {
     let place = |members: &[std::sync::Arc<str>], m: &str| members.iter().position(|x| &**x == m);
-    match ty {
-        ColumnType::Enum { members, .. } => match place(members, text) {
+    if let ColumnType::Enum { members, .. } = ty {
+        return match place(members, text) {
             Some(at) => u64::try_from(at + 1).ok(),
             None => text.is_empty().then_some(0),
-        },
-        ColumnType::Set { members, .. } => {
-            text.split(',').filter(|m| !m.is_empty()).try_fold(0u64, |bits, m| {
-                Some(bits | 1u64.checked_shl(u32::try_from(place(members, m)?).ok()?)?)
-            })
-        }
-        _ => None,
+        };
     }
+    let ColumnType::Set { members, .. } = ty else { return None };
+    text.split(',').filter(|m| !m.is_empty()).try_fold(0u64, |bits, m| {
+        Some(bits | 1u64.checked_shl(u32::try_from(place(members, m)?).ok()?)?)
+    })
 }
 
 /// A value as SQL, typed so that the comparison with its column stays the column's own.
@@ -337,16 +341,11 @@ pub fn literal(cell: &Cell<'_>, column: &Column) -> String {
 }
 
 fn text_literal(text: &str, ty: &ColumnType) -> String {
-    match ty {
-        ColumnType::Enum { .. } | ColumnType::Set { .. } => {
-            member_number(ty, text).map_or_else(|| "NULL".to_owned(), |n| n.to_string())
-        }
-        ColumnType::Text { collation, .. } => {
-            let (charset, name) = (&collation.charset, &collation.name);
-            format!("CONVERT(_utf8mb4 X'{}' USING {charset}) COLLATE {name}", hex(text.as_bytes()))
-        }
-        _ => format!("_utf8mb4 X'{}'", hex(text.as_bytes())),
+    let plain = format!("_utf8mb4 X'{}'", hex(text.as_bytes()));
+    if let ColumnType::Text { collation, .. } = ty {
+        return format!("CONVERT({plain} USING {}) COLLATE {}", collation.charset, collation.name);
     }
+    member_number(ty, text).map_or(plain, |n| n.to_string())
 }
 
 fn date(d: model::Date) -> String {

@@ -150,7 +150,8 @@ struct OpenChunk {
     loaded: Option<(ChunkRows, KeyRange, usize)>,
 }
 
-/// `wait`: the visibility wait of DESIGN 4.2 is in place.
+/// `wait`: the visibility wait is in place.
+#[expect(clippy::too_many_lines, reason = "one arm for each thing that can happen next")]
 fn play(keys: &[i64], script: &[(u8, i64, i64, u8)], wait: bool) -> Result<(), TestCaseError> {
     let mut server = Server::new(keys);
     let mut table =
@@ -239,13 +240,13 @@ fn select(server: &Server, chunk: &OpenChunk, from: usize, dice: u8) -> (ChunkRo
     let keys: std::collections::BTreeSet<i64> =
         server.states[from..].iter().flat_map(|s| s.keys().copied()).collect();
     for key in keys.into_iter().filter(|k| chunk.range.contains(&order_of(*k))) {
-        let moment = from + (usize::from(dice) * 7 + key.unsigned_abs() as usize * 13) % moments;
+        let moment = from + (usize::from(dice) * 7 + usize::try_from(key).unwrap() * 13) % moments;
         if let Some(value) = server.states[moment].get(&key) {
             rows.push((key, *value));
         }
     }
     let mut range = chunk.range.clone();
-    if dice % 5 == 0 && rows.len() > 1 {
+    if dice.is_multiple_of(5) && rows.len() > 1 {
         rows.truncate(rows.len() / 2);
         range.through = rows.last().map(|r| bound(r.0));
     }

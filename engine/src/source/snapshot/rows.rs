@@ -155,28 +155,20 @@ fn cell<'v>(value: &'v Value, column: &Column) -> Result<Cell<'v>, BadValue> {
     };
     Ok(match value {
         Value::NULL => Cell::Null,
-        Value::Int(v) => match column.ty {
-            ColumnType::Year => Cell::Year(u16::try_from(*v).map_err(|_| bad("no year"))?),
-            ColumnType::Int { unsigned: true, .. } => Cell::UInt(v.cast_unsigned()),
-            _ => Cell::Int(*v),
-        },
-        Value::UInt(v) => match column.ty {
-            ColumnType::Year => Cell::Year(u16::try_from(*v).map_err(|_| bad("no year"))?),
-            ColumnType::Int { unsigned: false, .. } => {
-                Cell::Int(i64::try_from(*v).map_err(|_| bad("out of range"))?)
-            }
-            _ => Cell::UInt(*v),
-        },
+        Value::Int(v) => whole(i128::from(*v), &column.ty).ok_or_else(|| bad("out of range"))?,
+        Value::UInt(v) => whole(i128::from(*v), &column.ty).ok_or_else(|| bad("out of range"))?,
         Value::Float(v) => Cell::Float(*v),
         Value::Double(v) => Cell::Double(*v),
         Value::Date(year, month, day, hour, minute, second, micros) => {
             let date = Date { year: *year, month: *month, day: *day };
             let at =
                 DateTime { date, hour: *hour, minute: *minute, second: *second, micros: *micros };
-            match column.ty {
-                ColumnType::Date => Cell::Date(date),
-                ColumnType::Timestamp { .. } => Cell::Timestamp(at),
-                _ => Cell::DateTime(at),
+            if column.ty == ColumnType::Date {
+                Cell::Date(date)
+            } else if matches!(column.ty, ColumnType::Timestamp { .. }) {
+                Cell::Timestamp(at)
+            } else {
+                Cell::DateTime(at)
             }
         }
         Value::Time(negative, days, hours, minutes, seconds, micros) => {
@@ -191,6 +183,17 @@ fn cell<'v>(value: &'v Value, column: &Column) -> Result<Cell<'v>, BadValue> {
         }
         Value::Bytes(bytes) => return bytes_cell(bytes, column).map_err(bad),
     })
+}
+
+/// A whole number as its column has it.
+fn whole(v: i128, ty: &ColumnType) -> Option<Cell<'static>> {
+    if let ColumnType::Int { unsigned: true, .. } = ty {
+        return u64::try_from(v).ok().map(Cell::UInt);
+    }
+    if *ty == ColumnType::Year {
+        return u16::try_from(v).ok().map(Cell::Year);
+    }
+    i64::try_from(v).ok().map(Cell::Int)
 }
 
 fn bytes_cell<'v>(bytes: &'v [u8], column: &Column) -> Result<Cell<'v>, &'static str> {
