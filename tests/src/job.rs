@@ -303,6 +303,24 @@ impl Job {
         }
     }
 
+    /// Waits until the snapshot of every table is done, as the newest checkpoint tells.
+    pub async fn live(&mut self, limit: Duration) -> Result<()> {
+        let begun = Instant::now();
+        loop {
+            let newest = self.snapshots().ok().and_then(|list| list.into_iter().next());
+            let number = |name: &str| newest.as_ref()?.get(name)?.as_u64();
+            let (tables, live) = (number("tables"), number("tables_live"));
+            if tables.is_some_and(|tables| tables > 0) && tables == live {
+                return Ok(());
+            }
+            if self.ended()?.is_some() || begun.elapsed() > limit {
+                let tail = self.log_tail();
+                bail!("job {}: {live:?} of {tables:?} tables live\n{tail}", self.name);
+            }
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    }
+
     /// The checkpoints and savepoints, newest first, as `seachange snapshots --json` lists them.
     pub fn snapshots(&self) -> Result<Vec<Value>> {
         let state = self.state().to_string_lossy().into_owned();

@@ -51,6 +51,7 @@ async fn run(server: &mut Server) -> Result<()> {
     workload.reach(CHANGES_MIN, CATCH_UP_MAX).await?;
     workload.quiesce().await?;
     let quiet = Instant::now();
+    job.live(CATCH_UP_MAX).await?;
     server.sql("INSERT INTO chain.t_mark VALUES (1, 'the last change of all')").await?;
     let last = |job: &Job| ends_with_text(&job.out(), "the last change of all");
     job.wait_for("the last change", CATCH_UP_MAX, last).await?;

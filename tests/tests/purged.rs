@@ -7,7 +7,7 @@ use anyhow::{Result, ensure};
 use mysql_async::Row;
 use mysql_async::prelude::*;
 use tests::chain::{Auditor, ends_with_text, written};
-use tests::{Job, Script, for_each_server};
+use tests::{Job, Script, eventually, for_each_server};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_purged_binlog_is_an_error_that_names_it_and_never_a_hole() -> Result<()> {
@@ -37,16 +37,22 @@ async fn a_purged_binlog_is_an_error_that_names_it_and_never_a_hole() -> Result<
             )
             .await?;
         let mut conn = server.conn().await?;
-        let logs: Vec<Row> = conn.query("SHOW BINARY LOGS").await?;
-        let newest: Option<String> = logs.last().and_then(|row| row.get(0));
-        conn.query_drop(format!("PURGE BINARY LOGS TO '{}'", newest.unwrap_or_default())).await?;
+        // MariaDB keeps a log for as long as its own recovery needs it, without a word.
+        eventually("the logs are purged", Duration::from_secs(20), async || {
+            let mut conn = server.conn().await?;
+            let logs: Vec<Row> = conn.query("SHOW BINARY LOGS").await?;
+            let newest: Option<String> = logs.last().and_then(|row| row.get(0));
+            conn.query_drop(format!("PURGE BINARY LOGS TO '{}'", newest.unwrap_or_default())).await?;
+            Ok(logs.len() == 1)
+        })
+        .await?;
         server.sql("INSERT INTO p.t VALUES (5, 5)").await?;
 
         job.start(&[])?;
         let code = job.wait_exit(Duration::from_secs(30)).await?;
         let log = job.stderr();
         ensure!(code == 1, "exit code {code}, not 1:\n{log}");
-        ensure!(log.to_lowercase().contains("purged"), "the cause is not named:\n{log}");
+        ensure!(log.contains("no longer has the binlog"), "the cause is not named:\n{log}");
         ensure!(!log.contains("panicked"), "{log}");
         ensure!(written(&job.out()) == before, "something was written behind the hole");
         ensure!(job.snapshots()?.len() == snapshots, "a snapshot is gone");

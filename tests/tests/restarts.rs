@@ -60,6 +60,7 @@ async fn run(server: &mut Server) -> Result<()> {
     workload.quiesce().await?;
     // An idle source: nothing but heartbeats for longer than the server's patience.
     tokio::time::sleep(Duration::from_secs(NET_WRITE_TIMEOUT_S + 2)).await;
+    job.live(PATIENCE).await?;
     server.sql("INSERT INTO w.t_mark VALUES (1, 'the last change of all')").await?;
     let last = |job: &Job| ends_with_text(&job.out(), "the last change of all");
     job.wait_for("the last change", PATIENCE, last).await?;

@@ -77,7 +77,8 @@ async fn position(conn: &mut Conn, server: &Server) -> Result<(String, u64)> {
 }
 
 async fn audit(server: &Server, job: &mut Job) -> Result<()> {
-    server.sql(&format!("INSERT INTO v.t VALUES (-7777777, {})", 42)).await?;
+    job.live(Duration::from_secs(120)).await?;
+    server.sql("INSERT INTO v.t VALUES (-7777777, 42)").await?;
     let last = |job: &Job| ends_with_text(&job.out(), "-7777777");
     job.wait_for("the last change", Duration::from_secs(60), last).await?;
     job.sigterm().await?;
