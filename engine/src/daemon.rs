@@ -55,6 +55,8 @@ pub enum Stop {
 pub enum Ended {
     /// With this as its last snapshot.
     With(CheckpointId),
+    /// Without one: the newest checkpoint stands.
+    Unsaved,
     Cancelled,
 }
 
@@ -110,7 +112,10 @@ impl Daemon {
             warn!(?delay, "the job failed and starts again: {}", chain(&error));
             tokio::select! {
                 () = tokio::time::sleep(delay) => {}
-                _ = self.stop.wait_for(|s| *s != Stop::Not) => return Ok(Ended::Cancelled),
+                stop = self.stop.wait_for(|s| *s != Stop::Not) => {
+                    let cancelled = stop.is_ok_and(|s| *s == Stop::Cancel);
+                    return Ok(if cancelled { Ended::Cancelled } else { Ended::Unsaved });
+                }
             }
         }
     }
@@ -123,6 +128,9 @@ impl Daemon {
     /// One start of the job, to its end.
     async fn attempt(&mut self, fence: Fence, choice: Choice) -> Result<Ended, EngineError> {
         let resume = self.choose(choice).await?;
+        if let Some(chosen) = &resume {
+            self.anchor(fence, chosen).await?;
+        }
         let mut sinks = self.open_sinks()?;
         restore(&mut sinks, resume.as_ref()).await?;
         let names: Vec<String> = sinks.iter().map(|(name, _)| name.clone()).collect();
@@ -211,6 +219,9 @@ impl Daemon {
         let store = &self.state.checkpoints;
         let listed = store.list().await?;
         let newest = state::newest(&listed);
+        if let Some((id, why)) = newest.damaged.first().filter(|(id, _)| id.0 >= choice.own) {
+            return Err(damaged(*id, why, newest.checkpoint));
+        }
         if let Some(own) = newest.checkpoint.filter(|c| c.id.0 >= choice.own) {
             return Ok(Some(own.clone()));
         }
@@ -231,6 +242,26 @@ impl Daemon {
             None => info!(job = %self.job.name, "no snapshot to resume from: a fresh start"),
         }
         Ok(chosen)
+    }
+
+    /// A run that goes back to an older snapshot makes that the newest one, before any sink is cut
+    /// back to it. Else a crash before its first checkpoint would leave, as the newest, a snapshot
+    /// of what the sinks no longer hold.
+    async fn anchor(&self, fence: Fence, chosen: &Checkpoint) -> Result<(), EngineError> {
+        let own = self.next_id().await?;
+        if chosen.id.0 + 1 < own {
+            let copy = Checkpoint {
+                id: CheckpointId(own),
+                kind: BarrierKind::Checkpoint,
+                trigger: "restore".to_owned(),
+                completed_at_ms: self.clock.now_ms(),
+                duration_ms: 0,
+                ..chosen.clone()
+            };
+            self.state.checkpoints.put(fence, &copy).await?;
+            info!(id = %copy.id, "{} {} is the newest again, as {}", chosen.kind, chosen.id, copy.id);
+        }
+        Ok(())
     }
 
     fn open_sinks(&self) -> Result<Vec<NamedSink>, EngineError> {
@@ -325,6 +356,7 @@ async fn supervise(
         };
         match result {
             Ok(Some(Ended::Cancelled)) => return Ok(Ended::Cancelled),
+            Ok(Some(Ended::Unsaved)) => return Ok(Ended::Unsaved),
             Ok(Some(with)) => ended = Some(with),
             Ok(None) => {}
             // Only says that another task is gone: that one knows why.

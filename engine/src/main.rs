@@ -21,14 +21,19 @@ fn main() -> ExitCode {
     }
 }
 
-#[tokio::main]
-async fn start(cli: Cli) -> anyhow::Result<u8> {
-    match cli.command {
-        Command::Run(args) => run::run(&args).await,
-        Command::Check(args) => check::run(&args).await,
-        Command::Snapshots(args) => snapshots::run(&args).await,
-        Command::Inspect(args) => inspect::run(&args).await,
-    }
+fn start(cli: Cli) -> anyhow::Result<u8> {
+    let runtime = tokio::runtime::Runtime::new()?;
+    let ended = runtime.block_on(async {
+        match cli.command {
+            Command::Run(args) => run::run(&args).await,
+            Command::Check(args) => check::run(&args).await,
+            Command::Snapshots(args) => snapshots::run(&args).await,
+            Command::Inspect(args) => inspect::run(&args).await,
+        }
+    });
+    // A write that is stuck, on a pipe that nobody reads, must not keep the process.
+    runtime.shutdown_background();
+    ended
 }
 
 /// Stdout is the sinks'.

@@ -12,7 +12,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 
-use crate::chunk::{KeyBound, RangeSet};
+use crate::chunk::RangeSet;
 use crate::position::Position;
 use crate::sink::SinkToken;
 use crate::table::{TableName, TableSchema};
@@ -114,8 +114,6 @@ pub enum TablePhase {
     /// A snapshot is under way: changes of keys in `done` flow, the other keys are still to be read.
     Snapshot {
         done: RangeSet,
-        /// The greatest key when the snapshot was planned; `None` before that, or if it was empty.
-        frozen_max: Option<KeyBound>,
         /// Rows read so far, for progress.
         rows: u64,
     },

@@ -10,7 +10,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 use tracing::{error, info, warn};
 
-use super::exit;
+use super::{Usage, exit};
 use crate::cli::{OnTerm, RunArgs};
 use crate::daemon::{Daemon, Ended, Stop};
 use crate::error::chain;
@@ -36,6 +36,14 @@ pub async fn run(args: &RunArgs) -> anyhow::Result<u8> {
             NoteKind::NoCounterpart | NoteKind::Default => info!("{note}"),
         }
     }
+    if job.restore.path.is_some() {
+        return Err(Usage(
+            "`execution.state-recovery.path` (`execution.savepoint.path`) is not supported by \
+             this build: name the snapshot's id with `--from`"
+                .to_owned(),
+        )
+        .into());
+    }
     if !fit(&job).await {
         return Ok(exit::FAILED);
     }
@@ -58,6 +66,10 @@ pub async fn run(args: &RunArgs) -> anyhow::Result<u8> {
     match ended {
         Ok(Ended::With(id)) => {
             info!(%id, "the job has ended; its last snapshot is {id}");
+            Ok(exit::DONE)
+        }
+        Ok(Ended::Unsaved) => {
+            info!("the job has ended between two starts; its newest checkpoint stands");
             Ok(exit::DONE)
         }
         Ok(Ended::Cancelled) => {

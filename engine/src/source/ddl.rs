@@ -170,6 +170,9 @@ impl Tokens<'_> {
         let Some(verb) = self.word() else { return Logged::Other };
         self.at += 1;
         let touches = match verb.as_str() {
+            "CREATE" if self.creates_from_select() => {
+                return self.dml("CREATE TABLE … SELECT".to_owned());
+            }
             "CREATE" => self.create(),
             "ALTER" => self.alter(),
             "DROP" => self.drop(),
@@ -178,7 +181,7 @@ impl Tokens<'_> {
                 self.take(&["TABLE"]);
                 self.table().map(|t| vec![Touch::Truncate(t)])
             }
-            "INSERT" | "REPLACE" | "UPDATE" | "DELETE" | "LOAD" => return self.dml(verb),
+            "INSERT" | "REPLACE" | "UPDATE" | "DELETE" | "LOAD" | "WITH" => return self.dml(verb),
             _ => return Logged::Other,
         };
         match touches {
@@ -186,6 +189,17 @@ impl Tokens<'_> {
             Some(touches) => Logged::Touches(touches),
             None => Logged::Unreadable,
         }
+    }
+
+    /// With `binlog_format=ROW` the new table's rows are logged as rows, and no SELECT is (MySQL
+    /// manual, "CREATE TABLE ... SELECT Statement").
+    fn creates_from_select(&self) -> bool {
+        let word = |t: &Token, text: &str| matches!(t, Token::Word(w) if w.quote_style.is_none() && w.value.eq_ignore_ascii_case(text));
+        let rest = self.tokens.get(self.at..).unwrap_or_default();
+        let table = rest.iter().take(3).any(|t| word(t, "TABLE"));
+        table
+            && !rest.iter().any(|t| word(t, "TEMPORARY"))
+            && rest.iter().any(|t| word(t, "SELECT"))
     }
 
     fn create(&mut self) -> Option<Vec<Touch>> {
@@ -339,7 +353,7 @@ mod tests {
             "create table if not exists `x.y`.`a``b` like d.c",
             vec![Touch::Create(TableName::new("x.y", "a`b"))],
         );
-        check("CREATE OR REPLACE TABLE e.a SELECT 1", vec![Touch::Create(t("e.a"))]);
+        check("CREATE OR REPLACE TABLE e.a (x int)", vec![Touch::Create(t("e.a"))]);
         check("ALTER TABLE a ADD COLUMN `RENAME` int, ADD c int", vec![Touch::Alter(t("d.a"))]);
         check("ALTER TABLE a RENAME COLUMN x TO y", vec![Touch::Alter(t("d.a"))]);
         check(
@@ -403,6 +417,13 @@ mod tests {
         };
         assert_eq!(verb, "DELETE");
         assert!(tables.contains(&t("e.a")));
+        for sql in ["WITH c AS (SELECT 1) UPDATE a SET x = 1", "CREATE TABLE a SELECT * FROM b"] {
+            let logged = read(sql, "d");
+            let Logged::RowsAsStatement { tables, .. } = logged else {
+                panic!("{sql}: {logged:?}")
+            };
+            assert!(tables.contains(&t("d.a")), "{sql}");
+        }
     }
 
     #[test]

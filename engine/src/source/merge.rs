@@ -128,11 +128,7 @@ impl SnapshotTable {
     pub fn state(&self) -> TableState {
         TableState {
             schema: Arc::clone(&self.schema),
-            phase: TablePhase::Snapshot {
-                done: self.done.clone(),
-                frozen_max: None,
-                rows: self.rows,
-            },
+            phase: TablePhase::Snapshot { done: self.done.clone(), rows: self.rows },
         }
     }
 
@@ -271,8 +267,9 @@ impl SnapshotTable {
         origin: &Origin,
         out: &mut Vec<RowsBlock>,
     ) -> Result<Closed, MergeError> {
+        // Given up with its plan: the range is on another plan's list.
         let Some(at) = self.windows.iter().position(|w| w.id == id) else {
-            return Ok(Closed::Again);
+            return Ok(Closed::Gone);
         };
         let window = self.windows.swap_remove(at);
         if window.spoiled {

@@ -22,7 +22,7 @@ use std::time::Duration;
 use binlog::reader::{BinlogError, Reader};
 use binlog::server::{Server, SourceOptions};
 use model::checkpoint::{Counters, ServerIdentity, SourceState};
-use model::{Barrier, BarrierKind, Origin, TableName};
+use model::{Barrier, BarrierKind, Origin, TableName, Watermark};
 use mysql_async::Conn;
 use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
@@ -88,11 +88,19 @@ impl SourceError {
         Self::Binlog(BinlogError::Query { what: what.to_owned(), source })
     }
 
+    /// The server's error code, where the server refused something.
+    pub fn server_code(&self) -> Option<u16> {
+        if let Self::Binlog(error) = self { error.server_code() } else { None }
+    }
+
     /// True where a new start from the newest checkpoint may help.
     pub fn is_transient(&self) -> bool {
         match self {
             Self::Binlog(error) => error.is_transient(),
-            Self::PassBroken { .. } | Self::ServerChanged | Self::Stopped => true,
+            Self::PassBroken { .. }
+            | Self::ServerChanged
+            | Self::Stopped
+            | Self::Store(model::StoreError::Io { .. }) => true,
             Self::UnknownType { .. }
             | Self::Value { .. }
             | Self::Merge(_)
@@ -130,7 +138,7 @@ struct Waiting {
 struct WaitingPass {
     table: TableName,
     chunk: ChunkId,
-    high: model::Watermark,
+    high: Watermark,
     reply: tokio::sync::oneshot::Sender<Closed>,
 }
 
@@ -161,6 +169,9 @@ pub struct MySqlSource {
     /// A transaction that is open for longer may have a barrier inside it.
     barrier_patience: Duration,
     next_chunk: u64,
+    next_plan: u64,
+    /// Chunks open once the stream is here: after a resume it catches up first.
+    opens_after: Option<Watermark>,
     transaction: Transaction,
     opens: Vec<Ask>,
     loaded: Vec<Waiting>,
@@ -193,12 +204,15 @@ impl MySqlSource {
         while !self.ended {
             let lingering = !self.batcher.is_empty();
             tokio::select! { biased;
-                Some(request) = inputs.requests.recv(), if self.asked.is_none() => {
-                    self.asked = Some(Asked { request, since: Instant::now() });
+                // A newer request replaces one that the coordinator has given up.
+                Some(request) = inputs.requests.recv() => {
+                    let since = self.asked.map_or_else(Instant::now, |asked| asked.since);
+                    self.asked = Some(Asked { request, since });
                 }
                 Some(ask) = inputs.asks.recv() => self.answer(ask).await?,
                 delivered = self.reader.next(&mut self.tables) => self.take(delivered?).await?,
                 () = tokio::time::sleep(LINGER), if lingering => self.batcher.flush().await?,
+                () = patience(self.asked, self.barrier_patience) => {}
             }
             self.settle().await?;
             if self.ends_after_snapshot && !announced && self.tables.is_all_live() {
@@ -215,8 +229,9 @@ impl MySqlSource {
         match ask {
             open @ Ask::Open { .. } => self.opens.push(open),
             Ask::Loaded { chunk, reply } => self.loaded.push(Waiting { chunk, reply }),
-            Ask::Pass { table, chunk, segments, rows } => {
-                self.emit_pass(&table, chunk, segments, rows).await?;
+            Ask::Pass { table, chunk, high, segments, rows } => {
+                let origin = self.read_origin(&high);
+                self.emit_pass(&table, chunk, &origin, segments, rows).await?;
             }
             Ask::PassDone { table, chunk, high, reply } => {
                 self.passes.push(WaitingPass { table, chunk, high, reply });
@@ -228,7 +243,7 @@ impl MySqlSource {
 
     /// Everything that the last event or question made possible.
     async fn settle(&mut self) -> Result<(), SourceError> {
-        if !self.transaction.open && !self.opens.is_empty() {
+        if !self.transaction.open && !self.opens.is_empty() && self.has_caught_up() {
             self.open_chunks().await?;
         }
         if !self.loaded.is_empty() {
@@ -288,11 +303,20 @@ impl MySqlSource {
         }
     }
 
-    /// Where snapshot rows emitted now come from: the stream's own position.
-    fn read_origin(&self) -> Origin {
-        let binlog = &self.reader.position().binlog;
+    fn has_caught_up(&mut self) -> bool {
+        let position = self.reader.position();
+        self.opens_after.take_if(|mark| position.reached(mark));
+        self.opens_after.is_none()
+    }
+
+    /// Where rows that are the state of their table at `high` come from.
+    fn read_origin(&self, high: &Watermark) -> Origin {
+        let binlog = match high {
+            Watermark::Binlog(position) => position,
+            Watermark::Gtids(_) => &self.reader.position().binlog,
+        };
         Origin {
-            ts_ms: self.position_ts_ms,
+            ts_ms: 0,
             server_id: self.server.server_id,
             gtid: None,
             file: Arc::clone(binlog.file.name()),
@@ -322,5 +346,15 @@ impl MySqlSource {
             position: Some(self.reader.position().binlog.clone()),
             position_ts_ms: self.position_ts_ms,
         });
+    }
+}
+
+/// Ends when a barrier asked for has waited long enough for the end of a transaction.
+async fn patience(asked: Option<Asked>, patience: Duration) {
+    match asked {
+        Some(Asked { since, .. }) if since.elapsed() < patience => {
+            tokio::time::sleep_until(since + patience).await;
+        }
+        Some(_) | None => std::future::pending().await,
     }
 }

@@ -7,8 +7,8 @@ use std::time::Duration;
 use binlog::reader::{Reader, Start};
 use binlog::server::{ClientCertificate, Password, Server, SourceOptions, Tls, connect};
 use job::{JobSpec, RuntimeMode, SourceSpec, SslMode, StartOffset, StartupMode};
-use model::TableName;
 use model::checkpoint::{Counters, SourceState};
+use model::{TableName, Watermark};
 use tokio::sync::{Mutex, Notify, watch};
 use tokio::time::Instant;
 
@@ -50,7 +50,15 @@ pub async fn open(
     let hint = job.source.tables.databases_hint();
     let catalog = catalog::read(&mut conn, hint.as_deref(), wanted).await?;
     let reads_tables = matches!(job.source.startup, StartupMode::Initial | StartupMode::Snapshot);
-    let followed = followed(job, resume, catalog, reads_tables);
+    let opens_after = server.binlog_end(&mut conn).await?;
+    let mut followed = followed(job, resume, catalog, reads_tables);
+    if resume.is_none() && !reads_tables {
+        // The stream may begin long before the definitions that were just read.
+        for table in followed.values_mut() {
+            table.unproven_until = Some(opens_after.clone());
+        }
+    }
+    let opens_after = Watermark::Binlog(opens_after);
     let ends_after_snapshot =
         job.source.startup == StartupMode::Snapshot || job.runtime_mode == RuntimeMode::Batch;
     if followed.is_empty() {
@@ -80,6 +88,8 @@ pub async fn open(
         ends_after_snapshot,
         barrier_patience: job.checkpointing.interval.unwrap_or(BARRIER_PATIENCE_DEFAULT),
         next_chunk: 0,
+        next_plan: 1,
+        opens_after: Some(opens_after),
         transaction: Transaction {
             // A stream that begins inside a transaction has no `Begin`.
             open: resume.is_some_and(|s| s.position.in_transaction.is_some()),

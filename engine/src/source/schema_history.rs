@@ -27,8 +27,9 @@ impl MySqlSource {
         delivered: &Delivered,
     ) -> Result<(), SourceError> {
         match ddl::read(&query.sql, &query.db) {
-            _ if !query.sql_exact => self.unreadable(query, delivered).await?,
             Logged::Other => {}
+            // Bytes outside the statement's character set: its names may be other names.
+            Logged::Touches(_) if !query.sql_exact => self.unreadable(query, delivered).await?,
             Logged::Touches(touches) => {
                 for touch in touches {
                     self.touch(touch, query, delivered).await?;
@@ -36,8 +37,11 @@ impl MySqlSource {
                 self.reader.replan();
             }
             Logged::RowsAsStatement { verb, tables } => {
-                let ours = tables.iter().map(|t| self.tables.stored(t));
-                let ours = ours.into_iter().find(|t| self.tables.followed.contains_key(t));
+                let creates = verb.starts_with("CREATE");
+                let ours = tables.iter().map(|t| self.tables.stored(t)).find(|t| {
+                    self.tables.followed.contains_key(t)
+                        || (creates && self.tables.patterns.matches(t))
+                });
                 if let Some(table) = ours {
                     let at = format!("{}:{}", delivered.file, delivered.end);
                     let sql = shortened(&query.sql);
@@ -157,6 +161,7 @@ impl MySqlSource {
         let position = self.reader.position().binlog.clone();
         let names_known = self.server.variable("binlog_row_metadata") == Some("FULL");
         let Some(followed) = self.tables.followed.get_mut(table) else { return Ok(()) };
+        let mut replan = false;
         let early = followed.unproven_until.take().is_some_and(|until| position < until);
         if early && !names_known && ddl::may_move_columns(&query.sql) {
             // What we read after the change before this one may already have been the table after
@@ -172,7 +177,7 @@ impl MySqlSource {
             Some(found) => {
                 followed.unknown = None;
                 followed.unproven_until = Some(read_at);
-                followed.redefine(Arc::clone(&found.schema));
+                replan = followed.redefine(Arc::clone(&found.schema));
             }
             None => {
                 let sql = shortened(&query.sql);
@@ -181,6 +186,9 @@ impl MySqlSource {
         }
         let after = Arc::clone(&followed.schema);
         self.announce(table, Some(after), query, delivered);
+        if replan {
+            self.plan(table).await;
+        }
         Ok(())
     }
 
@@ -194,8 +202,11 @@ impl MySqlSource {
         let Some(followed) = self.tables.followed.get_mut(table) else { return Ok(()) };
         // What is open of a snapshot was read before or after it: read it again.
         let schema = Arc::clone(&followed.schema);
-        followed.redefine(Arc::clone(&schema));
+        let replan = followed.redefine(Arc::clone(&schema));
         self.announce(table, Some(schema), query, delivered);
+        if replan {
+            self.plan(table).await;
+        }
         Ok(())
     }
 
@@ -214,20 +225,17 @@ impl MySqlSource {
             }
             return Ok(());
         };
-        self.shared.planner.lock().await.remove(from);
+        self.shared.planner.lock().await.remove(followed.plan);
         self.announce_dropped(from, query, delivered);
         if !wanted {
             return Ok(());
         }
-        let live = matches!(followed.phase, Phase::Live);
         let schema = TableSchema { name: to.clone(), ..TableSchema::clone(&followed.schema) };
         let schema = Arc::new(schema);
-        followed.redefine(Arc::clone(&schema));
+        followed.rename(Arc::clone(&schema));
         self.tables.followed.insert(to.clone(), followed);
         self.announce(&to, Some(schema), query, delivered);
-        if !live {
-            self.plan(&to).await;
-        }
+        self.plan(&to).await;
         // ALTER … RENAME may have changed columns in the same statement.
         self.redefine_quietly(&to).await
     }
@@ -248,15 +256,17 @@ impl MySqlSource {
             && found.schema != followed.schema
         {
             followed.unproven_until = Some(read_at);
-            followed.redefine(found.schema);
+            if followed.redefine(found.schema) {
+                self.plan(table).await;
+            }
         }
         Ok(())
     }
 
     async fn let_go(&mut self, table: &TableName, query: &QueryEvent, delivered: &Delivered) {
-        if self.tables.followed.remove(table).is_some() {
+        if let Some(followed) = self.tables.followed.remove(table) {
             tracing::info!(%table, "the table was dropped and is let go");
-            self.shared.planner.lock().await.remove(table);
+            self.shared.planner.lock().await.remove(followed.plan);
             self.announce_dropped(table, query, delivered);
         }
     }

@@ -10,7 +10,7 @@ use model::{
 
 use super::merge::{ChunkId, Closed, MergeError, StreamedRows};
 use super::order::KeyOrder;
-use super::snapshot::plan::PlannedTable;
+use super::snapshot::plan::{Job, PlanId, PlannedTable};
 use super::snapshot::{Ask, Opened};
 use super::tables::{Followed, Phase};
 use super::weights::Weights;
@@ -75,28 +75,24 @@ impl MySqlSource {
     /// Opens the chunks that readers asked for, between two transactions.
     pub(super) async fn open_chunks(&mut self) -> Result<(), SourceError> {
         for ask in std::mem::take(&mut self.opens) {
-            let Ask::Open { table, range, reply } = ask else { continue };
+            let Ask::Open { job, reply } = ask else { continue };
             let id = ChunkId(self.next_chunk);
             self.next_chunk += 1;
-            let opened = self.open_chunk(id, &table, range).await?;
+            let opened = self.open_chunk(id, &job).await?;
             if reply.send(opened).is_err() {
-                self.abandon(&table, id)?;
+                self.abandon(&job.table, id)?;
             }
         }
         Ok(())
     }
 
-    async fn open_chunk(
-        &mut self,
-        id: ChunkId,
-        table: &TableName,
-        range: Option<KeyRange>,
-    ) -> Result<Option<Opened>, SourceError> {
-        let Some(followed) = self.tables.followed.get_mut(table) else { return Ok(None) };
+    async fn open_chunk(&mut self, id: ChunkId, job: &Job) -> Result<Option<Opened>, SourceError> {
+        let followed = self.tables.followed.get_mut(&job.table).filter(|t| t.plan == job.plan);
+        let Some(followed) = followed else { return Ok(None) };
         let order = match &mut followed.phase {
             Phase::Live => return Ok(None),
             Phase::Snapshot(t) => {
-                t.open(id, range.unwrap_or(KeyRange::ALL));
+                t.open(id, job.range.clone().unwrap_or(KeyRange::ALL));
                 Some(Arc::clone(t.order()))
             }
             Phase::Pass(pass) => {
@@ -133,7 +129,7 @@ impl MySqlSource {
             self.loaded.drain(..).partition(|w| position.reached(&w.chunk.high));
         self.loaded = waiting;
         for Waiting { chunk, reply } in ready {
-            let origin = self.read_origin();
+            let origin = self.read_origin(&chunk.high);
             let mut out = Vec::new();
             let closed = match self.tables.followed.get_mut(&chunk.table) {
                 Some(Followed { phase: Phase::Snapshot(table), .. }) => {
@@ -173,10 +169,10 @@ impl MySqlSource {
         &mut self,
         name: &TableName,
         chunk: ChunkId,
+        origin: &Origin,
         segments: Vec<Bytes>,
         rows: u64,
     ) -> Result<(), SourceError> {
-        let origin = self.read_origin();
         let Some(followed) = self.tables.followed.get_mut(name) else { return Ok(()) };
         let Phase::Pass(pass) = &mut followed.phase else { return Ok(()) };
         if !pass.is_open(chunk) {
@@ -238,16 +234,26 @@ impl MySqlSource {
         Ok(Closed::Done)
     }
 
-    /// Puts a table on the readers' list.
+    /// Puts a table on the readers' list; a plan of it that was there before is over.
     pub(super) async fn plan(&mut self, name: &TableName) {
-        let Some(followed) = self.tables.followed.get(name) else { return };
+        let Some(followed) = self.tables.followed.get_mut(name) else { return };
+        let before = std::mem::replace(&mut followed.plan, PlanId(self.next_plan));
+        self.next_plan += 1;
+        self.shared.planner.lock().await.remove(before);
         let (order, gaps) = match &followed.phase {
             Phase::Live => return,
             Phase::Snapshot(t) => (Some(Arc::clone(t.order())), t.gaps()),
             Phase::Pass(_) => (None, vec![KeyRange::ALL]),
         };
         let schema = Arc::clone(&followed.schema);
-        let table = PlannedTable::new(schema, order, gaps, followed.row_bytes, self.chunk_rows);
+        let table = PlannedTable::new(
+            followed.plan,
+            schema,
+            order,
+            gaps,
+            followed.row_bytes,
+            self.chunk_rows,
+        );
         self.shared.planner.lock().await.add(table);
         self.shared.work.notify_waiters();
     }

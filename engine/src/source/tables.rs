@@ -14,6 +14,7 @@ use super::catalog::CatalogTable;
 use super::merge::SnapshotTable;
 use super::order::KeyOrder;
 use super::pass::PassTable;
+use super::snapshot::plan::PlanId;
 
 #[derive(Debug)]
 pub enum Phase {
@@ -32,6 +33,8 @@ pub struct Followed {
     pub rows_estimate: u64,
     pub row_bytes: u64,
     pub phase: Phase,
+    /// The plan that its chunks are cut by.
+    pub plan: PlanId,
     /// The schema was read from the server, whose binlog then already reached to here: until the
     /// stream is there, another change of the table may be on its way.
     pub unproven_until: Option<BinlogPosition>,
@@ -48,6 +51,7 @@ impl Followed {
             rows_estimate: table.rows_estimate,
             row_bytes: table.row_bytes_estimate,
             phase: Phase::Live,
+            plan: PlanId::default(),
             unproven_until: None,
             unknown: None,
         }
@@ -81,6 +85,7 @@ impl Followed {
             rows_estimate: now.map_or(0, |t| t.rows_estimate),
             row_bytes: now.map_or(0, |t| t.row_bytes_estimate),
             phase,
+            plan: PlanId::default(),
             unproven_until: None,
             unknown: None,
         }
@@ -94,17 +99,15 @@ impl Followed {
             // A pass is all or nothing: until it is complete nothing of it counts.
             Phase::Pass(_) => TableState {
                 schema: Arc::clone(&self.schema),
-                phase: TablePhase::Snapshot {
-                    done: model::RangeSet::default(),
-                    frozen_max: None,
-                    rows: 0,
-                },
+                phase: TablePhase::Snapshot { done: model::RangeSet::default(), rows: 0 },
             },
         }
     }
 
-    /// Takes a new definition: what is open of a snapshot is read again.
-    pub fn redefine(&mut self, schema: Arc<TableSchema>) {
+    /// Takes a new definition: what is open of a snapshot is read again. True where the snapshot
+    /// has to be planned anew, for its key is another one.
+    pub fn redefine(&mut self, schema: Arc<TableSchema>) -> bool {
+        let mut replan = false;
         self.phase = match std::mem::replace(&mut self.phase, Phase::Live) {
             Phase::Live => Phase::Live,
             Phase::Snapshot(mut table) => match KeyOrder::of(&schema) {
@@ -114,13 +117,25 @@ impl Followed {
                 }
                 // Another key: the ranges done say nothing about it.
                 _ => {
-                    table.give_up();
+                    replan = true;
                     unread(&schema)
                 }
             },
-            Phase::Pass(_) => unread(&schema),
+            Phase::Pass(_) => {
+                replan = true;
+                unread(&schema)
+            }
         };
         self.schema = schema;
+        replan
+    }
+
+    /// Takes another name, and forgets the chunks under way: they bear the old one.
+    pub fn rename(&mut self, schema: Arc<TableSchema>) {
+        self.redefine(schema);
+        if let Phase::Snapshot(table) = &mut self.phase {
+            table.give_up();
+        }
     }
 }
 

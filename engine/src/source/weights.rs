@@ -86,7 +86,8 @@ impl Weights {
         let expressions: Vec<String> =
             picked.iter().flat_map(|(_, key)| order.weight_literals(key)).collect();
         let row = self.query(&format!("SELECT {}", expressions.join(", "))).await?;
-        let mut weights = (0..row.len()).filter_map(|n| match row.as_ref(n) {
+        // A weight that is missing ends the list, so that no key gets another key's.
+        let mut weights = (0..row.len()).map_while(|n| match row.as_ref(n) {
             Some(Value::Bytes(bytes)) => Some(bytes.clone()),
             _ => None,
         });

@@ -67,10 +67,9 @@ fn version_1() -> Checkpoint {
         TableSchema { key: vec![], key_index: "".into(), ..orders("log").as_ref().clone() };
     let half_read = TablePhase::Snapshot {
         done: done(&[(None, Some(&[1, 0, 255])), (Some(&[7]), Some(&[9])), (Some(&[12]), None)]),
-        frozen_max: Some(bound(&[200; 40])),
         rows: u64::MAX,
     };
-    let waiting = TablePhase::Snapshot { done: RangeSet::default(), frozen_max: None, rows: 0 };
+    let waiting = TablePhase::Snapshot { done: RangeSet::default(), rows: 0 };
     let source = SourceState {
         server: ServerIdentity {
             server_uuid: "3e11fa47-71ca-11e1-9e33-c80aa9429562".into(),
@@ -285,11 +284,7 @@ fn what_could_not_be_resumed_is_never_written() {
 fn ranges_out_of_order_are_refused() {
     let range = |a: u8, b: u8| KeyRange { after: Some(bound(&[a])), through: Some(bound(&[b])) };
     let json = serde_json::to_string(&[range(5, 6), range(1, 2)]).unwrap();
-    let phase = TablePhase::Snapshot {
-        done: serde_json::from_str(&json).unwrap(),
-        frozen_max: None,
-        rows: 0,
-    };
+    let phase = TablePhase::Snapshot { done: serde_json::from_str(&json).unwrap(), rows: 0 };
     let mut checkpoint = version_1();
     Arc::make_mut(&mut checkpoint.source).tables[0].phase = phase;
     let what = encode(&checkpoint).unwrap_err().what;
@@ -309,7 +304,6 @@ fn two_thousand_tables_of_one_shape_fit_into_a_mebibyte() {
                 schema: orders(&format!("orders_{n:?}")),
                 phase: TablePhase::Snapshot {
                     done: done(&[(None, Some(&a)), (Some(&b), Some(&c)), (Some(&at(200)), None)]),
-                    frozen_max: Some(bound(&at(200))),
                     rows: u64::from(n[3]) * 7919,
                 },
             }
@@ -349,7 +343,7 @@ fn a_checkpoint() -> impl Strategy<Value = Checkpoint> {
         for pair in cuts.chunks(2) {
             done.insert(KeyRange { after: Some(pair[0].clone()), through: pair.get(1).cloned() });
         }
-        TablePhase::Snapshot { done, frozen_max: cuts.last().cloned(), rows }
+        TablePhase::Snapshot { done, rows }
     });
     let table = (phase, any::<bool>(), "\\PC{0,9}");
     let tables = prop::collection::vec(table, 0..9).prop_map(|tables| {

@@ -13,7 +13,7 @@
 use std::time::Duration;
 
 use binlog::server::connect;
-use binlog::visibility::VisibilityMethod;
+use binlog::visibility::{VisibilityMethod, wait_visible};
 use model::{KeyRange, Watermark};
 use mysql_async::Conn;
 use mysql_async::prelude::Queryable;
@@ -42,10 +42,15 @@ pub async fn pass(
     };
     if method.for_engine(&opened.engine) == VisibilityMethod::ConsistentSnapshot {
         let read = method.begin(conn, &shared.server, &opened.low, VISIBLE_WITHIN).await?;
-        rows(conn, opened, asks).await?;
+        let high = read.high().ok_or(SourceError::Stopped)?;
+        rows(conn, opened, &high, asks).await?;
         return Ok(read.end(conn, &shared.server).await?);
     }
     let mut locker = connect(&shared.options).await?;
+    // Both on the server that the stream reads.
+    for conn in [&mut *conn, &mut locker] {
+        wait_visible(conn, &shared.server, method, &opened.low, VISIBLE_WITHIN).await?;
+    }
     let wait = format!("SET SESSION lock_wait_timeout = {}", LOCK_WAIT.as_secs());
     locker.query_drop(wait).await.map_err(query("limit the wait for a lock on"))?;
     let lock = format!("LOCK TABLES {} READ", name.quoted());
@@ -54,7 +59,7 @@ pub async fn pass(
     let snapshots = VisibilityMethod::ExecutedGtids;
     if snapshots.for_engine(&opened.engine) != snapshots {
         let high = Watermark::Binlog(shared.server.binlog_end(&mut locker).await?);
-        rows(&mut locker, opened, asks).await?;
+        rows(&mut locker, opened, &high, asks).await?;
         locker.query_drop("UNLOCK TABLES").await.map_err(query("unlock"))?;
         return Ok(high);
     }
@@ -67,7 +72,7 @@ pub async fn pass(
     begun.map_err(query("open a snapshot of"))?;
     unlocked.map_err(query("unlock"))?;
     let high = Watermark::Binlog(high?);
-    rows(conn, opened, asks).await?;
+    rows(conn, opened, &high, asks).await?;
     conn.query_drop("COMMIT").await.map_err(query("end the snapshot of"))?;
     Ok(high)
 }
@@ -75,6 +80,7 @@ pub async fn pass(
 async fn rows(
     conn: &mut Conn,
     opened: &Opened,
+    high: &Watermark,
     asks: &mpsc::Sender<Ask>,
 ) -> Result<(), SourceError> {
     let schema = &opened.schema;
@@ -90,15 +96,16 @@ async fn rows(
         count += 1;
         if writer.bytes() - sent >= SEGMENT_BYTES {
             sent = writer.bytes();
-            send(opened, asks, writer.take_segments(), &mut count).await?;
+            send(opened, high, asks, writer.take_segments(), &mut count).await?;
         }
     }
     drop(result);
-    send(opened, asks, writer.finish().segments, &mut count).await
+    send(opened, high, asks, writer.finish().segments, &mut count).await
 }
 
 async fn send(
     opened: &Opened,
+    high: &Watermark,
     asks: &mpsc::Sender<Ask>,
     segments: Vec<bytes::Bytes>,
     count: &mut u64,
@@ -107,6 +114,12 @@ async fn send(
         return Ok(());
     }
     let rows = std::mem::take(count);
-    let pass = Ask::Pass { table: opened.schema.name.clone(), chunk: opened.chunk, segments, rows };
+    let pass = Ask::Pass {
+        table: opened.schema.name.clone(),
+        chunk: opened.chunk,
+        high: high.clone(),
+        segments,
+        rows,
+    };
     asks.send(pass).await.map_err(|_| SourceError::Stopped)
 }

@@ -28,19 +28,21 @@ use crate::pipeline::CHUNK_BYTES_MAX;
 
 /// How long a chunk waits for its low watermark to be visible.
 const VISIBLE_WITHIN: Duration = Duration::from_secs(120);
-/// Attempts at one chunk whose failure is none of the connection: the stream may be about to tell
-/// us that the table changed.
+/// Attempts at one chunk that the server refuses because the table is not what we think it is: the
+/// stream is about to tell us that it changed.
 const ATTEMPTS_MAX: u32 = 30;
+/// Unknown database, table or column; definition changed (MySQL error reference).
+const TABLE_CHANGED_CODES: [u16; 5] = [1049, 1051, 1054, 1146, 1412];
 
 /// From a reader to the source's loop.
 #[derive(Debug)]
 pub enum Ask {
     /// Keep every change of the range from here on.
-    Open { table: TableName, range: Option<KeyRange>, reply: oneshot::Sender<Option<Opened>> },
+    Open { job: Job, reply: oneshot::Sender<Option<Opened>> },
     /// Merge what was read once the stream has passed `high`.
     Loaded { chunk: LoadedChunk, reply: oneshot::Sender<Closed> },
     /// Rows of a pass over a table without a key, to be emitted at once.
-    Pass { table: TableName, chunk: ChunkId, segments: Vec<Bytes>, rows: u64 },
+    Pass { table: TableName, chunk: ChunkId, high: Watermark, segments: Vec<Bytes>, rows: u64 },
     /// The pass is complete: its rows are the table as it stood at `high`, exactly.
     PassDone { table: TableName, chunk: ChunkId, high: Watermark, reply: oneshot::Sender<Closed> },
     /// The chunk will not be read.
@@ -116,7 +118,8 @@ pub async fn run(shared: Arc<Shared>, asks: mpsc::Sender<Ask>) -> Result<(), Sou
                     return Ok(());
                 }
                 attempts += 1;
-                if !error.is_transient() && attempts >= ATTEMPTS_MAX {
+                let changed = error.server_code().is_some_and(|c| TABLE_CHANGED_CODES.contains(&c));
+                if !error.is_transient() && !(changed && attempts < ATTEMPTS_MAX) {
                     return Err(error);
                 }
                 reader.conn = None;
@@ -151,8 +154,8 @@ impl Reader {
         let job = self.shared.planner.lock().await.next(&mut conn).await?;
         let Some(job) = job else { return Ok(false) };
         let Some(opened) = self.open(&job).await? else {
-            debug!(table = %job.table, "the table is gone, its snapshot ends");
-            self.shared.planner.lock().await.remove(&job.table);
+            debug!(table = %job.table, "this plan of the table is over");
+            self.shared.planner.lock().await.remove(job.plan);
             self.conn = Some(conn);
             return Ok(true);
         };
@@ -166,29 +169,30 @@ impl Reader {
         let outcome = match read {
             Ok(outcome) => outcome,
             Err(error) => {
-                self.give_back(&opened, job.range.clone(), job.rows).await;
-                let chunk = opened.chunk;
-                let _ = self.asks.send(Ask::Abandon { table: job.table, chunk }).await;
+                // First: whoever takes the range next must not find this window still open.
+                let (table, chunk) = (job.table.clone(), opened.chunk);
+                let _ = self.asks.send(Ask::Abandon { table, chunk }).await;
+                self.give_back(&job, &opened, job.range.clone(), job.rows).await;
                 return Err(error);
             }
         };
         if let Read::Again(range, rows) = outcome {
-            self.give_back(&opened, range, rows).await;
+            self.give_back(&job, &opened, range, rows).await;
         }
         self.conn = Some(conn);
         Ok(true)
     }
 
-    async fn give_back(&self, opened: &Opened, range: Option<KeyRange>, rows: u64) {
+    async fn give_back(&self, job: &Job, opened: &Opened, range: Option<KeyRange>, rows: u64) {
         let mut planner = self.shared.planner.lock().await;
-        planner.give_back(&opened.schema, opened.order.as_ref(), range, rows);
+        planner.give_back(job.plan, &opened.schema, opened.order.as_ref(), range, rows);
         drop(planner);
         self.shared.work.notify_waiters();
     }
 
     async fn open(&self, job: &Job) -> Result<Option<Opened>, SourceError> {
         let (reply, answer) = oneshot::channel();
-        let ask = Ask::Open { table: job.table.clone(), range: job.range.clone(), reply };
+        let ask = Ask::Open { job: job.clone(), reply };
         self.asks.send(ask).await.map_err(|_| SourceError::Stopped)?;
         answer.await.map_err(|_| SourceError::Stopped)
     }

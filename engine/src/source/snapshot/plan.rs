@@ -17,10 +17,17 @@ use crate::pipeline::CHUNK_BYTES_TARGET;
 use crate::source::SourceError;
 use crate::source::order::KeyOrder;
 
+/// Names one plan of a table. A table whose key or name changes is planned anew, and chunks of the
+/// plan before mean nothing any more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct PlanId(pub u64);
+
 /// A chunk to read.
 #[derive(Debug, Clone)]
 pub struct Job {
     pub table: TableName,
+    /// Which plan of the table it belongs to.
+    pub plan: PlanId,
     /// Rows that the range was cut to hold.
     pub rows: u64,
     /// `None`: the table has no key that we can order, and is read in one pass.
@@ -30,6 +37,7 @@ pub struct Job {
 /// A table that is to be read, or the rest of it.
 #[derive(Debug)]
 pub struct PlannedTable {
+    id: PlanId,
     schema: Arc<TableSchema>,
     order: Option<Arc<KeyOrder>>,
     /// Still to be cut.
@@ -42,6 +50,7 @@ pub struct PlannedTable {
 impl PlannedTable {
     /// `gaps` in order; `row_bytes` is the server's estimate, 0 where it has none.
     pub fn new(
+        id: PlanId,
         schema: Arc<TableSchema>,
         order: Option<Arc<KeyOrder>>,
         gaps: Vec<KeyRange>,
@@ -51,7 +60,7 @@ impl PlannedTable {
         let frozen = gaps.last().is_none_or(|g| g.through.is_some());
         let fit = CHUNK_BYTES_TARGET / row_bytes.max(1);
         let chunk_rows = fit.clamp(1, chunk_rows_max.max(1));
-        Self { schema, order, gaps: gaps.into(), frozen, chunk_rows }
+        Self { id, schema, order, gaps: gaps.into(), frozen, chunk_rows }
     }
 }
 
@@ -70,25 +79,27 @@ impl Planner {
         self.tables.push_back(table);
     }
 
-    /// Forgets a table that is gone.
-    pub fn remove(&mut self, name: &TableName) {
-        self.tables.retain(|t| t.schema.name != *name);
+    /// Forgets a plan: its table is gone, complete, or planned anew.
+    pub fn remove(&mut self, id: PlanId) {
+        self.tables.retain(|t| t.id != id);
     }
 
     /// Takes a chunk back that was not read, or not to its end. `schema`: as it is now.
     pub fn give_back(
         &mut self,
+        id: PlanId,
         schema: &Arc<TableSchema>,
         order: Option<&Arc<KeyOrder>>,
         range: Option<KeyRange>,
         chunk_rows: u64,
     ) {
         let chunk_rows = chunk_rows.max(1);
-        let at = self.tables.iter().position(|t| t.schema.name == schema.name);
+        let at = self.tables.iter().position(|t| t.id == id);
         let table = match at.and_then(|at| self.tables.get_mut(at)) {
             Some(table) => table,
             None => {
                 self.tables.push_front(PlannedTable {
+                    id,
                     schema: Arc::clone(schema),
                     order: order.cloned(),
                     gaps: VecDeque::new(),
@@ -111,7 +122,7 @@ impl Planner {
     /// The planning query failed; nothing is lost, call again.
     pub async fn next(&mut self, conn: &mut Conn) -> Result<Option<Job>, SourceError> {
         let Some(table) = self.tables.front_mut() else { return Ok(None) };
-        let (name, rows) = (table.schema.name.clone(), table.chunk_rows);
+        let (name, plan, rows) = (table.schema.name.clone(), table.id, table.chunk_rows);
         let range = match table.order.clone() {
             None => {
                 table.gaps.clear();
@@ -122,7 +133,7 @@ impl Planner {
         if table.gaps.is_empty() {
             self.tables.pop_front();
         }
-        Ok(Some(Job { table: name, rows, range }))
+        Ok(Some(Job { table: name, plan, rows, range }))
     }
 }
 

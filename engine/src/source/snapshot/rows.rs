@@ -123,7 +123,7 @@ pub fn planned_bound(
 }
 
 fn weights(row: &Row, at: usize) -> impl Iterator<Item = Vec<u8>> {
-    (at..row.len()).filter_map(|n| match row.as_ref(n) {
+    (at..row.len()).map_while(|n| match row.as_ref(n) {
         Some(Value::Bytes(bytes)) => Some(bytes.clone()),
         _ => None,
     })
