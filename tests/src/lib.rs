@@ -11,6 +11,8 @@ mod process;
 pub mod proxy;
 pub mod render;
 pub mod server;
+#[cfg(test)]
+mod tidy;
 pub mod workload;
 
 pub use job::{Job, Script};
