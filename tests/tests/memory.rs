@@ -23,7 +23,29 @@ async fn memory_is_bounded_whatever_the_number_of_rows_and_tables() -> Result<()
     }
     many_tables(&server).await?;
     let script = Script::new("tables", &server, "many", "t_.*").option("parallelism", "2");
-    snapshot(&format!("{TABLES} tables"), "tables", script, u64::from(TABLES)).await
+    snapshot(&format!("{TABLES} tables"), "tables", script.clone(), u64::from(TABLES)).await?;
+    followed(&server, script).await
+}
+
+/// All the tables change, one after another.
+async fn followed(server: &Server, script: Script) -> Result<()> {
+    let mut job = Job::new("followed")?;
+    job.script(&script.set("pipeline.name", "followed").print())?;
+    job.start(&[])?;
+    job.live(LONG).await?;
+    let mut conn = server.conn().await?;
+    for number in 0..TABLES {
+        conn.query_drop(format!("UPDATE many.t_{number} SET a = 'two'")).await?;
+    }
+    // A line for each row read, and two for each update.
+    let lines = TABLES as usize * 3;
+    job.wait_for("every change", LONG, |job| job.stdout_lines() >= lines).await?;
+    let peak = job.peak_memory().context("no VmHWM")?;
+    job.sigterm().await?;
+    ensure!(job.stdout_lines() == lines, "{} lines, not {lines}", job.stdout_lines());
+    say(format!("{TABLES} tables followed: {} MiB", peak / (1024 * 1024)));
+    ensure!(peak < MEMORY_MAX, "{peak} bytes resident");
+    Ok(())
 }
 
 async fn snapshot(what: &str, name: &str, script: Script, rows: u64) -> Result<()> {
