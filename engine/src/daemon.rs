@@ -1,9 +1,10 @@
 //! The story of a job: from a snapshot, through source and sinks, to the next snapshot.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use job::JobSpec;
+use job::{JobSpec, StartupMode};
 use model::checkpoint::Fence;
 use model::{BarrierKind, Checkpoint, CheckpointId, Clock, Sink, StoreError};
 use sinks::SinkContext;
@@ -19,12 +20,15 @@ use crate::error::{EngineError, Remedy, chain};
 use crate::pipeline::batch::Batcher;
 use crate::pipeline::{deliver, queue};
 use crate::source::open::Outputs;
+use crate::source::snapshot::{Ask, Shared};
 use crate::source::status::Status;
-use crate::source::{self, Inputs, SourceError, snapshot};
+use crate::source::{self, Inputs, MySqlSource, SourceError, snapshot};
 use crate::supervisor::Restarts;
 
 /// How long the other tasks of a failed run have to tell a better reason.
 const REASONS_WITHIN: Duration = Duration::from_secs(3);
+/// Trigger of the snapshot that a fresh start begins with: no sink holds anything of it.
+const ORIGIN: &str = "start";
 /// Room for answers: a sink's never waits for the coordinator.
 const QUESTIONS: usize = 64;
 
@@ -88,14 +92,13 @@ impl Daemon {
     /// # Errors
     /// The failure that no restart mends.
     pub async fn run(mut self) -> Result<Ended, EngineError> {
-        let fence = self.state.checkpoints.acquire().await?;
         let own = self.next_id().await?;
         let choice = Choice { from: self.from, own };
         let mut restarts = Restarts::new(self.job.restart.clone());
         let began = Instant::now();
         loop {
             let started = Instant::now();
-            let error = match self.attempt(fence, choice).await {
+            let error = match self.attempt(choice).await {
                 Ok(ended) => return Ok(ended),
                 Err(error) => error,
             };
@@ -126,22 +129,34 @@ impl Daemon {
     }
 
     /// One start of the job, to its end.
-    async fn attempt(&mut self, fence: Fence, choice: Choice) -> Result<Ended, EngineError> {
+    async fn attempt(&mut self, choice: Choice) -> Result<Ended, EngineError> {
+        // A fence of its own: what an attempt before this one still writes is refused.
+        let fence = self.state.checkpoints.acquire().await?;
         let resume = self.choose(choice).await?;
-        if let Some(chosen) = &resume {
-            self.anchor(fence, chosen).await?;
-        }
         let mut sinks = self.open_sinks()?;
-        restore(&mut sinks, resume.as_ref()).await?;
         let names: Vec<String> = sinks.iter().map(|(name, _)| name.clone()).collect();
+
+        let (senders, receivers): (Vec<_>, Vec<_>) = names.iter().map(|_| queue::bounded()).unzip();
+        let outputs = Outputs {
+            batcher: Batcher::new(senders),
+            spool: Arc::new(self.state.spool.clone()),
+            status: self.status.clone(),
+        };
+        let resumed = resume.as_ref().filter(|c| self.is_exact(c)).map(|c| &*c.source);
+        let opening = source::open::open(&self.job, resumed, outputs);
+        let (source, shared) = tokio::select! {
+            opened = opening => opened?,
+            _ = stopped(&self.stop, Stop::Cancel) => return Ok(Ended::Cancelled),
+        };
+        // Only now, when the source is known to have what follows, is anything cut back.
+        self.anchor(fence, resume.as_ref(), &source).await?;
+        restore(&mut sinks, resume.as_ref()).await?;
 
         let mut tasks: JoinSet<Result<Option<Ended>, EngineError>> = JoinSet::new();
         let (answers, answered) = mpsc::channel(QUESTIONS);
-        let (mut senders, mut commits) = (Vec::new(), Vec::new());
-        for (name, sink) in sinks {
-            let (sender, receiver) = queue::bounded();
+        let mut commits = Vec::new();
+        for ((name, sink), receiver) in sinks.into_iter().zip(receivers) {
             let (commit, to_commit) = mpsc::channel(QUESTIONS);
-            senders.push(sender);
             commits.push((name.clone(), commit));
             let answers = answers.clone();
             tasks.spawn(async move {
@@ -151,37 +166,16 @@ impl Daemon {
         }
         drop(answers);
 
-        let outputs = Outputs {
-            batcher: Batcher::new(senders),
-            spool: Arc::new(self.state.spool.clone()),
-            status: self.status.clone(),
-        };
-        let resumed = resume.as_ref().map(|c| &*c.source);
-        let opening = source::open::open(&self.job, resumed, outputs);
-        let (source, shared) = tokio::select! {
-            opened = opening => opened?,
-            _ = stopped(&self.stop, Stop::Cancel) => return Ok(Ended::Cancelled),
-        };
-
         let (ask, asks) = mpsc::channel(QUESTIONS);
-        let (request, requests) = mpsc::channel(1);
+        let (request, requests) = watch::channel(None);
+        let (defer, deferred) = mpsc::channel(QUESTIONS);
         let (stop, stops) = mpsc::channel(QUESTIONS);
         for _ in 0..self.job.parallelism.get() {
-            let reader = snapshot::run(Arc::clone(&shared), ask.clone());
-            let source = ask.clone();
-            // A reader in the middle of a SELECT does not hold up the end of the job.
-            tasks.spawn(async move {
-                tokio::select! {
-                    read = reader => Ok(read.map(|()| None)?),
-                    () = source.closed() => Ok(None),
-                }
-            });
+            tasks.spawn(read_chunks(Arc::clone(&shared), ask.clone()));
         }
         drop(ask);
-        let started = Instant::now();
-        let machine = Machine::new(self.policy(), names, self.next_id().await?, 0);
         let coordinator = Coordinator {
-            machine,
+            machine: Machine::new(self.policy(), names, self.next_id().await?, 0),
             job: self.job.name.clone(),
             store: Arc::clone(&self.state.checkpoints),
             fence,
@@ -190,17 +184,27 @@ impl Daemon {
                 .unwrap_or(usize::MAX),
             timeout: self.job.checkpointing.timeout,
             requests: request,
+            deferred,
             answers: answered,
             commits,
-            started,
+            started: Instant::now(),
         };
         tasks.spawn(async move { Ok(coordinator.run(stops).await?.map(Ended::With)) });
         tasks.spawn(forward_stop(self.stop.clone(), stop.clone()));
         tasks.spawn(async move {
-            source.run(Inputs { asks, requests, stop }).await?;
+            source.run(Inputs { asks, requests, deferred: defer, stop }).await?;
             Ok(None)
         });
         supervise(tasks).await
+    }
+
+    /// An origin holds where the job began; a start in the past is found again instead.
+    fn is_exact(&self, snapshot: &Checkpoint) -> bool {
+        let begins_now = matches!(
+            self.job.source.startup,
+            StartupMode::Initial | StartupMode::Snapshot | StartupMode::LatestOffset
+        );
+        begins_now || snapshot.trigger != ORIGIN
     }
 
     fn policy(&self) -> Policy {
@@ -244,23 +248,40 @@ impl Daemon {
         Ok(chosen)
     }
 
-    /// A run that goes back to an older snapshot makes that the newest one, before any sink is cut
-    /// back to it. Else a crash before its first checkpoint would leave, as the newest, a snapshot
-    /// of what the sinks no longer hold.
-    async fn anchor(&self, fence: Fence, chosen: &Checkpoint) -> Result<(), EngineError> {
+    /// Makes what the run begins with the newest snapshot, before any sink is cut back to it: a copy
+    /// of an older one that was chosen, or, at a fresh start, its origin. Else a crash before the
+    /// first checkpoint would leave, as the newest, a snapshot of what the sinks no longer hold.
+    async fn anchor(
+        &self,
+        fence: Fence,
+        chosen: Option<&Checkpoint>,
+        source: &MySqlSource,
+    ) -> Result<(), EngineError> {
         let own = self.next_id().await?;
-        if chosen.id.0 + 1 < own {
-            let copy = Checkpoint {
-                id: CheckpointId(own),
-                kind: BarrierKind::Checkpoint,
-                trigger: "restore".to_owned(),
-                completed_at_ms: self.clock.now_ms(),
-                duration_ms: 0,
-                ..chosen.clone()
-            };
-            self.state.checkpoints.put(fence, &copy).await?;
-            info!(id = %copy.id, "{} {} is the newest again, as {}", chosen.kind, chosen.id, copy.id);
+        if chosen.is_some_and(|c| c.id.0 + 1 == own) {
+            return Ok(());
         }
+        let first = Checkpoint {
+            job: self.job.name.clone(),
+            id: CheckpointId(own),
+            kind: BarrierKind::Checkpoint,
+            trigger: ORIGIN.to_owned(),
+            completed_at_ms: self.clock.now_ms(),
+            duration_ms: 0,
+            source: Arc::new(source.state()),
+            sinks: BTreeMap::new(),
+        };
+        let anchor = match chosen {
+            Some(c) => Checkpoint {
+                id: first.id,
+                kind: first.kind,
+                trigger: if c.trigger == ORIGIN { ORIGIN } else { "restore" }.to_owned(),
+                completed_at_ms: first.completed_at_ms,
+                ..c.clone()
+            },
+            None => first,
+        };
+        self.state.checkpoints.put(fence, &anchor).await?;
         Ok(())
     }
 
@@ -294,7 +315,7 @@ fn damaged(id: CheckpointId, why: &StoreError, older: Option<&Checkpoint>) -> En
 async fn restore(sinks: &mut [NamedSink], resume: Option<&Checkpoint>) -> Result<(), EngineError> {
     for (name, sink) in sinks {
         let token = resume.and_then(|c| c.sinks.get(name));
-        if let (Some(c), None) = (resume, token) {
+        if let (Some(c), None) = (resume.filter(|c| c.trigger != ORIGIN), token) {
             return Err(EngineError::Job(format!(
                 "{name} is not in {} {}: it would miss everything before that. Run it as a job \
                  of its own, or start over (`--from none`)",
@@ -304,6 +325,18 @@ async fn restore(sinks: &mut [NamedSink], resume: Option<&Checkpoint>) -> Result
         sink.restore(token).await?;
     }
     Ok(())
+}
+
+/// One chunk reader. In the middle of a SELECT it does not hold up the end of the job.
+async fn read_chunks(
+    shared: Arc<Shared>,
+    ask: mpsc::Sender<Ask>,
+) -> Result<Option<Ended>, EngineError> {
+    let source = ask.clone();
+    tokio::select! {
+        read = snapshot::run(shared, ask) => Ok(read.map(|()| None)?),
+        () = source.closed() => Ok(None),
+    }
 }
 
 async fn stopped(stop: &watch::Receiver<Stop>, kind: Stop) -> Result<(), watch::error::RecvError> {

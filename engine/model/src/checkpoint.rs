@@ -83,6 +83,9 @@ pub struct ServerIdentity {
     pub server_uuid: String,
     pub server_id: u32,
     pub version: String,
+    /// What tells this server from every other, also where it has no UUID.
+    #[serde(default)]
+    pub identity: String,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]

@@ -7,7 +7,7 @@ use std::time::Duration;
 use model::checkpoint::Fence;
 use model::sink::SinkToken;
 use model::{BarrierKind, Checkpoint, CheckpointId, CheckpointStore, Clock, Durable, StoreError};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 use tracing::{info, warn};
 
@@ -41,7 +41,10 @@ pub struct Coordinator {
     /// Newest checkpoints kept; savepoints are always kept.
     pub retained: usize,
     pub timeout: Duration,
-    pub requests: mpsc::Sender<BarrierRequest>,
+    /// The newest request; one that was given up is overwritten.
+    pub requests: watch::Sender<Option<BarrierRequest>>,
+    /// Barriers that the source cannot place for now.
+    pub deferred: mpsc::Receiver<CheckpointId>,
     pub answers: mpsc::Receiver<Answer>,
     /// The commit queue of each sink, by its name.
     pub commits: Vec<(String, mpsc::Sender<SinkToken>)>,
@@ -62,6 +65,7 @@ impl Coordinator {
             let wake = self.machine.wake_at();
             let event = tokio::select! { biased;
                 Some(kind) = stop.recv() => Event::Stop(kind),
+                Some(id) = self.deferred.recv() => Event::Deferred(id),
                 answer = self.answers.recv() => match answer {
                     Some(Answer { barrier, prepared }) => Event::Answer { barrier, prepared },
                     // All sinks are gone: the run is over, and they say why.
@@ -92,8 +96,7 @@ impl Coordinator {
                 Effect::Request { id, trigger } => {
                     let last = matches!(trigger, Trigger::Stop(_));
                     let request = BarrierRequest { id, kind: trigger.kind(), last };
-                    // A source that is gone has failed, and says why itself.
-                    let _ = self.requests.send(request).await;
+                    self.requests.send_replace(Some(request));
                 }
                 Effect::Store { durable, trigger, started } => {
                     let id = durable.barrier().id;

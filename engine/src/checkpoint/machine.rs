@@ -11,7 +11,10 @@ use model::{Barrier, BarrierKind, CheckpointId, Durable, Prepared};
 /// Milliseconds on the coordinator's monotonic clock.
 pub type Ms = u64;
 
-/// The settings of section C of the job script (`execution.checkpointing.*`), in milliseconds.
+/// A barrier that the source could not place is asked for again after this.
+const DEFERRED_MS: Ms = 500;
+
+/// The settings `execution.checkpointing.*`, in milliseconds.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Policy {
     /// `None`: no periodic checkpoints.
@@ -58,6 +61,8 @@ pub enum Event {
     Stored,
     /// Preparing or storing failed, in a way that the job may survive.
     Failed(String),
+    /// The source cannot place this barrier for now: asked again later, and no failure.
+    Deferred(CheckpointId),
 }
 
 #[derive(Debug)]
@@ -99,6 +104,7 @@ pub struct Machine {
     started: Ms,
     ended: Ms,
     failures: u32,
+    deferred_until: Ms,
     stop: Option<BarrierKind>,
 }
 
@@ -112,6 +118,7 @@ impl Machine {
             started: now,
             ended: now,
             failures: 0,
+            deferred_until: 0,
             stop: None,
         }
     }
@@ -121,14 +128,15 @@ impl Machine {
         match &self.out {
             Some(out) if out.storing => None,
             Some(out) => Some(out.started + self.policy.timeout),
-            None if self.stop.is_some() => Some(self.ended),
+            None if self.stop.is_some() => Some(self.ended.max(self.deferred_until)),
             None => self.due(),
         }
     }
 
     fn due(&self) -> Option<Ms> {
         let interval = self.policy.interval?;
-        Some((self.started + interval).max(self.ended + self.policy.min_pause))
+        let due = (self.started + interval).max(self.ended + self.policy.min_pause);
+        Some(due.max(self.deferred_until))
     }
 
     pub fn apply(&mut self, event: Event, now: Ms) -> Effect {
@@ -149,6 +157,13 @@ impl Machine {
                 self.tick(now)
             }
             Event::Failed(why) => self.fail(&why, now),
+            Event::Deferred(id) => {
+                if self.out.take_if(|out| out.id == id).is_some() {
+                    self.ended = now;
+                    self.deferred_until = now + DEFERRED_MS;
+                }
+                Effect::Nothing
+            }
         }
     }
 
@@ -158,6 +173,9 @@ impl Machine {
                 let why = format!("not complete after {} ms", self.policy.timeout);
                 return self.fail(&why, now);
             }
+            return Effect::Nothing;
+        }
+        if now < self.deferred_until {
             return Effect::Nothing;
         }
         match self.stop {

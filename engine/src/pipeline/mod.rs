@@ -6,10 +6,10 @@
 //!    ▲                              ▲                                   │
 //!    └────────── barrier requests ──┼──────────── commits ──────────────┘
 //! ```
-//! The cycle cannot lock. The coordinator never waits for the source: it has one barrier out at a
-//! time and that request's slot is free. A sink never waits for the source either; its answer to a
-//! barrier has a reserved place (one per sink). So the queues towards the sinks always drain, and
-//! the source, the only one who waits on a full queue, goes on.
+//! The cycle cannot lock. The coordinator never waits for the source: a barrier request overwrites
+//! the one before. A sink never waits for the source either, and its answer to a barrier has a
+//! place, for one barrier is out at a time. So the queues towards the sinks always drain, and the
+//! source, the only one who waits on a full queue, goes on.
 
 pub mod batch;
 pub mod deliver;

@@ -47,6 +47,23 @@ pub async fn read_one(
     Ok(all.into_values().next())
 }
 
+/// What matches and is in the binlog, and yet no table that can be followed: MariaDB's sequences and
+/// system-versioned tables, each with what it is.
+pub async fn others(
+    conn: &mut Conn,
+    wanted: impl Fn(&TableName) -> bool,
+) -> Result<BTreeMap<TableName, String>, SourceError> {
+    let sql = "SELECT TABLE_SCHEMA, TABLE_NAME, TABLE_TYPE FROM information_schema.TABLES \
+               WHERE TABLE_TYPE IN ('SEQUENCE', 'SYSTEM VERSIONED')";
+    let rows: Vec<(String, String, String)> =
+        conn.query(sql).await.map_err(|e| SourceError::query("list the sequences", e))?;
+    Ok(rows
+        .into_iter()
+        .map(|(db, name, kind)| (TableName::new(db, name), kind.to_lowercase()))
+        .filter(|(name, _)| wanted(name))
+        .collect())
+}
+
 async fn user_databases(conn: &mut Conn) -> Result<Vec<String>, SourceError> {
     let sql = "SELECT SCHEMA_NAME FROM information_schema.SCHEMATA WHERE SCHEMA_NAME NOT IN \
                ('mysql', 'information_schema', 'performance_schema', 'sys') ORDER BY 1";
@@ -273,10 +290,12 @@ async fn keys(
     params: mysql_async::Params,
 ) -> Result<BTreeMap<TableName, Indexes>, SourceError> {
     // Functional key parts (MySQL 8.0.13) have no COLUMN_NAME: such an index is no row key.
+    // Nor is one over the beginning of a column: its order is not the column's.
     let rows: Vec<(String, String, String, Option<String>)> = conn
         .exec(
             format!(
-                "SELECT TABLE_SCHEMA, TABLE_NAME, INDEX_NAME, COLUMN_NAME FROM \
+                "SELECT TABLE_SCHEMA, TABLE_NAME, INDEX_NAME, \
+                 IF(SUB_PART IS NULL, COLUMN_NAME, NULL) FROM \
                  information_schema.STATISTICS WHERE TABLE_SCHEMA = ?{filter} \
                  AND NON_UNIQUE = 0 ORDER BY TABLE_NAME, INDEX_NAME, SEQ_IN_INDEX"
             ),

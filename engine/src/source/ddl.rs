@@ -32,6 +32,10 @@ pub enum Logged {
         verb: String,
         tables: Vec<TableName>,
     },
+    /// The same, and we cannot read which tables.
+    UnreadableRows {
+        verb: String,
+    },
     /// Nothing that concerns a table's rows or columns.
     Other,
     /// It changes tables, and we cannot tell which.
@@ -40,7 +44,7 @@ pub enum Logged {
 
 /// True where an ALTER may leave a table with as many columns of the same types, in other places.
 pub fn may_move_columns(sql: &str) -> bool {
-    let words = ["CHANGE", "MODIFY", "FIRST", "AFTER", "RENAME", "DROP"];
+    let words = ["CHANGE", "MODIFY", "FIRST", "AFTER", "RENAME", "DROP", "CREATE"];
     let sql = executable_comments_opened(sql).to_ascii_uppercase();
     sql.split(|c: char| !c.is_ascii_alphanumeric() && c != '_').any(|w| words.contains(&w))
 }
@@ -103,8 +107,10 @@ fn executable_comments_opened(sql: &str) -> String {
 fn unreadable(sql: &str) -> Logged {
     let verb = sql.split_whitespace().next().unwrap_or_default().to_ascii_uppercase();
     match verb.as_str() {
-        "ALTER" | "CREATE" | "DROP" | "RENAME" | "TRUNCATE" | "INSERT" | "UPDATE" | "DELETE"
-        | "REPLACE" | "LOAD" => Logged::Unreadable,
+        "ALTER" | "CREATE" | "DROP" | "RENAME" | "TRUNCATE" => Logged::Unreadable,
+        "INSERT" | "UPDATE" | "DELETE" | "REPLACE" | "LOAD" | "WITH" => {
+            Logged::UnreadableRows { verb }
+        }
         _ => Logged::Other,
     }
 }

@@ -147,6 +147,16 @@ impl SnapshotTable {
         self.windows.retain(|w| w.id != id);
     }
 
+    /// True where nothing is done yet.
+    pub fn is_blank(&self) -> bool {
+        self.done.ranges().is_empty()
+    }
+
+    /// True where nothing is done and no chunk is open: changes mean nothing yet.
+    pub fn is_untouched(&self) -> bool {
+        self.is_blank() && self.windows.is_empty()
+    }
+
     /// Forgets every chunk: nothing of the snapshot holds any more.
     pub fn give_up(&mut self) {
         self.windows.clear();

@@ -22,7 +22,7 @@ use std::time::Duration;
 use binlog::reader::{BinlogError, Reader};
 use binlog::server::{Server, SourceOptions};
 use model::checkpoint::{Counters, ServerIdentity, SourceState};
-use model::{Barrier, BarrierKind, Origin, TableName, Watermark};
+use model::{Barrier, BarrierKind, CheckpointId, Origin, TableName, Watermark};
 use mysql_async::Conn;
 use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
@@ -67,6 +67,11 @@ pub enum SourceError {
     )]
     Statement { verb: String, table: TableName, at: String, sql: String },
     #[error(
+        "table {table}: its key changed while it was being read, and which rows are left to read \
+         cannot be told any more. Start over (`--from none`) to read it by its new key"
+    )]
+    KeyLost { table: TableName },
+    #[error(
         "the pass over {table}, which has no key, broke after rows were emitted; it starts again"
     )]
     PassBroken { table: TableName },
@@ -105,6 +110,7 @@ impl SourceError {
             | Self::Value { .. }
             | Self::Merge(_)
             | Self::UnknownSchema { .. }
+            | Self::KeyLost { .. }
             | Self::Statement { .. }
             | Self::Spool(_)
             | Self::Store(_)
@@ -170,6 +176,12 @@ pub struct MySqlSource {
     barrier_patience: Duration,
     next_chunk: u64,
     next_plan: u64,
+    /// The tables to read are on the readers' list.
+    planned: bool,
+    /// When the batch being filled leaves.
+    linger_until: Option<Instant>,
+    /// False from a change of servers to the first position in the new one's files.
+    file_known: bool,
     /// Chunks open once the stream is here: after a resume it catches up first.
     opens_after: Option<Watermark>,
     transaction: Transaction,
@@ -188,7 +200,9 @@ pub struct MySqlSource {
 #[derive(Debug)]
 pub struct Inputs {
     pub asks: mpsc::Receiver<Ask>,
-    pub requests: mpsc::Receiver<BarrierRequest>,
+    pub requests: watch::Receiver<Option<BarrierRequest>>,
+    /// To say that a barrier has to wait.
+    pub deferred: mpsc::Sender<CheckpointId>,
     /// To ask for the last checkpoint, once a job that only snapshots is through.
     pub stop: mpsc::Sender<BarrierKind>,
 }
@@ -202,22 +216,25 @@ impl MySqlSource {
     pub async fn run(mut self, mut inputs: Inputs) -> Result<(), SourceError> {
         let mut announced = false;
         while !self.ended {
-            let lingering = !self.batcher.is_empty();
-            tokio::select! { biased;
-                // A newer request replaces one that the coordinator has given up.
-                Some(request) = inputs.requests.recv() => {
-                    let since = self.asked.map_or_else(Instant::now, |asked| asked.since);
-                    self.asked = Some(Asked { request, since });
-                }
-                Some(ask) = inputs.asks.recv() => self.answer(ask).await?,
-                delivered = self.reader.next(&mut self.tables) => self.take(delivered?).await?,
-                () = tokio::time::sleep(LINGER), if lingering => self.batcher.flush().await?,
-                () = patience(self.asked, self.barrier_patience) => {}
+            self.settle(&inputs.deferred).await?;
+            if self.ended {
+                break;
             }
-            self.settle().await?;
             if self.ends_after_snapshot && !announced && self.tables.is_all_live() {
                 announced = true;
                 let _ = inputs.stop.send(BarrierKind::Checkpoint).await;
+            }
+            tokio::select! { biased;
+                Ok(()) = inputs.requests.changed() => {
+                    if let Some(request) = *inputs.requests.borrow_and_update() {
+                        let since = self.asked.map_or_else(Instant::now, |asked| asked.since);
+                        self.asked = Some(Asked { request, since });
+                    }
+                }
+                Some(ask) = inputs.asks.recv() => self.answer(ask).await?,
+                delivered = self.reader.next(&mut self.tables) => self.take(delivered?).await?,
+                () = linger(self.linger_until) => {}
+                () = patience(self.asked, self.barrier_patience) => {}
             }
         }
         self.batcher.flush().await?;
@@ -242,21 +259,23 @@ impl MySqlSource {
     }
 
     /// Everything that the last event or question made possible.
-    async fn settle(&mut self) -> Result<(), SourceError> {
+    async fn settle(&mut self, deferred: &mpsc::Sender<CheckpointId>) -> Result<(), SourceError> {
+        if !self.planned && self.has_caught_up() {
+            self.planned = true;
+            self.plan_all().await;
+        }
         if !self.transaction.open && !self.opens.is_empty() && self.has_caught_up() {
             self.open_chunks().await?;
         }
-        if !self.loaded.is_empty() {
+        if !self.loaded.is_empty() && self.file_known {
             self.close_chunks().await?;
         }
-        if !self.passes.is_empty() {
+        if !self.passes.is_empty() && self.file_known {
             self.close_passes().await?;
         }
-        if self.batcher.is_full() {
-            self.batcher.flush().await?;
-        }
+        self.flush_if_due().await?;
         if self.asked.is_some() {
-            self.place_barrier().await?;
+            self.place_barrier(deferred).await?;
         }
         if self.status_at.elapsed() >= STATUS_PERIOD {
             self.publish();
@@ -264,15 +283,45 @@ impl MySqlSource {
         Ok(())
     }
 
+    /// Sends a full batch, and one that has waited long enough, however busy other tables are.
+    async fn flush_if_due(&mut self) -> Result<(), SourceError> {
+        if self.batcher.is_empty() {
+            self.linger_until = None;
+            return Ok(());
+        }
+        let until = *self.linger_until.get_or_insert_with(|| Instant::now() + LINGER);
+        if self.batcher.is_full() || Instant::now() >= until {
+            self.linger_until = None;
+            self.batcher.flush().await?;
+        }
+        Ok(())
+    }
+
+    async fn plan_all(&mut self) {
+        let names: Vec<TableName> = self.tables.followed.keys().cloned().collect();
+        for name in names {
+            self.plan(&name).await;
+        }
+    }
+
     /// INVARIANT transaction-edge: a barrier lies between transactions, save inside one that is too
     /// big or open for too long, where it lies between two rows events and the position says how
     /// many of them are applied.
-    async fn place_barrier(&mut self) -> Result<(), SourceError> {
+    async fn place_barrier(
+        &mut self,
+        deferred: &mpsc::Sender<CheckpointId>,
+    ) -> Result<(), SourceError> {
         let Some(Asked { request, since }) = self.asked else { return Ok(()) };
         let inside = self.transaction.open
             && self.transaction.bytes < crate::pipeline::TRANSACTION_BYTES_BEFORE_INNER_BARRIER
             && since.elapsed() < self.barrier_patience;
-        if inside || self.is_emitting_a_pass() {
+        if inside {
+            return Ok(());
+        }
+        if self.is_emitting_a_pass() {
+            self.asked = None;
+            // The coordinator drains this queue whatever it does; if it is gone, it says why itself.
+            let _ = deferred.try_send(request.id);
             return Ok(());
         }
         self.asked = None;
@@ -289,12 +338,13 @@ impl MySqlSource {
         })
     }
 
-    fn state(&self) -> SourceState {
+    pub(crate) fn state(&self) -> SourceState {
         SourceState {
             server: ServerIdentity {
                 server_uuid: self.server.server_uuid.clone(),
                 server_id: self.server.server_id,
                 version: self.server.version_text.clone(),
+                identity: self.server.identity.clone(),
             },
             position: self.reader.position().clone(),
             position_ts_ms: self.position_ts_ms,
@@ -305,8 +355,8 @@ impl MySqlSource {
 
     fn has_caught_up(&mut self) -> bool {
         let position = self.reader.position();
-        self.opens_after.take_if(|mark| position.reached(mark));
-        self.opens_after.is_none()
+        self.opens_after.take_if(|mark| self.file_known && position.reached(mark));
+        self.file_known && self.opens_after.is_none()
     }
 
     /// Where rows that are the state of their table at `high` come from.
@@ -346,6 +396,13 @@ impl MySqlSource {
             position: Some(self.reader.position().binlog.clone()),
             position_ts_ms: self.position_ts_ms,
         });
+    }
+}
+
+async fn linger(until: Option<Instant>) {
+    match until {
+        Some(at) => tokio::time::sleep_until(at).await,
+        None => std::future::pending().await,
     }
 }
 

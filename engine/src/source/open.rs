@@ -9,6 +9,7 @@ use binlog::server::{ClientCertificate, Password, Server, SourceOptions, Tls, co
 use job::{JobSpec, RuntimeMode, SourceSpec, SslMode, StartOffset, StartupMode};
 use model::checkpoint::{Counters, SourceState};
 use model::{TableName, Watermark};
+use mysql_async::Conn;
 use tokio::sync::{Mutex, Notify, watch};
 use tokio::time::Instant;
 
@@ -46,34 +47,22 @@ pub async fn open(
     // Before the tables are listed: one that is created in between is then on the list as well as
     // in the stream.
     let start = start(job, resume, &server, &mut conn).await?;
-    let wanted = |name: &TableName| job.source.tables.matches(name);
-    let hint = job.source.tables.databases_hint();
-    let catalog = catalog::read(&mut conn, hint.as_deref(), wanted).await?;
-    let reads_tables = matches!(job.source.startup, StartupMode::Initial | StartupMode::Snapshot);
-    let opens_after = server.binlog_end(&mut conn).await?;
-    let mut followed = followed(job, resume, catalog, reads_tables);
-    if resume.is_none() && !reads_tables {
-        // The stream may begin long before the definitions that were just read.
-        for table in followed.values_mut() {
-            table.unproven_until = Some(opens_after.clone());
-        }
-    }
-    let opens_after = Watermark::Binlog(opens_after);
-    let ends_after_snapshot =
-        job.source.startup == StartupMode::Snapshot || job.runtime_mode == RuntimeMode::Batch;
-    if followed.is_empty() {
-        nothing_matches(job, ends_after_snapshot)?;
-    }
-    let fold_case = server.lower_case_table_names == 1;
-    let tables = TableSet { followed, patterns: job.source.tables.clone(), fold_case };
+    let tables = table_set(job, resume, &server, &mut conn).await?;
+    let opens_after = Watermark::Binlog(server.binlog_end(&mut conn).await?);
     let shared = Arc::new(Shared {
         planner: Mutex::new(Planner::default()),
         work: Notify::new(),
         options: options.clone(),
         server: Arc::clone(&server),
+        chunk_rows: u64::from(job.source.chunk_rows.get()),
     });
-    let reader = Reader::open(options.clone(), Server::clone(&server), start).await?;
-    let mut source = MySqlSource {
+    let mut known = Server::clone(&server);
+    if let Some(state) = resume.filter(|s| !s.server.identity.is_empty()) {
+        // Whose files the position speaks of: another server is refused, or, with GTIDs, said.
+        known.identity.clone_from(&state.server.identity);
+    }
+    let reader = Reader::open(options.clone(), known, start).await?;
+    let source = MySqlSource {
         reader,
         server,
         weights: Weights::new(options.clone()),
@@ -84,11 +73,14 @@ pub async fn open(
         shared: Arc::clone(&shared),
         spool: outputs.spool,
         chunk_rows: u64::from(job.source.chunk_rows.get()),
-        reads_tables,
-        ends_after_snapshot,
+        reads_tables: reads_tables(job),
+        ends_after_snapshot: ends_after_snapshot(job),
         barrier_patience: job.checkpointing.interval.unwrap_or(BARRIER_PATIENCE_DEFAULT),
         next_chunk: 0,
         next_plan: 1,
+        planned: false,
+        linger_until: None,
+        file_known: true,
         opens_after: Some(opens_after),
         transaction: Transaction {
             // A stream that begins inside a transaction has no `Begin`.
@@ -105,11 +97,48 @@ pub async fn open(
         status_at: Instant::now(),
         ended: false,
     };
-    let names: Vec<TableName> = source.tables.followed.keys().cloned().collect();
-    for name in names {
-        source.plan(&name).await;
-    }
     Ok((source, shared))
+}
+
+fn reads_tables(job: &JobSpec) -> bool {
+    matches!(job.source.startup, StartupMode::Initial | StartupMode::Snapshot)
+}
+
+fn ends_after_snapshot(job: &JobSpec) -> bool {
+    job.source.startup == StartupMode::Snapshot || job.runtime_mode == RuntimeMode::Batch
+}
+
+/// What the job follows: the checkpoint's tables and the server's, as far as they match.
+async fn table_set(
+    job: &JobSpec,
+    resume: Option<&SourceState>,
+    server: &Server,
+    conn: &mut Conn,
+) -> Result<TableSet, SourceError> {
+    let wanted = |name: &TableName| job.source.tables.matches(name);
+    let hint = job.source.tables.databases_hint();
+    let catalog = catalog::read(conn, hint.as_deref(), wanted).await?;
+    let others = catalog::others(conn, wanted).await?;
+    for (table, kind) in &others {
+        tracing::warn!(%table, "the table matches and is a {kind}: it is not followed");
+    }
+    let mut followed = followed(job, resume, catalog, reads_tables(job));
+    if resume.is_none() && !reads_tables(job) {
+        // The stream may begin long before the definitions that were just read.
+        let read_at = server.binlog_end(conn).await?;
+        for table in followed.values_mut() {
+            table.unproven_until = Some(read_at.clone());
+        }
+    }
+    if followed.is_empty() {
+        nothing_matches(job, ends_after_snapshot(job))?;
+    }
+    Ok(TableSet {
+        followed,
+        others: others.into_keys().collect(),
+        patterns: job.source.tables.clone(),
+        fold_case: server.lower_case_table_names == 1,
+    })
 }
 
 /// What the binlog reader is told about a job's source.
@@ -151,7 +180,7 @@ async fn start(
     job: &JobSpec,
     resume: Option<&SourceState>,
     server: &Server,
-    conn: &mut mysql_async::Conn,
+    conn: &mut Conn,
 ) -> Result<Start, SourceError> {
     if let Some(state) = resume {
         return Ok(Start::Position(state.position.clone()));

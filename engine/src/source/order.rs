@@ -54,6 +54,16 @@ fn pads_space(collation: &str) -> bool {
     !(collation.contains("_0900_") || collation.contains("nopad") || collation == "binary")
 }
 
+/// Weights that one character can have. Before MySQL 8.0 and on MariaDB, `AS CHAR(n)` counts weights
+/// and not characters: with too few of them, different keys weigh the same.
+fn weights_per_char(collation: &Collation) -> u32 {
+    let single = collation.name.ends_with("_general_ci")
+        || collation.name.ends_with("_bin")
+        || &*collation.name == "latin1_swedish_ci";
+    // UCA contractions and expansions: at most 8 in the tables of both servers.
+    if single { 1 } else { 8 }
+}
+
 fn text_order(chars: u32, collation: &Collation) -> ColumnOrder {
     let bytes_per_char = match &*collation.charset {
         "utf8mb4" => 4,
@@ -66,7 +76,9 @@ fn text_order(chars: u32, collation: &Collation) -> ColumnOrder {
         let bytes = usize::try_from(chars).unwrap_or(usize::MAX).saturating_mul(bytes_per_char);
         return ColumnOrder::Utf8 { pad_to: pads.then_some(bytes) };
     }
-    ColumnOrder::Server { pad_chars: pads.then_some(chars) }
+    ColumnOrder::Server {
+        pad_chars: pads.then_some(chars.saturating_mul(weights_per_char(collation))),
+    }
 }
 
 fn column_order(ty: &ColumnType) -> Option<ColumnOrder> {
@@ -115,6 +127,30 @@ impl KeyOrder {
     /// True where [`KeyOrder::encode`] needs weights from the server.
     pub fn needs_server(&self) -> bool {
         self.needs_server
+    }
+
+    /// True where order bytes of the one compare with those of the other: the key's columns, in
+    /// their order, are of kinds that are put in order alike.
+    pub fn is_same_as(&self, other: &Self) -> bool {
+        fn form((column, order, _): &(Column, ColumnOrder, usize)) -> impl PartialEq + use<'_> {
+            let unsigned = matches!(column.ty, ColumnType::Int { unsigned: true, .. });
+            let kind = std::mem::discriminant(&column.ty);
+            let collation = if let ColumnType::Text { collation, .. } = &column.ty {
+                Some(collation)
+            } else {
+                None
+            };
+            let members = if let ColumnType::Enum { members, .. }
+            | ColumnType::Set { members, .. } = &column.ty
+            {
+                Some(members)
+            } else {
+                None
+            };
+            (&column.name, order, kind, unsigned, collation, members)
+        }
+        self.columns.len() == other.columns.len()
+            && self.columns.iter().zip(&other.columns).all(|(a, b)| form(a) == form(b))
     }
 
     /// The key's cells out of a row's.

@@ -50,6 +50,10 @@ impl PassTable {
         Ok(())
     }
 
+    pub fn is_begun(&self) -> bool {
+        self.open.is_some()
+    }
+
     pub fn is_open(&self, id: ChunkId) -> bool {
         self.open.as_ref().is_some_and(|o| o.id == id)
     }

@@ -16,7 +16,7 @@ use mysql_async::Conn;
 
 use super::catalog::{self, CatalogTable};
 use super::ddl::{self, Logged, Touch};
-use super::tables::{Followed, Phase};
+use super::tables::{Followed, Phase, Redefined};
 use super::{MySqlSource, SourceError};
 
 impl MySqlSource {
@@ -49,6 +49,13 @@ impl MySqlSource {
                 }
             }
             Logged::Unreadable => self.unreadable(query, delivered).await?,
+            Logged::UnreadableRows { verb } => {
+                if let Some(table) = self.named_in(&query.sql).into_iter().next() {
+                    let at = format!("{}:{}", delivered.file, delivered.end);
+                    let sql = shortened(&query.sql);
+                    return Err(SourceError::Statement { verb, table, at, sql });
+                }
+            }
         }
         Ok(())
     }
@@ -61,18 +68,19 @@ impl MySqlSource {
     ) -> Result<(), SourceError> {
         tracing::warn!(sql = shortened(&query.sql), at = %delivered.end,
             "a statement could not be read; the tables that it names are read from the server again");
-        let named: Vec<TableName> = self
-            .tables
-            .followed
-            .keys()
-            .filter(|t| query.sql.to_lowercase().contains(&t.table.to_lowercase()))
-            .cloned()
-            .collect();
+        let named = self.named_in(&query.sql);
         for table in named {
             self.touch(Touch::Alter(table), query, delivered).await?;
         }
         self.reader.replan();
         Ok(())
+    }
+
+    /// Followed tables whose name stands anywhere in a text.
+    fn named_in(&self, sql: &str) -> Vec<TableName> {
+        let sql = sql.to_lowercase();
+        let followed = self.tables.followed.keys();
+        followed.filter(|t| sql.contains(&t.table.to_lowercase())).cloned().collect()
     }
 
     async fn touch(
@@ -84,6 +92,7 @@ impl MySqlSource {
         match touch {
             Touch::Create(table) => {
                 let table = self.tables.stored(&table);
+                self.refuse_blind_trust(&table, query)?;
                 if self.tables.followed.contains_key(&table) {
                     self.redefine(&table, query, delivered).await
                 } else if self.tables.patterns.matches(&table) {
@@ -97,10 +106,12 @@ impl MySqlSource {
                 if !self.tables.followed.contains_key(&table) {
                     return Ok(());
                 }
+                self.refuse_blind_trust(&table, query)?;
                 self.redefine(&table, query, delivered).await
             }
             Touch::Drop(table) => {
                 let table = self.tables.stored(&table);
+                self.refuse_blind_trust(&table, query)?;
                 self.let_go(&table, query, delivered).await;
                 Ok(())
             }
@@ -119,6 +130,7 @@ impl MySqlSource {
             }
             Touch::Rename { from, to } => {
                 let (from, to) = (self.tables.stored(&from), self.tables.stored(&to));
+                self.refuse_blind_trust(&from, query)?;
                 self.renamed(&from, to, query, delivered).await
             }
         }
@@ -158,26 +170,14 @@ impl MySqlSource {
     ) -> Result<(), SourceError> {
         self.refuse_inside_a_pass(table)?;
         let (found, read_at) = self.definition(table).await?;
-        let position = self.reader.position().binlog.clone();
-        let names_known = self.server.variable("binlog_row_metadata") == Some("FULL");
         let Some(followed) = self.tables.followed.get_mut(table) else { return Ok(()) };
-        let mut replan = false;
-        let early = followed.unproven_until.take().is_some_and(|until| position < until);
-        if early && !names_known && ddl::may_move_columns(&query.sql) {
-            // What we read after the change before this one may already have been the table after
-            // this one, and a column in another column's place would not show.
-            let what = format!(
-                "it changed again before the stream had caught up with its last change, and \
-                 binlog_row_metadata=MINIMAL hides which columns the rows between had: {}",
-                shortened(&query.sql)
-            );
-            return Err(SourceError::UnknownSchema { table: table.clone(), what });
-        }
+        let mut redefined = Redefined::AsBefore;
         match found {
             Some(found) => {
                 followed.unknown = None;
                 followed.unproven_until = Some(read_at);
-                replan = followed.redefine(Arc::clone(&found.schema));
+                followed.trusted = false;
+                redefined = followed.redefine(Arc::clone(&found.schema));
             }
             None => {
                 let sql = shortened(&query.sql);
@@ -186,10 +186,44 @@ impl MySqlSource {
         }
         let after = Arc::clone(&followed.schema);
         self.announce(table, Some(after), query, delivered);
-        if replan {
-            self.plan(table).await;
+        self.planned_anew(table, redefined).await
+    }
+
+    /// Draws the consequence of a new definition for the table's chunks.
+    async fn planned_anew(
+        &mut self,
+        table: &TableName,
+        redefined: Redefined,
+    ) -> Result<(), SourceError> {
+        self.weights.forget();
+        match redefined {
+            Redefined::AsBefore => Ok(()),
+            Redefined::PlanAnew => {
+                self.plan(table).await;
+                Ok(())
+            }
+            Redefined::KeyLost => Err(SourceError::KeyLost { table: table.clone() }),
         }
-        Ok(())
+    }
+
+    /// A table changes for the second time before the stream has caught up with the first: the
+    /// definition that we read in between may have been that of the second change already, and a
+    /// column in another column's place does not show without names in the binlog.
+    fn refuse_blind_trust(&self, table: &TableName, query: &QueryEvent) -> Result<(), SourceError> {
+        let names_known = self.server.variable("binlog_row_metadata") == Some("FULL");
+        let position = &self.reader.position().binlog;
+        let blind = self.tables.followed.get(table).is_some_and(|t| {
+            t.trusted && t.unproven_until.as_ref().is_some_and(|until| position < until)
+        });
+        if names_known || !blind || !ddl::may_move_columns(&query.sql) {
+            return Ok(());
+        }
+        let what = format!(
+            "it changed again before the stream had caught up with its last change, and \
+             binlog_row_metadata=MINIMAL hides which columns the rows between had: {}",
+            shortened(&query.sql)
+        );
+        Err(SourceError::UnknownSchema { table: table.clone(), what })
     }
 
     async fn truncated(
@@ -202,12 +236,9 @@ impl MySqlSource {
         let Some(followed) = self.tables.followed.get_mut(table) else { return Ok(()) };
         // What is open of a snapshot was read before or after it: read it again.
         let schema = Arc::clone(&followed.schema);
-        let replan = followed.redefine(Arc::clone(&schema));
+        let redefined = followed.redefine(Arc::clone(&schema));
         self.announce(table, Some(schema), query, delivered);
-        if replan {
-            self.plan(table).await;
-        }
-        Ok(())
+        self.planned_anew(table, redefined).await
     }
 
     async fn renamed(
@@ -256,9 +287,9 @@ impl MySqlSource {
             && found.schema != followed.schema
         {
             followed.unproven_until = Some(read_at);
-            if followed.redefine(found.schema) {
-                self.plan(table).await;
-            }
+            followed.trusted = false;
+            let redefined = followed.redefine(found.schema);
+            return self.planned_anew(table, redefined).await;
         }
         Ok(())
     }

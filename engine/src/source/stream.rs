@@ -40,24 +40,34 @@ impl MySqlSource {
                 self.transaction.open = in_transaction;
                 self.statement(query, &delivered).await?;
             }
-            StreamEvent::Commit => self.transaction.open = false,
-            StreamEvent::Progress => {}
+            StreamEvent::Commit => {
+                self.transaction.open = false;
+                self.file_known = true;
+            }
+            StreamEvent::Progress => self.file_known = true,
             StreamEvent::ServerChanged => self.server_changed()?,
         }
         Ok(())
     }
 
-    /// Another server of the same history carries on. Watermarks of open chunks are positions in
-    /// the files of the old one, so a snapshot starts again from the newest checkpoint.
+    /// Another server of the same history carries on. Watermarks are positions in the files of one
+    /// server, so open chunks are worth nothing: the run starts again on the new server. Where the
+    /// run has begun on it, only the checkpoint's position is of the old one.
     fn server_changed(&mut self) -> Result<(), SourceError> {
-        self.server = Arc::new(self.reader.server().clone());
-        if self.tables.is_all_live() { Ok(()) } else { Err(SourceError::ServerChanged) }
+        if self.server.identity != self.reader.server().identity {
+            return Err(SourceError::ServerChanged);
+        }
+        self.file_known = false;
+        Ok(())
     }
 
     async fn route(&mut self, block: RowsBlock) -> Result<(), SourceError> {
         let Some(followed) = self.tables.followed.get_mut(&block.table.name) else {
             return Ok(());
         };
+        if followed.unproven_until.is_some() {
+            followed.trust(&self.reader.position().binlog);
+        }
         match &mut followed.phase {
             Phase::Live => self.batcher.push_rows(block),
             Phase::Pass(pass) => pass.hold(&block, &self.spool).await?,
@@ -89,6 +99,10 @@ impl MySqlSource {
     async fn open_chunk(&mut self, id: ChunkId, job: &Job) -> Result<Option<Opened>, SourceError> {
         let followed = self.tables.followed.get_mut(&job.table).filter(|t| t.plan == job.plan);
         let Some(followed) = followed else { return Ok(None) };
+        if std::mem::take(&mut followed.asleep) {
+            // From here on its rows matter.
+            self.reader.replan();
+        }
         let order = match &mut followed.phase {
             Phase::Live => return Ok(None),
             Phase::Snapshot(t) => {
@@ -139,8 +153,8 @@ impl MySqlSource {
                     self.counters.rows_read += table.rows() - before;
                     closed
                 }
-                Some(Followed { phase: Phase::Pass(_), .. }) => Closed::Again,
-                Some(Followed { phase: Phase::Live, .. }) | None => Closed::Gone,
+                // Its plan is over.
+                Some(Followed { phase: Phase::Pass(_) | Phase::Live, .. }) | None => Closed::Gone,
             };
             self.finish_if_complete(&chunk.table);
             for block in out {
@@ -216,9 +230,9 @@ impl MySqlSource {
         high: &model::Watermark,
     ) -> Result<Closed, SourceError> {
         let Some(followed) = self.tables.followed.get_mut(name) else { return Ok(Closed::Gone) };
-        let Phase::Pass(pass) = &mut followed.phase else { return Ok(Closed::Again) };
+        let Phase::Pass(pass) = &mut followed.phase else { return Ok(Closed::Gone) };
         if !pass.is_open(chunk) {
-            return Ok(Closed::Again);
+            return Ok(Closed::Gone);
         }
         let held = pass.finish(&self.spool).await?;
         followed.phase = Phase::Live;
@@ -240,6 +254,7 @@ impl MySqlSource {
         let before = std::mem::replace(&mut followed.plan, PlanId(self.next_plan));
         self.next_plan += 1;
         self.shared.planner.lock().await.remove(before);
+        self.weights.forget();
         let (order, gaps) = match &followed.phase {
             Phase::Live => return,
             Phase::Snapshot(t) => (Some(Arc::clone(t.order())), t.gaps()),

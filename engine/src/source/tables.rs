@@ -1,6 +1,6 @@
 //! The tables that a job follows.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use binlog::reader::{BinlogError, Tables};
@@ -38,6 +38,10 @@ pub struct Followed {
     /// The schema was read from the server, whose binlog then already reached to here: until the
     /// stream is there, another change of the table may be on its way.
     pub unproven_until: Option<BinlogPosition>,
+    /// Rows went out by a definition that was not proven to be the one in force.
+    pub trusted: bool,
+    /// Its rows are passed over undecoded, until its first chunk opens.
+    pub asleep: bool,
     /// Why rows of this table cannot be read at the stream's position, if so.
     pub unknown: Option<String>,
 }
@@ -53,6 +57,8 @@ impl Followed {
             phase: Phase::Live,
             plan: PlanId::default(),
             unproven_until: None,
+            trusted: false,
+            asleep: false,
             unknown: None,
         }
     }
@@ -87,7 +93,28 @@ impl Followed {
             phase,
             plan: PlanId::default(),
             unproven_until: None,
+            trusted: false,
+            asleep: false,
             unknown: None,
+        }
+    }
+
+    /// Rows of it go out, and the stream is at `position`: is its definition proven by now?
+    pub fn trust(&mut self, position: &BinlogPosition) {
+        if self.unproven_until.as_ref().is_some_and(|until| position >= until) {
+            self.unproven_until = None;
+            self.trusted = false;
+        } else {
+            self.trusted = true;
+        }
+    }
+
+    /// True where nothing of its snapshot is done or open.
+    fn is_untouched(&self) -> bool {
+        match &self.phase {
+            Phase::Live => false,
+            Phase::Snapshot(table) => table.is_untouched(),
+            Phase::Pass(pass) => !pass.is_begun(),
         }
     }
 
@@ -104,35 +131,40 @@ impl Followed {
         }
     }
 
-    /// Takes a new definition: what is open of a snapshot is read again. True where the snapshot
-    /// has to be planned anew, for its key is another one.
-    pub fn redefine(&mut self, schema: Arc<TableSchema>) -> bool {
-        let mut replan = false;
+    /// Takes a new definition: what is open of a snapshot is read again.
+    pub fn redefine(&mut self, schema: Arc<TableSchema>) -> Redefined {
+        let same_index = self.schema.key_index == schema.key_index;
+        let mut redefined = Redefined::AsBefore;
         self.phase = match std::mem::replace(&mut self.phase, Phase::Live) {
             Phase::Live => Phase::Live,
             Phase::Snapshot(mut table) => match KeyOrder::of(&schema) {
-                Some(order) if table.schema().key_columns().eq(schema.key_columns()) => {
+                Some(order) if table.order().is_same_as(&order) => {
                     table.spoil(Arc::clone(&schema), order);
+                    if !same_index {
+                        table.give_up();
+                        redefined = Redefined::PlanAnew;
+                    }
                     Phase::Snapshot(table)
                 }
-                // Another key: the ranges done say nothing about it.
+                // Another key: the ranges done say nothing about it, and their rows are out.
                 _ => {
-                    replan = true;
+                    redefined =
+                        if table.is_blank() { Redefined::PlanAnew } else { Redefined::KeyLost };
                     unread(&schema)
                 }
             },
             Phase::Pass(_) => {
-                replan = true;
+                redefined = Redefined::PlanAnew;
                 unread(&schema)
             }
         };
         self.schema = schema;
-        replan
+        redefined
     }
 
     /// Takes another name, and forgets the chunks under way: they bear the old one.
     pub fn rename(&mut self, schema: Arc<TableSchema>) {
-        self.redefine(schema);
+        let _ = self.redefine(schema);
         if let Phase::Snapshot(table) = &mut self.phase {
             table.give_up();
         }
@@ -149,10 +181,23 @@ fn unread(schema: &Arc<TableSchema>) -> Phase {
     }
 }
 
+/// What a new definition means to a table's snapshot.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[must_use]
+pub enum Redefined {
+    AsBefore,
+    /// Its chunks are to be cut anew.
+    PlanAnew,
+    /// Rows were read by a key that is gone: what is left to read cannot be told any more.
+    KeyLost,
+}
+
 /// All followed tables, and which others would be.
 #[derive(Debug)]
 pub struct TableSet {
     pub followed: BTreeMap<TableName, Followed>,
+    /// Sequences and their like: in the binlog, and no tables of rows.
+    pub others: BTreeSet<TableName>,
     pub patterns: TablePatterns,
     /// `lower_case_table_names` is not 0: names in statements compare without case.
     pub fold_case: bool,
@@ -179,14 +224,19 @@ impl TableSet {
 impl Tables for TableSet {
     fn plan(&mut self, map: &TableMap) -> Result<Option<Arc<TablePlan>>, BinlogError> {
         let name = TableName::new(&*map.db, &*map.table);
-        let Some(followed) = self.followed.get(&name) else {
-            if self.patterns.matches(&name) {
+        let Some(followed) = self.followed.get_mut(&name) else {
+            if self.patterns.matches(&name) && !self.others.contains(&name) {
                 let what = "its definition at this point of the binlog is not known".to_owned();
                 let error = SourceError::UnknownSchema { table: name, what };
                 return Err(BinlogError::Table(Box::new(error)));
             }
             return Ok(None);
         };
+        if followed.is_untouched() {
+            // Its rows are dropped whatever they hold: the chunk that covers them opens later.
+            followed.asleep = true;
+            return Ok(None);
+        }
         if let Some(what) = &followed.unknown {
             let error = SourceError::UnknownSchema { table: name, what: what.clone() };
             return Err(BinlogError::Table(Box::new(error)));

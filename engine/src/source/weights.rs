@@ -29,6 +29,11 @@ impl Weights {
         Self { options, conn: None, cache: HashMap::new() }
     }
 
+    /// A table's collation may have changed.
+    pub fn forget(&mut self) {
+        self.cache.clear();
+    }
+
     /// The order bytes of each row's key.
     pub async fn orders(
         &mut self,

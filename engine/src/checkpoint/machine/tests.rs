@@ -111,3 +111,14 @@ fn without_an_interval_there_are_no_periodic_checkpoints() {
     assert_eq!(m.wake_at(), None);
     assert!(matches!(m.apply(Event::Tick, 1 << 40), Effect::Nothing));
 }
+
+#[test]
+fn a_barrier_that_cannot_be_placed_now_is_asked_for_again_and_is_no_failure() {
+    let mut m = machine(Policy { tolerable_failures: 0, ..policy() });
+    m.apply(Event::Stop(BarrierKind::Savepoint), 10);
+    assert!(matches!(m.apply(Event::Deferred(CheckpointId(7)), 11), Effect::Nothing));
+    assert_eq!(m.wake_at(), Some(511));
+    assert!(matches!(m.apply(Event::Tick, 510), Effect::Nothing));
+    let again = m.apply(Event::Tick, 511);
+    assert!(matches!(again, Effect::Request { id: CheckpointId(8), trigger: Trigger::Stop(_) }));
+}

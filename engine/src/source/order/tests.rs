@@ -113,6 +113,8 @@ fn an_order_that_only_the_server_knows_is_never_guessed() {
     }
     let order = KeyOrder::of(&schema(vec![text("utf8mb4_general_ci")])).unwrap();
     assert_eq!(order.weight_expressions(), ["WEIGHT_STRING(`k0` AS CHAR(10))"]);
+    let order = KeyOrder::of(&schema(vec![text("utf8mb4_unicode_ci")])).unwrap();
+    assert_eq!(order.weight_expressions(), ["WEIGHT_STRING(`k0` AS CHAR(80))"]);
     let order = KeyOrder::of(&schema(vec![text("utf8mb4_0900_ai_ci")])).unwrap();
     assert_eq!(order.weight_expressions(), ["WEIGHT_STRING(`k0`)"]);
 }

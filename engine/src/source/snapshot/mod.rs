@@ -31,8 +31,8 @@ const VISIBLE_WITHIN: Duration = Duration::from_secs(120);
 /// Attempts at one chunk that the server refuses because the table is not what we think it is: the
 /// stream is about to tell us that it changed.
 const ATTEMPTS_MAX: u32 = 30;
-/// Unknown database, table or column; definition changed (MySQL error reference).
-const TABLE_CHANGED_CODES: [u16; 5] = [1049, 1051, 1054, 1146, 1412];
+/// Unknown database, table, column or index; definition changed (MySQL error reference).
+const TABLE_CHANGED_CODES: [u16; 6] = [1049, 1051, 1054, 1146, 1176, 1412];
 
 /// From a reader to the source's loop.
 #[derive(Debug)]
@@ -79,6 +79,8 @@ pub struct Shared {
     pub work: Notify,
     pub options: SourceOptions,
     pub server: Arc<Server>,
+    /// Rows that a chunk is cut to hold at most.
+    pub chunk_rows: u64,
 }
 
 /// How a chunk went.
@@ -118,8 +120,10 @@ pub async fn run(shared: Arc<Shared>, asks: mpsc::Sender<Ask>) -> Result<(), Sou
                     return Ok(());
                 }
                 attempts += 1;
-                let changed = error.server_code().is_some_and(|c| TABLE_CHANGED_CODES.contains(&c));
-                if !error.is_transient() && !(changed && attempts < ATTEMPTS_MAX) {
+                let changed = matches!(error, SourceError::Value { .. })
+                    || error.server_code().is_some_and(|c| TABLE_CHANGED_CODES.contains(&c));
+                let passes = error.is_transient() || (changed && attempts < ATTEMPTS_MAX);
+                if !passes {
                     return Err(error);
                 }
                 reader.conn = None;
@@ -151,8 +155,7 @@ impl Reader {
             None => VisibilityMethod::choose(&mut conn, &self.shared.server).await?,
         };
         self.method = Some(method);
-        let job = self.shared.planner.lock().await.next(&mut conn).await?;
-        let Some(job) = job else { return Ok(false) };
+        let Some(job) = self.next_job(&mut conn).await? else { return Ok(false) };
         let Some(opened) = self.open(&job).await? else {
             debug!(table = %job.table, "this plan of the table is over");
             self.shared.planner.lock().await.remove(job.plan);
@@ -176,16 +179,31 @@ impl Reader {
                 return Err(error);
             }
         };
-        if let Read::Again(range, rows) = outcome {
-            self.give_back(&job, &opened, range, rows).await;
+        match outcome {
+            Read::Again(range, rows) => self.give_back(&job, &opened, range, rows).await,
+            Read::Done => self.shared.planner.lock().await.grow(job.plan),
+            Read::Gone => {}
         }
         self.conn = Some(conn);
         Ok(true)
     }
 
+    /// The next chunk. The list is not held while the server is asked where to cut.
+    async fn next_job(&self, conn: &mut Conn) -> Result<Option<Job>, SourceError> {
+        let Some(cut) = self.shared.planner.lock().await.take() else { return Ok(None) };
+        let (result, rest) = match cut.run(conn).await {
+            Ok((job, rest)) => (Ok(Some(job)), rest),
+            Err(error) => (Err(error), Some(cut.whole())),
+        };
+        self.shared.planner.lock().await.settle(&cut, rest);
+        self.shared.work.notify_waiters();
+        result
+    }
+
     async fn give_back(&self, job: &Job, opened: &Opened, range: Option<KeyRange>, rows: u64) {
         let mut planner = self.shared.planner.lock().await;
-        planner.give_back(job.plan, &opened.schema, opened.order.as_ref(), range, rows);
+        let (order, most) = (opened.order.as_ref(), self.shared.chunk_rows);
+        planner.give_back(job.plan, &opened.schema, order, range, rows, most);
         drop(planner);
         self.shared.work.notify_waiters();
     }

@@ -5,7 +5,7 @@
 //! from then on, so rows appended while the snapshot runs are streamed and never make a last chunk
 //! grow without bound.
 
-use std::collections::VecDeque;
+use std::collections::{HashSet, VecDeque};
 use std::sync::Arc;
 
 use model::{Cell, KeyBound, KeyRange, PackedCodec, RowCodec, TableName, TableSchema};
@@ -19,7 +19,7 @@ use crate::source::order::KeyOrder;
 
 /// Names one plan of a table. A table whose key or name changes is planned anew, and chunks of the
 /// plan before mean nothing any more.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub struct PlanId(pub u64);
 
 /// A chunk to read.
@@ -45,6 +45,9 @@ pub struct PlannedTable {
     /// True once no gap is open above.
     frozen: bool,
     chunk_rows: u64,
+    chunk_rows_max: u64,
+    /// Gaps taken out and not settled yet.
+    cutting: usize,
 }
 
 impl PlannedTable {
@@ -60,7 +63,16 @@ impl PlannedTable {
         let frozen = gaps.last().is_none_or(|g| g.through.is_some());
         let fit = CHUNK_BYTES_TARGET / row_bytes.max(1);
         let chunk_rows = fit.clamp(1, chunk_rows_max.max(1));
-        Self { id, schema, order, gaps: gaps.into(), frozen, chunk_rows }
+        Self {
+            id,
+            schema,
+            order,
+            gaps: gaps.into(),
+            frozen,
+            chunk_rows,
+            chunk_rows_max: chunk_rows,
+            cutting: 0,
+        }
     }
 }
 
@@ -68,6 +80,8 @@ impl PlannedTable {
 #[derive(Debug, Default)]
 pub struct Planner {
     tables: VecDeque<PlannedTable>,
+    /// Plans that are over: a late reader must not bring one back.
+    over: HashSet<PlanId>,
 }
 
 impl Planner {
@@ -82,6 +96,7 @@ impl Planner {
     /// Forgets a plan: its table is gone, complete, or planned anew.
     pub fn remove(&mut self, id: PlanId) {
         self.tables.retain(|t| t.id != id);
+        self.over.insert(id);
     }
 
     /// Takes a chunk back that was not read, or not to its end. `schema`: as it is now.
@@ -92,7 +107,11 @@ impl Planner {
         order: Option<&Arc<KeyOrder>>,
         range: Option<KeyRange>,
         chunk_rows: u64,
+        chunk_rows_max: u64,
     ) {
+        if self.over.contains(&id) {
+            return;
+        }
         let chunk_rows = chunk_rows.max(1);
         let at = self.tables.iter().position(|t| t.id == id);
         let table = match at.and_then(|at| self.tables.get_mut(at)) {
@@ -105,6 +124,8 @@ impl Planner {
                     gaps: VecDeque::new(),
                     frozen: true,
                     chunk_rows,
+                    chunk_rows_max: chunk_rows_max.max(1),
+                    cutting: 0,
                 });
                 let Some(table) = self.tables.front_mut() else { return };
                 table
@@ -116,69 +137,93 @@ impl Planner {
         table.gaps.push_front(range.unwrap_or(KeyRange::ALL));
     }
 
-    /// The next chunk, or `None` while there is nothing to read.
+    /// Takes the next piece of work; its gap is out of the list until it is settled. Tables are
+    /// taken in order, past those whose every gap is being cut right now.
+    pub fn take(&mut self) -> Option<Cut> {
+        let free = |t: &&mut PlannedTable| !t.gaps.is_empty() && (t.frozen || t.cutting == 0);
+        let table = self.tables.iter_mut().find(free)?;
+        let open = !table.frozen;
+        let gap = if open { table.gaps.pop_back() } else { table.gaps.pop_front() }?;
+        table.cutting += 1;
+        Some(Cut {
+            plan: table.id,
+            schema: Arc::clone(&table.schema),
+            order: table.order.clone(),
+            gap,
+            freezes: open,
+            rows: table.chunk_rows,
+        })
+    }
+
+    /// Puts back what a cut left over. A plan that is over takes nothing.
+    pub fn settle(&mut self, cut: &Cut, rest: Option<KeyRange>) {
+        let Some(at) = self.tables.iter().position(|t| t.id == cut.plan) else { return };
+        let Some(table) = self.tables.get_mut(at) else { return };
+        table.cutting = table.cutting.saturating_sub(1);
+        table.frozen |= cut.freezes && rest.as_ref().is_none_or(|r| r.through.is_some());
+        if let Some(rest) = rest {
+            if cut.freezes { table.gaps.push_back(rest) } else { table.gaps.push_front(rest) }
+        }
+        if table.gaps.is_empty() && table.cutting == 0 {
+            self.tables.remove(at);
+        }
+    }
+
+    /// A chunk of the plan went well: the next may be larger again.
+    pub fn grow(&mut self, id: PlanId) {
+        if let Some(table) = self.tables.iter_mut().find(|t| t.id == id) {
+            table.chunk_rows = table.chunk_rows.saturating_mul(2).min(table.chunk_rows_max);
+        }
+    }
+}
+
+/// A gap on its way to become a chunk.
+#[derive(Debug)]
+pub struct Cut {
+    plan: PlanId,
+    schema: Arc<TableSchema>,
+    order: Option<Arc<KeyOrder>>,
+    gap: KeyRange,
+    /// The gap is open above, and its greatest key is fixed first.
+    freezes: bool,
+    rows: u64,
+}
+
+impl Cut {
+    fn job(&self, range: Option<KeyRange>) -> Job {
+        Job { table: self.schema.name.clone(), plan: self.plan, rows: self.rows, range }
+    }
+
+    /// The gap whole, for when the server could not be asked.
+    pub fn whole(&self) -> KeyRange {
+        self.gap.clone()
+    }
+
+    /// Asks the server where to cut: the chunk, and what is left of the gap.
     ///
     /// # Errors
-    /// The planning query failed; nothing is lost, call again.
-    pub async fn next(&mut self, conn: &mut Conn) -> Result<Option<Job>, SourceError> {
-        let Some(table) = self.tables.front_mut() else { return Ok(None) };
-        let (name, plan, rows) = (table.schema.name.clone(), table.id, table.chunk_rows);
-        let range = match table.order.clone() {
-            None => {
-                table.gaps.clear();
-                None
+    /// The query failed; nothing is lost as long as the gap is settled whole.
+    pub async fn run(&self, conn: &mut Conn) -> Result<(Job, Option<KeyRange>), SourceError> {
+        let Some(order) = &self.order else { return Ok((self.job(None), None)) };
+        let gap = &self.gap;
+        if self.freezes {
+            let sql = key_sql(&self.schema, order, gap, "DESC", 0);
+            let Some(max) = first_key(conn, &self.schema, order, &sql).await? else {
+                return Ok((self.job(Some(gap.clone())), None));
+            };
+            let rest = KeyRange { after: gap.after.clone(), through: Some(max.clone()) };
+            return Ok((self.job(Some(KeyRange { after: Some(max), through: None })), Some(rest)));
+        }
+        let sql = key_sql(&self.schema, order, gap, "ASC", self.rows.saturating_sub(1));
+        Ok(match first_key(conn, &self.schema, order, &sql).await? {
+            Some(key) if gap.through.as_ref().is_none_or(|t| key < *t) => {
+                let rest = KeyRange { after: Some(key.clone()), through: gap.through.clone() };
+                let range = KeyRange { after: gap.after.clone(), through: Some(key) };
+                (self.job(Some(range)), Some(rest))
             }
-            Some(order) => Some(cut(table, &order, conn).await?),
-        };
-        if table.gaps.is_empty() {
-            self.tables.pop_front();
-        }
-        Ok(Some(Job { table: name, plan, rows, range }))
+            Some(_) | None => (self.job(Some(gap.clone())), None),
+        })
     }
-}
-
-async fn cut(
-    table: &mut PlannedTable,
-    order: &KeyOrder,
-    conn: &mut Conn,
-) -> Result<KeyRange, SourceError> {
-    if !table.frozen
-        && let Some(open) = freeze(table, order, conn).await?
-    {
-        return Ok(open);
-    }
-    let Some(gap) = table.gaps.pop_front() else { return Ok(KeyRange::ALL) };
-    let offset = table.chunk_rows.saturating_sub(1);
-    let sql = key_sql(&table.schema, order, &gap, "ASC", offset);
-    match first_key(conn, &table.schema, order, &sql).await {
-        Ok(Some(key)) if gap.through.as_ref().is_none_or(|t| key < *t) => {
-            let rest = KeyRange { after: Some(key.clone()), through: gap.through };
-            table.gaps.push_front(rest);
-            Ok(KeyRange { after: gap.after, through: Some(key) })
-        }
-        Ok(_) => Ok(gap),
-        Err(error) => {
-            table.gaps.push_front(gap);
-            Err(error)
-        }
-    }
-}
-
-/// Fixes the greatest key, and takes the open range above it as the first chunk. `None`: the last
-/// gap has become the only chunk, for there are no rows.
-async fn freeze(
-    table: &mut PlannedTable,
-    order: &KeyOrder,
-    conn: &mut Conn,
-) -> Result<Option<KeyRange>, SourceError> {
-    let Some(open) = table.gaps.back().cloned() else { return Ok(None) };
-    let sql = key_sql(&table.schema, order, &open, "DESC", 0);
-    let max = first_key(conn, &table.schema, order, &sql).await?;
-    table.frozen = true;
-    table.gaps.pop_back();
-    let Some(max) = max else { return Ok(Some(open)) };
-    table.gaps.push_back(KeyRange { after: open.after, through: Some(max.clone()) });
-    Ok(Some(KeyRange { after: Some(max), through: None }))
 }
 
 async fn first_key(

@@ -56,7 +56,9 @@ impl<'s> RowsWriter<'s> {
             PackedRow::push(&mut self.open, &cell);
         }
         if self.weights > 0 {
-            self.rows.orders.push(self.order_of(row)?);
+            let order = self.order_of(row)?;
+            self.bytes += order.len();
+            self.rows.orders.push(order);
         }
         self.rows.rows += 1;
         self.bytes += self.open.len() - start;
