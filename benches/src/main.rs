@@ -1,0 +1,127 @@
+//! Speed, as ratios within one run: what Seachange needs against what the server's own tools need
+//! for the same bytes, one after the other on the same machine.
+//!
+//! ```text
+//! bench [PART]... [--write README]   measure (bulk, oltp, decoder, snapshot; all by default)
+//! bench serve bulk|oltp              a server with the data of that part, for a profile
+//! ```
+//! `RUNS` (default 3) runs of each; the table shows medians.
+
+mod decoder;
+mod machine;
+mod measure;
+mod snapshot;
+mod stream;
+mod table;
+mod workload;
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, bail};
+
+use tests::say;
+
+use crate::table::Line;
+use crate::workload::{Source, Workload};
+
+const PARTS: [&str; 4] = ["bulk", "oltp", "decoder", "snapshot"];
+
+#[tokio::main]
+async fn main() -> Result<()> {
+    let mut arguments: Vec<String> = std::env::args().skip(1).collect();
+    if arguments.first().is_some_and(|first| first == "serve") {
+        let of = arguments.get(1).map(String::as_str);
+        return serve(of.context("serve bulk, or serve oltp?")?).await;
+    }
+    let mut readme = None;
+    if let Some(at) = arguments.iter().position(|a| a == "--write") {
+        let named = arguments.get(at + 1).context("--write needs the path of a page")?;
+        readme = Some(PathBuf::from(named));
+        arguments.drain(at..=at + 1);
+    }
+    if let Some(unknown) = arguments.iter().find(|a| !PARTS.contains(&a.as_str())) {
+        bail!("no part `{unknown}`; known: {}", PARTS.join(", "));
+    }
+    let wanted = |part: &str| arguments.is_empty() || arguments.iter().any(|a| a == part);
+    let before = machine::load();
+    let lines = measure(wanted, runs()?).await?;
+    let text = table::markdown(&machine::heading(&before, runs()?), &lines);
+    println!("{text}");
+    if let Some(path) = readme {
+        table::write(&path, &text)?;
+    }
+    Ok(())
+}
+
+fn runs() -> Result<usize> {
+    match std::env::var("RUNS") {
+        Ok(text) => text.parse().context("RUNS is a number"),
+        Err(_) => Ok(3),
+    }
+}
+
+async fn measure(wanted: impl Fn(&str) -> bool, runs: usize) -> Result<Vec<Line>> {
+    // Raw copies go to memory: what is measured is the server and the tool, not a disk.
+    let tmpfs = tempfile::Builder::new().prefix("seachange-bench-").tempdir_in(tmpfs())?;
+    let mut lines = Lines::default();
+    if wanted("bulk") || wanted("decoder") || wanted("snapshot") {
+        let source = Source::with(Workload::Bulk).await?;
+        if wanted("bulk") {
+            lines.add(stream::against_raw(&source, tmpfs.path(), runs).await?);
+            lines.add(vec![stream::checkpoints(&source, runs).await?]);
+        }
+        if wanted("decoder") {
+            let file = stream::raw_copy(&source, tmpfs.path())?.first_file()?;
+            lines.add(decoder::against_mysql_common(&file, runs)?);
+        }
+        if wanted("snapshot") {
+            lines.add(snapshot::against_dumps(&source, runs).await?);
+        }
+    }
+    if wanted("oltp") {
+        let source = Source::with(Workload::Oltp).await?;
+        lines.add(stream::against_raw(&source, tmpfs.path(), runs).await?);
+    }
+    Ok(lines.0)
+}
+
+/// Told as they come.
+#[derive(Default)]
+struct Lines(Vec<Line>);
+
+impl Lines {
+    fn add(&mut self, new: Vec<Line>) {
+        for line in &new {
+            say(format!("{}: {} ({} against {})", line.what, line.ratio, line.ours, line.limit));
+        }
+        self.0.extend(new);
+    }
+}
+
+fn tmpfs() -> PathBuf {
+    let shm = Path::new("/dev/shm");
+    if shm.is_dir() { shm.to_owned() } else { std::env::temp_dir() }
+}
+
+async fn serve(what: &str) -> Result<()> {
+    let workload = match what {
+        "bulk" => Workload::Bulk,
+        "oltp" => Workload::Oltp,
+        other => bail!("serve bulk, or serve oltp; not `{other}`"),
+    };
+    let source = Source::with(workload).await?;
+    for (name, script) in
+        [("stream", stream::script(&source)), ("snapshot", snapshot::script(&source, 1))]
+    {
+        let path = std::env::temp_dir().join(format!("seachange-bench-{name}.sql"));
+        std::fs::write(&path, script.text())?;
+        println!("{}", path.display());
+    }
+    println!(
+        "port {}, {} MB of binlog; ends with its standard input",
+        source.server.port,
+        source.bytes / 1_000_000
+    );
+    tokio::task::spawn_blocking(|| std::io::stdin().lines().for_each(drop)).await?;
+    Ok(())
+}

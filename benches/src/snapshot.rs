@@ -1,0 +1,79 @@
+//! A snapshot of one table, against the dump tools.
+
+use anyhow::{Context, Result, ensure};
+use tests::Script;
+
+use crate::measure::{Run, median, to_its_end, tool};
+use crate::table::{Line, mib, times};
+use crate::workload::{BULK_ROWS, Source};
+
+/// The job of this part: reads the table, then ends.
+pub(crate) fn script(source: &Source, parallelism: u32) -> Script {
+    Script::new("bench", &source.server, "bench", source.workload.table())
+        .option("scan.startup.mode", "snapshot")
+        .option("parallelism", &parallelism.to_string())
+        .option("checkpoint", "86400000")
+        .option("source.ssl.mode", "disabled")
+        .blackhole()
+        .option("sink.format", "debezium-json")
+}
+
+async fn one(source: &Source, parallelism: u32) -> Result<Run> {
+    let (run, job) = to_its_end("bench", &script(source, parallelism)).await?;
+    let newest = job.snapshots()?.first().map(tests::job::id_of).context("no checkpoint")?;
+    let held = job.inspect(newest)?;
+    let read = held.pointer("/counters/rows_read").and_then(|v| v.as_u64());
+    ensure!(read == Some(BULK_ROWS), "read {read:?} of {BULK_ROWS} rows");
+    Ok(run)
+}
+
+fn dump(source: &Source, kind: &str, name: &str, no_tls: &str) -> Result<Run> {
+    let port = format!("--port={}", source.server.port);
+    let mut arguments = vec!["--no-defaults", "--host=127.0.0.1", "--user=root", no_tls, &port];
+    arguments.extend(["--no-create-info", "--single-transaction", "--skip-lock-tables", "--quick"]);
+    arguments.extend(["bench", "bulk"]);
+    tool(kind, name, &arguments)
+}
+
+fn on_path(program: &str) -> bool {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    std::env::split_paths(&path).any(|folder| folder.join(program).is_file())
+}
+
+pub(crate) async fn against_dumps(source: &Source, runs: usize) -> Result<Vec<Line>> {
+    let (mut mysql, mut mariadb) = (Vec::new(), Vec::new());
+    let mut ours = [(1, Vec::new()), (2, Vec::new())];
+    for _ in 0..runs {
+        mysql.push(dump(source, "mysql9", "mysqldump", "--ssl-mode=DISABLED")?);
+        if on_path("mariadb-dump") {
+            mariadb.push(dump(source, "mariadb", "mariadb-dump", "--skip-ssl")?);
+        }
+        for (parallelism, all) in &mut ours {
+            all.push(one(source, *parallelism).await?);
+        }
+    }
+    let mysql = median(&mysql);
+    let mariadb = (!mariadb.is_empty()).then(|| median(&mariadb));
+    let rows = |run: Run| format!("{:.0} k rows/s", BULK_ROWS as f64 / run.wall / 1e3);
+    Ok(ours
+        .iter()
+        .map(|(parallelism, all)| {
+            let run = median(all);
+            let mut limit = format!("`mysqldump`: {:.2} s, {}, {:.2} s CPU", mysql.wall, rows(mysql), mysql.cpu);
+            let mut ratio = times(mysql.wall / run.wall);
+            if let Some(mariadb) = mariadb {
+                limit += &format!("; `mariadb-dump`: {:.2} s, {:.2} s CPU", mariadb.wall, mariadb.cpu);
+                ratio += &format!(" ({} of `mariadb-dump`)", times(mariadb.wall / run.wall));
+            }
+            Line {
+                what: format!(
+                    "snapshot: {BULK_ROWS} rows → `blackhole`, debezium-json, parallelism {parallelism}"
+                ),
+                ours: format!("{:.2} s, {}, {:.2} s CPU, {}", run.wall, rows(run), run.cpu, mib(run.peak)),
+                limit,
+                ratio,
+                aim: "≥ 1".to_owned(),
+            }
+        })
+        .collect())
+}

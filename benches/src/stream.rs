@@ -1,0 +1,129 @@
+//! The whole binary from the binlog to encoded changes, against the raw drain of the same log.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, ensure};
+use tests::{Job, Script};
+
+use crate::measure::{Run, median, tool, until_idle};
+use crate::table::{Line, mib, times};
+use crate::workload::Source;
+
+/// No checkpoint within a run.
+const NEVER: &str = "86400000";
+
+/// The job of this part: all of the log, from its beginning.
+pub(crate) fn script(source: &Source) -> Script {
+    Script::new("bench", &source.server, "bench", source.workload.table())
+        .option("scan.startup.mode", "earliest-offset")
+        .option("checkpoint", NEVER)
+        .option("source.ssl.mode", "disabled")
+        .blackhole()
+        .option("sink.format", "debezium-json")
+}
+
+/// The log as files.
+pub(crate) struct RawCopy {
+    pub(crate) run: Run,
+    files: Vec<PathBuf>,
+}
+
+impl RawCopy {
+    pub(crate) fn first_file(self) -> Result<PathBuf> {
+        self.files.into_iter().next().context("no binlog file")
+    }
+}
+
+/// Copies all of the log into `to`, with the server's own tool.
+pub(crate) fn raw_copy(source: &Source, to: &Path) -> Result<RawCopy> {
+    let (port, to_text) = (format!("--port={}", source.server.port), to.display());
+    let result = format!("--result-file={to_text}/");
+    let mut arguments = vec!["--no-defaults", "--read-from-remote-server", "--raw"];
+    arguments.extend(["--host=127.0.0.1", "--user=root", "--ssl-mode=DISABLED", &port, &result]);
+    arguments.extend(source.files.iter().map(String::as_str));
+    let run = tool("mysql9", "mysqlbinlog", &arguments)?;
+    let files: Vec<PathBuf> = source.files.iter().map(|file| to.join(file)).collect();
+    let mut copied = 0;
+    for file in &files {
+        copied += std::fs::metadata(file)?.len();
+    }
+    ensure!(copied == source.bytes, "mysqlbinlog copied {copied} of {} bytes", source.bytes);
+    Ok(RawCopy { run, files })
+}
+
+async fn one(source: &Source, script: &Script) -> Result<Run> {
+    let (run, job) = until_idle("bench", script).await?;
+    complete(source, &job)?;
+    Ok(run)
+}
+
+/// The savepoint says where the stream was, and how much it had seen.
+fn complete(source: &Source, job: &Job) -> Result<()> {
+    let newest = job.snapshots()?.first().map(tests::job::id_of).context("no savepoint")?;
+    let held = job.inspect(newest)?;
+    let offset = held.pointer("/position/binlog/offset").and_then(|v| v.as_u64());
+    let file = held.pointer("/position/binlog/file").and_then(|v| v.as_str());
+    let last = source.files.last().map(String::as_str);
+    ensure!(
+        (file, offset) == (last, Some(source.end)),
+        "stopped at {file:?} {offset:?}, but the log ends at {last:?} {}",
+        source.end
+    );
+    Ok(())
+}
+
+pub(crate) async fn against_raw(source: &Source, tmpfs: &Path, runs: usize) -> Result<Vec<Line>> {
+    let (mut raw, mut ours) = (Vec::new(), Vec::new());
+    for _ in 0..runs {
+        raw.push(raw_copy(source, tmpfs)?.run);
+        ours.push(one(source, &script(source)).await?);
+    }
+    let (raw, ours) = (median(&raw), median(&ours));
+    let name = source.workload.table();
+    let speed = |run: Run| format!("{:.0} MB/s", source.bytes as f64 / 1e6 / run.wall);
+    let changes = source.workload.changes() as f64;
+    Ok(vec![Line {
+        what: format!(
+            "{name}: {:.0} MB of binlog, {changes:.0} changes → `blackhole`, debezium-json",
+            source.bytes as f64 / 1e6
+        ),
+        ours: format!(
+            "{:.2} s, {}, {:.0} k changes/s, {:.2} s CPU, {}",
+            ours.wall,
+            speed(ours),
+            changes / ours.wall / 1e3,
+            ours.cpu,
+            mib(ours.peak)
+        ),
+        limit: format!(
+            "`mysqlbinlog --raw`: {:.2} s, {}, {:.2} s CPU",
+            raw.wall,
+            speed(raw),
+            raw.cpu
+        ),
+        ratio: times(raw.wall / ours.wall),
+        aim: if name == "bulk" { "≥ 0.30".to_owned() } else { String::new() },
+    }])
+}
+
+/// A checkpoint every second against none.
+pub(crate) async fn checkpoints(source: &Source, runs: usize) -> Result<Line> {
+    let (mut none, mut each_second) = (Vec::new(), Vec::new());
+    for _ in 0..runs {
+        none.push(one(source, &script(source)).await?);
+        each_second.push(one(source, &script(source).option("checkpoint", "1000")).await?);
+    }
+    let (none, each_second) = (median(&none), median(&each_second));
+    Ok(Line {
+        what: "bulk with a checkpoint every second".to_owned(),
+        ours: format!(
+            "{:.2} s, {:.2} s CPU, {}",
+            each_second.wall,
+            each_second.cpu,
+            mib(each_second.peak)
+        ),
+        limit: format!("without checkpoints: {:.2} s, {:.2} s CPU", none.wall, none.cpu),
+        ratio: times(none.wall / each_second.wall),
+        aim: "≥ 0.97".to_owned(),
+    })
+}
