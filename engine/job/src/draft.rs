@@ -135,6 +135,7 @@ impl<'a> Draft<'a> {
         match known {
             Some(known) => match known.kind {
                 Kind::Honoured | Kind::Mapped => {}
+                Kind::Idle => self.idle(key, entry, known),
                 Kind::Accepted => self.no_counterpart(key, entry, known.meaning),
                 Kind::Unsupported => self.unsupported(key, entry, known.default),
             },
@@ -160,6 +161,16 @@ impl<'a> Draft<'a> {
 
     fn no_counterpart(&mut self, key: &str, entry: &Entry, meaning: &str) {
         let text = format!("`{key}` has no counterpart here and does nothing. {meaning}");
+        self.report.note(NoteKind::NoCounterpart, entry.key_at.clone(), text);
+    }
+
+    /// A key without effect yet; nothing to say where it asks for what holds anyway.
+    fn idle(&mut self, key: &str, entry: &Entry, known: &settings::SettingDoc) {
+        if entry.value.trim().eq_ignore_ascii_case(known.default) {
+            return;
+        }
+        let meaning = known.meaning;
+        let text = format!("`{key}` has no effect yet. {meaning}");
         self.report.note(NoteKind::NoCounterpart, entry.key_at.clone(), text);
     }
 

@@ -29,6 +29,9 @@ pub enum Kind {
     Honoured,
     /// Sets the nearest thing there is here.
     Mapped,
+    /// Nothing yet: its value is checked, and one that asks for more than the default is named once
+    /// in the log.
+    Idle,
     /// Nothing, for it has no counterpart; named once in the log.
     Accepted,
     /// It would change the result and is not built: an error, with `--lenient` a warning.
@@ -116,6 +119,7 @@ pub fn render() -> String {
         for (kind, title) in [
             (Kind::Honoured, "Honoured"),
             (Kind::Mapped, "Mapped to the nearest thing here"),
+            (Kind::Idle, "Read and checked, without effect yet"),
             (Kind::Accepted, "Accepted, without counterpart"),
             (Kind::Unsupported, "Recognised, not supported yet"),
         ] {
@@ -167,7 +171,7 @@ EXECUTE CDCSOURCE orders WITH (
 ```
 
 - A key that is not on this page is an error with its line, its column and the nearest known key; so is everything else that Dinky drops in silence: a missing comma, a key or value without single quotes, a key given twice, a mistyped mode. With `--lenient` such a script runs as it would on Dinky, and each of these becomes a warning.
-- Keys without a counterpart here are accepted and named once in the log.
+- Keys without effect yet, and those without a counterpart here, are accepted and named once in the log.
 - `--set K=V` on the command line wins over the script, for `SET` keys, for options and for variables.
 - `name := text;` defines a variable, `${name}` uses it. `${env:NAME}` and `${file:PATH}` in a value stand for an environment variable and for the content of a file (without its last line end); they are put in after the script has been read, so that no secret can change its meaning.
 - Durations are an integer and a unit (`d`, `h`, `min`, `s`, `ms`, `us`, `ns`), without a unit milliseconds: `600000`, `20s`, `10 min`. Names of modes may be written in any case.

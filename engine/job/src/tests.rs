@@ -106,6 +106,18 @@ fn the_walkthrough_scripts_mean_what_they_meant() {
 }
 
 #[test]
+fn a_key_without_effect_yet_is_named_unless_it_asks_for_what_holds_anyway() {
+    let more = |key: &str, value: &str| {
+        let set = format!("SET {key} = {value};\n{}", example("two-sinks.sql"));
+        let notes = good(&set).notes;
+        notes.iter().filter(|n| n.text.contains(key) && n.text.contains("no effect yet")).count()
+    };
+    assert_eq!(more("execution.checkpointing.mode", "EXACTLY_ONCE"), 0);
+    assert_eq!(more("execution.checkpointing.mode", "AT_LEAST_ONCE"), 1);
+    assert_eq!(more("execution.checkpointing.dir", "/srv/state"), 1);
+}
+
+#[test]
 fn lenient_reads_a_clean_script_as_strict_does() {
     for name in ["emp_1.sql", "emp_2.sql", "two-sinks.sql"] {
         let text = example(name);

@@ -51,13 +51,15 @@ pub fn read_job(args: &ScriptArgs) -> anyhow::Result<JobSpec> {
     job::parse(&text, &path, mode, &args.set, &World).map_err(|e| Usage(e.to_string()).into())
 }
 
-/// The name of the job that `text` means: a script's, or the text itself.
+/// The name of the job that `text` means: a script's, or the text itself. A script's secrets may be
+/// missing here.
 fn job_name(text: &str) -> anyhow::Result<String> {
     if !Path::new(text).is_file() {
         return Ok(text.to_owned());
     }
-    let args = ScriptArgs { job: text.into(), set: Vec::new(), lenient: true };
-    Ok(read_job(&args)?.name)
+    let script = std::fs::read_to_string(text)
+        .map_err(|e| Usage(format!("cannot read the job script {text}: {e}")))?;
+    Ok(job::job_name(&script, text, &[], &World))
 }
 
 /// Milliseconds since the epoch as RFC 3339, UTC.

@@ -16,14 +16,14 @@ fn the_manual_says_what_the_table_says() {
 }
 
 #[test]
-fn what_is_said_to_be_honoured_is_read_and_nothing_else_is() {
+fn what_is_said_to_be_honoured_or_checked_is_read_and_nothing_else_is() {
     let mut draft = Draft::new(Mode::Strict, &Process);
     draft.has_statement = true;
     assert!(crate::build::job("job.sql", "", &mut draft).is_none());
     let read: BTreeSet<_> = draft.asked().iter().copied().collect();
     let of_sinks = |key: &str| key.starts_with("sink.") || key.starts_with("sink[");
     let said = SETTINGS.iter().filter(|known| {
-        matches!(known.kind, Kind::Honoured | Kind::Mapped) && !of_sinks(known.key)
+        matches!(known.kind, Kind::Honoured | Kind::Mapped | Kind::Idle) && !of_sinks(known.key)
     });
     let said: BTreeSet<_> = said.map(|known| (known.scope, known.key)).collect();
     assert_eq!(read, said);
