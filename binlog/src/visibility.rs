@@ -25,7 +25,8 @@
 //! # Low, by method
 //! - [`ExecutedGtids`](VisibilityMethod::ExecutedGtids): MySQL adds a GTID to `gtid_executed` after
 //!   the engine's commit, so once the set holds L's GTIDs, and that of a transaction which L lies
-//!   in, new statements see them. Exact.
+//!   in, new statements see them. Exact, from MySQL 5.7 on: 5.6 adds the GTID when the binlog is
+//!   flushed, before the engine's commit, and there the set protects nothing (seen on 5.6.24).
 //! - [`LogStatus`](VisibilityMethod::LogStatus): `performance_schema.log_status` holds off new
 //!   commits, waits for those in flight and then tells the binlog's end. Whatever the server sent
 //!   us before was in the binlog before, so it is visible after. Exact.
@@ -117,7 +118,7 @@ impl VisibilityMethod {
         if server.is_mariadb() {
             return Ok(Self::ConsistentSnapshot);
         }
-        if server.gtids {
+        if server.gtids && server.version >= GTIDS_AFTER_COMMIT {
             return Ok(Self::ExecutedGtids);
         }
         match conn.query_drop(LOG_STATUS).await {
@@ -153,8 +154,8 @@ impl VisibilityMethod {
     /// What it costs the source, where it costs something.
     pub fn warning(self) -> Option<&'static str> {
         (self == Self::LockingRead).then_some(
-            "without GTIDs and BACKUP_ADMIN (MySQL 8.0+) snapshot reads lock their rows against \
-             writers while each chunk is read",
+            "on MySQL 5.6, and without GTIDs and BACKUP_ADMIN (MySQL 8.0+), snapshot reads lock \
+             their rows against writers while each chunk is read",
         )
     }
 
@@ -205,6 +206,9 @@ pub async fn wait_visible(
 ) -> Result<(), BinlogError> {
     method.begin(conn, server, upto, deadline).await?.abandon(conn).await
 }
+
+/// From here on a GTID is in `gtid_executed` only after the engine's commit.
+const GTIDS_AFTER_COMMIT: (u16, u16, u16) = (5, 7, 0);
 
 const LOG_STATUS: &str = "SELECT LOCAL->>'$.binary_log_file', \
     LOCAL->>'$.binary_log_position' FROM performance_schema.log_status";
