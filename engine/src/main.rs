@@ -2,11 +2,16 @@
 
 use std::io::IsTerminal;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::Parser;
 use engine::cli::{Cli, Command};
 use engine::commands::{Usage, check, exit, inspect, run, snapshots};
 use tracing_subscriber::EnvFilter;
+
+/// How long what is under way has to end. A write that is stuck, on a pipe that nobody reads, must
+/// not keep the process.
+const CLOSED_WITHIN: Duration = Duration::from_secs(5);
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
@@ -31,8 +36,9 @@ fn start(cli: Cli) -> anyhow::Result<u8> {
             Command::Inspect(args) => inspect::run(&args).await,
         }
     });
-    // A write that is stuck, on a pipe that nobody reads, must not keep the process.
-    runtime.shutdown_background();
+    // A failed job's tasks are dropped on threads of their own, the state's database with them. To
+    // leave while it closes would end in its abort, whatever the exit code was to be.
+    runtime.shutdown_timeout(CLOSED_WITHIN);
     ended
 }
 

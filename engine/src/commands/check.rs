@@ -1,10 +1,12 @@
 //! `seachange check`: is the source fit, and which tables does the job mean?
 
 use binlog::preflight::{self, Check, Outcome};
-use binlog::server::connect;
+use binlog::server::{Server, connect};
 use comfy_table::{ContentArrangement, Table, presets};
 use job::JobSpec;
 use model::TableName;
+use mysql_async::Conn;
+use mysql_async::prelude::Queryable;
 
 use super::exit;
 use crate::cli::CheckArgs;
@@ -17,8 +19,16 @@ pub async fn run(args: &CheckArgs) -> anyhow::Result<u8> {
     let options = source_options(&job.name, &job.source);
     let databases = job.source.tables.databases_hint().unwrap_or_default();
     let mut checks = preflight::run(&options, &databases).await;
-    let tables = tables(&job).await.unwrap_or_default();
     let reached = !checks.iter().any(|c| c.name == preflight::CONNECTION && failed(c));
+    let tables = match tables(&job).await {
+        Ok((tables, more)) => {
+            checks.extend(more);
+            tables
+        }
+        // Why there is no connection is said already.
+        Err(_) if !reached => Vec::new(),
+        Err(error) => return Err(error),
+    };
     if reached && tables.is_empty() {
         checks.push(Check {
             name: "tables",
@@ -39,11 +49,46 @@ fn failed(check: &Check) -> bool {
     check.outcome == Outcome::Fail
 }
 
-async fn tables(job: &JobSpec) -> anyhow::Result<Vec<CatalogTable>> {
+/// The tables that match, and what is to be said of them.
+async fn tables(job: &JobSpec) -> anyhow::Result<(Vec<CatalogTable>, Vec<Check>)> {
     let mut conn = connect(&source_options(&job.name, &job.source)).await?;
+    let server = Server::probe(&mut conn).await?;
     let wanted = |name: &TableName| job.source.tables.matches(name);
     let hint = job.source.tables.databases_hint();
-    Ok(catalog::read(&mut conn, hint.as_deref(), wanted).await?.into_values().collect())
+    let tables: Vec<CatalogTable> =
+        catalog::read(&mut conn, hint.as_deref(), wanted).await?.into_values().collect();
+    let mut checks = Vec::new();
+    for (table, kind) in catalog::others(&mut conn, wanted).await? {
+        checks.push(Check {
+            name: "tables",
+            outcome: Outcome::Warn,
+            found: format!("{table} matches and is a {kind}: it is not followed"),
+            fix: Some("exclude it with `tables.exclude`, to be rid of this line".to_owned()),
+        });
+    }
+    let keyless: Vec<&CatalogTable> =
+        tables.iter().filter(|t| KeyOrder::of(&t.schema).is_none()).collect();
+    if let Some(first) = keyless.first().filter(|_| !server.is_mariadb()) {
+        checks.push(lock_tables(&mut conn, first, keyless.len()).await?);
+    }
+    Ok((tables, checks))
+}
+
+/// A table without a key is read at one exact position, which on MySQL takes a lock for a moment.
+async fn lock_tables(conn: &mut Conn, first: &CatalogTable, of: usize) -> anyhow::Result<Check> {
+    let grants: Vec<String> = conn.query("SHOW GRANTS").await?;
+    let granted = grants.iter().any(|g| g.contains("LOCK TABLES") || g.contains("ALL PRIVILEGES"));
+    let (name, db) = (&first.schema.name, model::table::quote(&first.schema.name.db));
+    Ok(Check {
+        name: "privilege to lock tables",
+        outcome: if granted { Outcome::Ok } else { Outcome::Fail },
+        found: format!("{of} tables have no key that rows can be told apart by, {name} first"),
+        fix: (!granted).then(|| {
+            format!(
+                "GRANT LOCK TABLES ON {db}.* TO the job's user; or give the tables a primary key"
+            )
+        }),
+    })
 }
 
 fn mark(outcome: Outcome) -> &'static str {
