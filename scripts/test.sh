@@ -32,7 +32,8 @@ strays() {
   for entry in /proc/[0-9]*; do
     pid=${entry#/proc/}
     [ "$pid" = $$ ] && continue
-    if tr '\0' ' ' <"$entry/cmdline" 2>/dev/null | grep -qF -- "$run/"; then echo "$pid"; fi
+    # A process may end while we look.
+    if { tr '\0' ' ' <"$entry/cmdline"; } 2>/dev/null | grep -qF -- "$run/"; then echo "$pid"; fi
   done
 }
 

@@ -95,6 +95,7 @@ impl Op {
     /// Reads one value, not NULL, into `cells`: each arm puts its cell where it stays, for a cell
     /// that passes through a place common to all arms stalls on its way out of there.
     #[inline]
+    #[expect(clippy::too_many_lines, reason = "one arm for each type")]
     pub(crate) fn read<'a>(
         &'a self,
         c: &mut Cursor<'a>,
