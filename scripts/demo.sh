@@ -93,7 +93,7 @@ prints() {
   sed "s/^/   $green/; s/\$/$off/" "$dir/printed"
   [ "$(wc -l <"$dir/printed")" = "$1" ] || fail "$1 lines were to come"
 }
-newest() { "$bin" snapshots "$1" --state "$dir/state" --json | sed -n 's/.*"id": *\([0-9]*\).*/\1/p' | head -1; }
+newest() { "$bin" snapshots "$1" --state "$dir/state" --json | sed -n 's/.*"id": *\([0-9]*\).*/\1/p' | sed -n 1p; }
 checkpoint() {
   local before now
   before=$(newest "$1")
@@ -125,7 +125,7 @@ prints 2
 
 say "It is stopped with a savepoint, and a row arrives meanwhile"
 stop
-"$bin" snapshots emp_1 --state "$dir/state" | head -2 | sed "s/^/   $dim/; s/\$/$off/"
+"$bin" snapshots emp_1 --state "$dir/state" | sed -n "1,2{s/^/   $dim/; s/\$/$off/; p}"
 insert emp_1.employees_1 "12,'1992-02-15','lin','dawei','M','2022-05-12'"
 
 say "It goes on where it was: exactly the new row"
