@@ -77,6 +77,7 @@ pub fn source(offset: u64) -> SourceState {
             server_uuid: "3e11fa47-71ca-11e1-9e33-c80aa9429562".into(),
             server_id: 1,
             version: "9.7.0".into(),
+            identity: "3e11fa47-71ca-11e1-9e33-c80aa9429562".into(),
         },
         position: Position {
             gtids: Gtids::None,
