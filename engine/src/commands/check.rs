@@ -8,7 +8,7 @@ use model::TableName;
 use mysql_async::Conn;
 use mysql_async::prelude::Queryable;
 
-use super::exit;
+use super::{exit, show};
 use crate::cli::CheckArgs;
 use crate::source::catalog::{self, CatalogTable};
 use crate::source::open::source_options;
@@ -38,9 +38,9 @@ pub async fn run(args: &CheckArgs) -> anyhow::Result<u8> {
         });
     }
     if args.json {
-        print_json(&checks, &tables);
+        show(json(&checks, &tables))?;
     } else {
-        print(&job, &checks, &tables);
+        show(text(&job, &checks, &tables))?;
     }
     Ok(if checks.iter().any(failed) { exit::CHECK } else { exit::DONE })
 }
@@ -109,28 +109,29 @@ fn key_text(table: &CatalogTable) -> String {
     }
 }
 
-fn print(job: &JobSpec, checks: &[Check], tables: &[CatalogTable]) {
+fn text(job: &JobSpec, checks: &[Check], tables: &[CatalogTable]) -> String {
     let mut out = Table::new();
     out.load_preset(presets::NOTHING).set_content_arrangement(ContentArrangement::Dynamic);
     for check in checks {
         let fix = check.fix.as_deref().unwrap_or_default();
         out.add_row([mark(check.outcome), check.name, &check.found, fix]);
     }
-    println!("source of job {}\n{out}\n", job.name);
+    let mut text = format!("source of job {}\n{out}\n\n", job.name);
     let mut out = Table::new();
     out.load_preset(presets::NOTHING).set_content_arrangement(ContentArrangement::Dynamic);
     for table in tables {
         let rows = format!("~{} rows", table.rows_estimate);
         out.add_row([table.schema.name.to_string(), rows, format!("key: {}", key_text(table))]);
     }
-    println!("{} tables match\n{out}", tables.len());
+    text.push_str(&format!("{} tables match\n{out}", tables.len()));
     let bad = checks.iter().filter(|c| failed(c)).count();
     if bad > 0 {
-        println!("\n{bad} to be mended before the job can run");
+        text.push_str(&format!("\n\n{bad} to be mended before the job can run"));
     }
+    text
 }
 
-fn print_json(checks: &[Check], tables: &[CatalogTable]) {
+fn json(checks: &[Check], tables: &[CatalogTable]) -> String {
     let checks: Vec<_> = checks
         .iter()
         .map(|c| {
@@ -154,5 +155,5 @@ fn print_json(checks: &[Check], tables: &[CatalogTable]) {
             })
         })
         .collect();
-    println!("{:#}", serde_json::json!({ "checks": checks, "tables": tables }));
+    format!("{:#}", serde_json::json!({ "checks": checks, "tables": tables }))
 }

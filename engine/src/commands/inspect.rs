@@ -4,7 +4,7 @@ use model::checkpoint::TablePhase;
 use model::{Checkpoint, Gtids};
 use serde_json::{Value, json};
 
-use super::{Usage, exit, time_text};
+use super::{Usage, exit, show, time_text};
 use crate::cli::InspectArgs;
 
 pub async fn run(args: &InspectArgs) -> anyhow::Result<u8> {
@@ -15,9 +15,9 @@ pub async fn run(args: &InspectArgs) -> anyhow::Result<u8> {
     let store = state::open_read_only(&args.state.state, &job)?;
     let checkpoint = store.get(args.id).await?;
     if args.json {
-        println!("{:#}", to_json(&checkpoint));
+        show(format!("{:#}", to_json(&checkpoint)))?;
     } else {
-        print(&checkpoint);
+        show(text(&checkpoint).trim_end())?;
     }
     Ok(exit::DONE)
 }
@@ -64,33 +64,43 @@ fn to_json(c: &Checkpoint) -> Value {
     })
 }
 
-fn print(c: &Checkpoint) {
+fn text(c: &Checkpoint) -> String {
+    use std::fmt::Write as _;
+    let mut out = String::new();
+    // Writing to a string cannot fail.
+    let mut line = |text: std::fmt::Arguments<'_>| {
+        let _ = writeln!(out, "{text}");
+    };
     let source = &c.source;
-    println!("{} {} of job {}", c.kind, c.id, c.job);
+    line(format_args!("{} {} of job {}", c.kind, c.id, c.job));
     let at = time_text(c.completed_at_ms);
-    println!("completed  {at}, in {} ms, trigger: {}", c.duration_ms, c.trigger);
+    line(format_args!("completed  {at}, in {} ms, trigger: {}", c.duration_ms, c.trigger));
     let server = &source.server;
-    println!("server     {} (id {}) {}", server.version, server.server_id, server.server_uuid);
-    println!("binlog     {}", source.position.binlog);
+    line(format_args!(
+        "server     {} (id {}) {}",
+        server.version, server.server_id, server.server_uuid
+    ));
+    line(format_args!("binlog     {}", source.position.binlog));
     if source.position.gtids != Gtids::None {
-        println!("gtids      {}", source.position.gtids);
+        line(format_args!("gtids      {}", source.position.gtids));
     }
     if let Some(inside) = &source.position.in_transaction {
-        println!("inside     {} rows events of the next transaction", inside.rows_events);
+        line(format_args!("inside     {} rows events of the next transaction", inside.rows_events));
     }
-    println!("as of      {}", time_text(source.position_ts_ms));
-    println!("rows read  {}", source.counters.rows_read);
-    println!("tables     {}", source.tables.len());
+    line(format_args!("as of      {}", time_text(source.position_ts_ms)));
+    line(format_args!("rows read  {}", source.counters.rows_read));
+    line(format_args!("tables     {}", source.tables.len()));
     for table in &source.tables {
         match &table.phase {
-            TablePhase::Live => println!("  {}  live", table.name()),
+            TablePhase::Live => line(format_args!("  {}  live", table.name())),
             TablePhase::Snapshot { rows, .. } => {
-                println!("  {}  snapshot: {rows} rows read", table.name());
+                line(format_args!("  {}  snapshot: {rows} rows read", table.name()));
             }
         }
     }
-    println!("sinks      {}", c.sinks.len());
+    line(format_args!("sinks      {}", c.sinks.len()));
     for (name, bytes) in &c.sinks {
-        println!("  {name}  {}", token(bytes));
+        line(format_args!("  {name}  {}", token(bytes)));
     }
+    out
 }

@@ -68,3 +68,12 @@ fn time_text(ms: i64) -> String {
         .map(|t| t.to_rfc3339_opts(chrono::SecondsFormat::Secs, true))
         .unwrap_or_default()
 }
+
+/// Prints a command's answer. A reader that has seen enough and closes the pipe is no failure.
+fn show(text: impl std::fmt::Display) -> std::io::Result<()> {
+    use std::io::Write as _;
+    match writeln!(std::io::stdout(), "{text}") {
+        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
+        other => other,
+    }
+}

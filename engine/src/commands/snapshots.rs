@@ -4,7 +4,7 @@ use comfy_table::{ContentArrangement, Table, presets};
 use model::checkpoint::{Listed, TablePhase};
 use serde_json::{Value, json};
 
-use super::{exit, time_text};
+use super::{exit, show, time_text};
 use crate::cli::SnapshotsArgs;
 use crate::error::chain;
 
@@ -22,11 +22,11 @@ pub async fn run(args: &SnapshotsArgs) -> anyhow::Result<u8> {
     }
     if args.json {
         let rows: Vec<Value> = all.iter().map(|(job, l)| to_json(job, l)).collect();
-        println!("{:#}", Value::from(rows));
+        show(format!("{:#}", Value::from(rows)))?;
     } else if all.is_empty() {
-        println!("no snapshots in {}", args.state.state);
+        show(format!("no snapshots in {}", args.state.state))?;
     } else {
-        print(&all);
+        show(table(&all))?;
     }
     Ok(exit::DONE)
 }
@@ -56,7 +56,7 @@ fn to_json(job: &str, listed: &Listed) -> Value {
     }
 }
 
-fn print(all: &[(String, Listed)]) {
+fn table(all: &[(String, Listed)]) -> Table {
     let mut out = Table::new();
     out.load_preset(presets::NOTHING).set_content_arrangement(ContentArrangement::Dynamic);
     out.set_header(["job", "id", "kind", "completed", "took", "bytes", "tables", "position"]);
@@ -85,5 +85,5 @@ fn print(all: &[(String, Listed)]) {
             ]),
         };
     }
-    println!("{out}");
+    out
 }

@@ -75,6 +75,7 @@ fn version_1() -> Checkpoint {
             server_uuid: "3e11fa47-71ca-11e1-9e33-c80aa9429562".into(),
             server_id: u32::MAX,
             version: "9.7.0-commercial".into(),
+            identity: "8f9d1a3c".into(),
         },
         position: Position {
             gtids,
