@@ -92,114 +92,81 @@ fn valid<T>(value: Option<T>, otherwise: &'static str) -> Result<T, Fault> {
 }
 
 impl Op {
-    /// Reads one value, not NULL, into `cells`: each arm puts its cell where it stays, for a cell
-    /// that passes through a place common to all arms stalls on its way out of there.
+    /// Reads one value, not NULL.
     #[inline]
-    #[expect(clippy::too_many_lines, reason = "one arm for each type")]
-    pub(crate) fn read<'a>(
-        &'a self,
-        c: &mut Cursor<'a>,
-        cells: &mut Vec<Cell<'a>>,
-    ) -> Result<(), Fault> {
-        match self {
-            Self::I8 => cells.push(Cell::Int(i64::from(whole(c.u8())?.cast_signed()))),
-            Self::U8 => cells.push(Cell::UInt(u64::from(whole(c.u8())?))),
-            Self::I16 => cells.push(Cell::Int(i64::from(whole(c.u16())?.cast_signed()))),
-            Self::U16 => cells.push(Cell::UInt(u64::from(whole(c.u16())?))),
+    pub(crate) fn read<'a>(&'a self, c: &mut Cursor<'a>) -> Result<Cell<'a>, Fault> {
+        Ok(match self {
+            Self::I8 => Cell::Int(i64::from(whole(c.u8())?.cast_signed())),
+            Self::U8 => Cell::UInt(u64::from(whole(c.u8())?)),
+            Self::I16 => Cell::Int(i64::from(whole(c.u16())?.cast_signed())),
+            Self::U16 => Cell::UInt(u64::from(whole(c.u16())?)),
             // The shift up and back carries the sign bit.
-            Self::I24 => {
-                cells.push(Cell::Int(i64::from((whole(c.u24())? << 8).cast_signed() >> 8)))
-            }
-            Self::U24 => cells.push(Cell::UInt(u64::from(whole(c.u24())?))),
-            Self::I32 => cells.push(Cell::Int(i64::from(whole(c.u32())?.cast_signed()))),
-            Self::U32 => cells.push(Cell::UInt(u64::from(whole(c.u32())?))),
-            Self::I64 => cells.push(Cell::Int(whole(c.u64())?.cast_signed())),
-            Self::U64 => cells.push(Cell::UInt(whole(c.u64())?)),
-            Self::F32 => {
-                cells.push(Cell::Float(valid(numeric::finite_f32(whole(c.u32())?), NOT_FINITE)?))
-            }
-            Self::F64 => {
-                cells.push(Cell::Double(valid(numeric::finite_f64(whole(c.u64())?), NOT_FINITE)?))
-            }
+            Self::I24 => Cell::Int(i64::from((whole(c.u24())? << 8).cast_signed() >> 8)),
+            Self::U24 => Cell::UInt(u64::from(whole(c.u24())?)),
+            Self::I32 => Cell::Int(i64::from(whole(c.u32())?.cast_signed())),
+            Self::U32 => Cell::UInt(u64::from(whole(c.u32())?)),
+            Self::I64 => Cell::Int(whole(c.u64())?.cast_signed()),
+            Self::U64 => Cell::UInt(whole(c.u64())?),
+            Self::F32 => Cell::Float(valid(numeric::finite_f32(whole(c.u32())?), NOT_FINITE)?),
+            Self::F64 => Cell::Double(valid(numeric::finite_f64(whole(c.u64())?), NOT_FINITE)?),
             Self::Decimal { precision, scale, len } => {
                 // The plan has made sure that `len` is the length of the type.
                 let (precision, scale) = (*precision, *scale);
-                cells.push(Cell::Decimal(Decimal::Packed {
-                    bytes: bytes(c, *len)?,
-                    precision,
-                    scale,
-                }))
+                Cell::Decimal(Decimal::Packed { bytes: bytes(c, *len)?, precision, scale })
             }
             Self::Bit { bits } => {
                 let raw = whole(c.uint_be(usize::from(bits.div_ceil(8))))?;
-                cells.push(Cell::Bit(valid(numeric::bit(raw, *bits), "wider than its type")?))
+                Cell::Bit(valid(numeric::bit(raw, *bits), "wider than its type")?)
             }
-            Self::Year => cells.push(Cell::Year(temporal::year(whole(c.u8())?))),
-            Self::Date => {
-                cells.push(Cell::Date(valid(temporal::date(whole(c.u24())?), "not a DATE")?))
+            Self::Year => Cell::Year(temporal::year(whole(c.u8())?)),
+            Self::Date => Cell::Date(valid(temporal::date(whole(c.u24())?), "not a DATE")?),
+            Self::Time { len } => Cell::Time(time(c, *len)?),
+            Self::DateTime { len } => Cell::DateTime(datetime(c, *len)?),
+            Self::Timestamp { len } => Cell::Timestamp(timestamp(c, *len)?),
+            Self::OldTime => Cell::Time(valid(temporal::old_time(whole(c.u24())?), NOT_TIME)?),
+            Self::OldDateTime => {
+                Cell::DateTime(valid(temporal::old_datetime(whole(c.u64())?), NOT_DATETIME)?)
             }
-            Self::Time { len } => cells.push(Cell::Time(time(c, *len)?)),
-            Self::DateTime { len } => cells.push(Cell::DateTime(datetime(c, *len)?)),
-            Self::Timestamp { len } => cells.push(Cell::Timestamp(timestamp(c, *len)?)),
-            Self::OldTime => {
-                cells.push(Cell::Time(valid(temporal::old_time(whole(c.u24())?), NOT_TIME)?))
-            }
-            Self::OldDateTime => cells.push(Cell::DateTime(valid(
-                temporal::old_datetime(whole(c.u64())?),
-                NOT_DATETIME,
-            )?)),
             Self::OldTimestamp => {
                 let seconds = whole(c.u32())?;
-                cells.push(Cell::Timestamp(valid(
-                    temporal::timestamp2(seconds, 0, 0),
-                    NOT_TIMESTAMP,
-                )?))
+                Cell::Timestamp(valid(temporal::timestamp2(seconds, 0, 0), NOT_TIMESTAMP)?)
             }
             Self::Utf8 { len_bytes } => {
                 let bytes = whole(sized(c, *len_bytes))?;
-                cells.push(Cell::Text(Cow::Borrowed(
-                    std::str::from_utf8(bytes).map_err(|_| Fault::Text)?,
-                )))
+                Cell::Text(Cow::Borrowed(std::str::from_utf8(bytes).map_err(|_| Fault::Text)?))
             }
             Self::Text { len_bytes, charset } => {
                 let bytes = whole(sized(c, *len_bytes))?;
-                cells.push(Cell::Text(charset.decode(bytes).ok_or(Fault::Text)?))
+                Cell::Text(charset.decode(bytes).ok_or(Fault::Text)?)
             }
-            Self::Bytes { len_bytes } => {
-                cells.push(Cell::Bytes(Cow::Borrowed(whole(sized(c, *len_bytes))?)))
-            }
+            Self::Bytes { len_bytes } => Cell::Bytes(Cow::Borrowed(whole(sized(c, *len_bytes))?)),
             Self::Binary { len_bytes, len } => {
                 let bytes = whole(sized(c, *len_bytes))?;
                 let len = usize::try_from(*len).unwrap_or(usize::MAX);
-                cells.push(Cell::Bytes(valid(fixed::pad(bytes, len), TOO_LONG)?))
+                Cell::Bytes(valid(fixed::pad(bytes, len), TOO_LONG)?)
             }
             Self::Fixed { len_bytes, kind } => {
                 let bytes = whole(sized(c, *len_bytes))?;
-                cells.push(Cell::Text(Cow::Owned(valid(kind.text(bytes), TOO_LONG)?)))
+                Cell::Text(Cow::Owned(valid(kind.text(bytes), TOO_LONG)?))
             }
             Self::Enum { bytes, members } => {
                 let index = whole(c.uint_le(usize::from(*bytes)))?;
-                cells.push(Cell::Text(Cow::Borrowed(enum_member(members, index)?)))
+                Cell::Text(Cow::Borrowed(enum_member(members, index)?))
             }
             Self::Set { bytes, members } => {
                 let bits = whole(c.uint_le(usize::from(*bytes)))?;
-                cells.push(Cell::Text(set_members(members, bits)?))
+                Cell::Text(set_members(members, bits)?)
             }
             Self::Json { len_bytes } => {
                 let bytes = whole(sized(c, *len_bytes))?;
-                cells.push(Cell::Json(Cow::Owned(json::to_text(bytes).map_err(Fault::Value)?)))
+                Cell::Json(Cow::Owned(json::to_text(bytes).map_err(Fault::Value)?))
             }
             Self::JsonText { len_bytes } => {
                 let bytes = whole(sized(c, *len_bytes))?;
-                cells.push(Cell::Json(Cow::Borrowed(
-                    std::str::from_utf8(bytes).map_err(|_| Fault::Text)?,
-                )))
+                Cell::Json(Cow::Borrowed(std::str::from_utf8(bytes).map_err(|_| Fault::Text)?))
             }
-            Self::Geometry { len_bytes } => {
-                cells.push(Cell::Geometry(whole(sized(c, *len_bytes))?))
-            }
-        }
-        Ok(())
+            Self::Geometry { len_bytes } => Cell::Geometry(whole(sized(c, *len_bytes))?),
+        })
     }
 
     /// Passes over one value, not NULL.

@@ -160,14 +160,16 @@ impl RowCodec for TablePlan {
         let nulls = self.nulls(image, &mut c)?;
         cells.reserve(self.ops.len());
         for (at, op) in self.ops.iter().enumerate() {
-            if is_null(nulls, at) {
-                cells.push(Cell::Null);
-                continue;
-            }
-            let start = c;
-            if let Err(fault) = op.read(&mut c, cells) {
-                return Err(self.error(image, &start, at, fault));
-            }
+            let cell = if is_null(nulls, at) {
+                Cell::Null
+            } else {
+                let start = c;
+                match op.read(&mut c) {
+                    Ok(cell) => cell,
+                    Err(fault) => return Err(self.error(image, &start, at, fault)),
+                }
+            };
+            cells.push(cell);
         }
         Ok(image.len() - c.rest().len())
     }

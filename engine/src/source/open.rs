@@ -55,7 +55,6 @@ pub async fn open(
         options: options.clone(),
         server: Arc::clone(&server),
         chunk_rows: u64::from(job.source.chunk_rows.get()),
-        planning: Mutex::new(None),
     });
     let mut known = Server::clone(&server);
     if let Some(state) = resume.filter(|s| !s.server.identity.is_empty()) {

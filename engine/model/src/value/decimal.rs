@@ -89,19 +89,14 @@ impl TextBuf {
     /// Appends `digits` decimal digits of `word`, without its leading zeros while `started` is
     /// false.
     fn digits(&mut self, word: u32, digits: usize, started: &mut bool) {
-        let mut text = [b'0'; DIGITS_PER_WORD];
-        let mut rest = word;
-        for slot in text.iter_mut().rev().take(digits) {
-            *slot = b'0' + u8::try_from(rest % 10).unwrap_or_default();
-            rest /= 10;
-        }
-        let text = text.get(DIGITS_PER_WORD - digits..).unwrap_or_default();
-        let zeros = if *started { 0 } else { text.iter().take_while(|&&d| d == b'0').count() };
-        let text = text.get(zeros..).unwrap_or_default();
-        *started |= !text.is_empty();
-        if let Some(free) = self.bytes.get_mut(self.len..self.len + text.len()) {
-            free.copy_from_slice(text);
-            self.len += text.len();
+        let mut divisor = 10u32.pow(u32::try_from(digits.saturating_sub(1)).unwrap_or_default());
+        for _ in 0..digits {
+            let digit = u8::try_from(word / divisor % 10).unwrap_or_default();
+            if digit != 0 || *started {
+                self.push(b'0' + digit);
+                *started = true;
+            }
+            divisor = (divisor / 10).max(1);
         }
     }
 

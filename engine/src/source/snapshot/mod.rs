@@ -81,8 +81,6 @@ pub struct Shared {
     pub server: Arc<Server>,
     /// Rows that a chunk is cut to hold at most.
     pub chunk_rows: u64,
-    /// On which the chunk after next is cut while the next is read; whoever is first has it.
-    pub planning: Mutex<Option<Conn>>,
 }
 
 /// How a chunk went.
@@ -98,7 +96,7 @@ enum Read {
 /// # Errors
 /// A chunk that cannot be read, with the server's reason.
 pub async fn run(shared: Arc<Shared>, asks: mpsc::Sender<Ask>) -> Result<(), SourceError> {
-    let mut reader = Reader { shared, asks, conn: None, method: None, ahead: None };
+    let mut reader = Reader { shared, asks, conn: None, method: None };
     let mut backoff = binlog::backoff::Backoff::default();
     let mut attempts = 0;
     loop {
@@ -110,7 +108,8 @@ pub async fn run(shared: Arc<Shared>, asks: mpsc::Sender<Ask>) -> Result<(), Sou
                 attempts = 0;
             }
             Ok(false) => {
-                reader.rest().await;
+                // Nothing to read: the connection is given back to the server.
+                reader.conn = None;
                 tokio::select! {
                     () = bell => {}
                     () = reader.asks.closed() => return Ok(()),
@@ -141,8 +140,6 @@ struct Reader {
     asks: mpsc::Sender<Ask>,
     conn: Option<Conn>,
     method: Option<VisibilityMethod>,
-    /// Cut while the chunk before it was read.
-    ahead: Option<Job>,
 }
 
 impl Reader {
@@ -150,7 +147,7 @@ impl Reader {
     async fn one_chunk(&mut self) -> Result<bool, SourceError> {
         let mut conn = match self.conn.take() {
             Some(conn) => conn,
-            None if self.is_idle().await => return Ok(false),
+            None if self.shared.planner.lock().await.is_empty() => return Ok(false),
             None => connect(&self.shared.options).await?,
         };
         let method = match self.method {
@@ -158,14 +155,7 @@ impl Reader {
             None => VisibilityMethod::choose(&mut conn, &self.shared.server).await?,
         };
         self.method = Some(method);
-        let planned = match self.ahead.take() {
-            Some(job) => Some(job),
-            None => self.next_job(&mut conn).await?,
-        };
-        let Some(job) = planned else {
-            self.conn = Some(conn);
-            return Ok(false);
-        };
+        let Some(job) = self.next_job(&mut conn).await? else { return Ok(false) };
         let Some(opened) = self.open(&job).await? else {
             debug!(table = %job.table, "this plan of the table is over");
             self.shared.planner.lock().await.remove(job.plan);
@@ -175,10 +165,7 @@ impl Reader {
         let read = match (&opened.order, &job.range) {
             (Some(order), range) => {
                 let range = range.clone().unwrap_or(KeyRange::ALL);
-                let chunk = self.chunk(&mut conn, method, &job, &opened, order, range);
-                let (read, ahead) = tokio::join!(chunk, self.plan_ahead());
-                self.ahead = ahead;
-                read
+                self.chunk(&mut conn, method, &job, &opened, order, range).await
             }
             (None, _) => self.pass(&mut conn, method, &opened).await,
         };
@@ -199,38 +186,6 @@ impl Reader {
         }
         self.conn = Some(conn);
         Ok(true)
-    }
-
-    async fn is_idle(&self) -> bool {
-        self.ahead.is_none() && self.shared.planner.lock().await.is_empty()
-    }
-
-    /// With nothing to read for now: where nothing is planned either, the connections are given
-    /// back to the server.
-    async fn rest(&mut self) {
-        if !self.is_idle().await {
-            return;
-        }
-        self.conn = None;
-        if let Ok(mut planning) = self.shared.planning.try_lock() {
-            *planning = None;
-        }
-    }
-
-    /// Cuts the next chunk, so that no time passes between two reads. What goes wrong here is met
-    /// again, and told, when the chunk is wanted.
-    async fn plan_ahead(&self) -> Option<Job> {
-        let mut planning = self.shared.planning.try_lock().ok()?;
-        if self.shared.planner.lock().await.is_empty() {
-            return None;
-        }
-        let mut conn = match planning.take() {
-            Some(conn) => conn,
-            None => connect(&self.shared.options).await.ok()?,
-        };
-        let job = self.next_job(&mut conn).await.ok()?;
-        *planning = Some(conn);
-        job
     }
 
     /// The next chunk. The list is not held while the server is asked where to cut.
