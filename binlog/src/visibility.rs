@@ -173,7 +173,9 @@ impl VisibilityMethod {
         deadline: Duration,
     ) -> Result<ChunkRead, BinlogError> {
         let wait = Wait { server, low, deadline, started: Instant::now() };
-        wait.same_server(conn).await?;
+        if self != Self::ExecutedGtids {
+            wait.same_server(conn).await?;
+        }
         let mut read = ChunkRead { method: self, snapshot: None, select_suffix: "" };
         match self {
             Self::ExecutedGtids => wait.for_gtids(conn).await?,
@@ -235,7 +237,10 @@ impl Wait<'_> {
         };
         let found: Option<String> =
             conn.query_first(query).await.map_err(BinlogError::query("identify the server"))?;
-        let found = found.unwrap_or_default();
+        self.expect_server(found.unwrap_or_default())
+    }
+
+    fn expect_server(&self, found: String) -> Result<(), BinlogError> {
         if found == self.server.identity {
             return Ok(());
         }
@@ -272,32 +277,21 @@ impl Wait<'_> {
             }
             wanted.push_str(gtid);
         }
-        while !self.gtids_executed(conn, &wanted).await? {
-            self.expired()?;
-        }
-        Ok(())
-    }
-
-    async fn gtids_executed(&self, conn: &mut Conn, wanted: &str) -> Result<bool, BinlogError> {
-        let what = || BinlogError::query("wait for GTIDs to be executed");
-        // 0: executed; 1: timed out.
-        let waited: Result<Option<i64>, _> = conn
-            .exec_first("SELECT WAIT_FOR_EXECUTED_GTID_SET(?, ?)", (wanted, WAIT_SLICE_S))
-            .await;
-        match waited {
-            Ok(answer) => Ok(answer == Some(0)),
-            // 5.6 does not have the function (1305), or not with a fraction (1210).
-            Err(mysql_async::Error::Server(e)) if [1305, 1210, 1582].contains(&e.code) => {
-                let held: Option<i64> = conn
-                    .exec_first("SELECT GTID_SUBSET(?, @@GLOBAL.gtid_executed)", (wanted,))
-                    .await
-                    .map_err(what())?;
-                if held != Some(1) {
-                    tokio::time::sleep(POLL).await;
-                }
-                Ok(held == Some(1))
+        loop {
+            // One round trip, for it is made once a chunk. 0: executed; 1: timed out.
+            let answer: Option<(String, Option<i64>)> = conn
+                .exec_first(
+                    "SELECT LOWER(@@server_uuid), WAIT_FOR_EXECUTED_GTID_SET(?, ?)",
+                    (&wanted, WAIT_SLICE_S),
+                )
+                .await
+                .map_err(BinlogError::query("wait for GTIDs to be executed"))?;
+            let (found, waited) = answer.unwrap_or_default();
+            self.expect_server(found)?;
+            if waited == Some(0) {
+                return Ok(());
             }
-            Err(source) => Err(what()(source)),
+            self.expired()?;
         }
     }
 
