@@ -49,7 +49,7 @@ pub struct SourceSpec {
     /// Zone of the server's session; `None`: asked of the server.
     pub server_time_zone: Option<Tz>,
     /// Rows per chunk of the snapshot.
-    pub chunk_rows: NonZeroU32,
+    pub chunk_rows: Option<NonZeroU32>,
     /// Rows fetched at a time within a chunk.
     pub fetch_size: NonZeroU32,
     pub connect_timeout: Duration,

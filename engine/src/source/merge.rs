@@ -142,6 +142,19 @@ impl SnapshotTable {
         self.windows.push(Window { id, range, log, bytes: 0, spoiled: false });
     }
 
+    /// The SELECT ended early: from here on the window is `range`, the lower part of what was
+    /// opened. What it kept of the rest is dropped, for the chunk that will read the rest opens
+    /// later than that happened.
+    pub fn narrow(&mut self, id: ChunkId, range: &KeyRange) {
+        if let Some(window) = self.windows.iter_mut().find(|w| w.id == id)
+            && window.range != *range
+        {
+            window.range = range.clone();
+            window.log.retain(|order, _| range.contains(order));
+            window.bytes = window.log.iter().map(|(k, row)| kept_bytes(k, row.as_ref())).sum();
+        }
+    }
+
     /// Forgets a chunk that will not be read.
     pub fn abandon(&mut self, id: ChunkId) {
         self.windows.retain(|w| w.id != id);
@@ -264,15 +277,13 @@ impl SnapshotTable {
         }
     }
 
-    /// Step 5, at the chunk's high watermark: emits the range as it stood there. `range` is what was
-    /// really read: the opened one, or its lower part.
+    /// Step 5, at the chunk's high watermark: emits the range as it stood there.
     ///
     /// # Errors
     /// A row that does not decode.
     pub fn close(
         &mut self,
         id: ChunkId,
-        range: KeyRange,
         rows: ChunkRows,
         origin: &Origin,
         out: &mut Vec<RowsBlock>,
@@ -293,18 +304,15 @@ impl SnapshotTable {
             data: Bytes::new(),
             origin: origin.clone(),
         };
-        // Keys above what was really read belong to the chunk that will read them.
-        let log: BTreeMap<_, _> =
-            window.log.into_iter().filter(|(order, _)| range.contains(order)).collect();
-        let emitted = if log.is_empty() {
+        let emitted = if window.log.is_empty() {
             let block = |data| RowsBlock { data, ..template.clone() };
             out.extend(rows.segments.into_iter().map(block));
             rows.rows
         } else {
-            self.merge(&log, &rows, &template, out)?
+            self.merge(&window.log, &rows, &template, out)?
         };
         self.rows += emitted;
-        self.done.insert(range);
+        self.done.insert(window.range);
         Ok(Closed::Done)
     }
 
@@ -358,11 +366,9 @@ impl Window {
         if self.spoiled {
             return;
         }
-        let size = |s: &Option<RowsBlock>| s.as_ref().map_or(0, |b| b.data.len() + 160);
-        self.bytes += size(&state);
-        match self.log.insert(order.to_vec(), state) {
-            Some(old) => self.bytes -= size(&old),
-            None => self.bytes += order.len() + 64,
+        self.bytes += kept_bytes(order, state.as_ref());
+        if let Some(old) = self.log.insert(order.to_vec(), state) {
+            self.bytes -= kept_bytes(order, old.as_ref());
         }
         if self.bytes > WINDOW_BYTES_MAX {
             self.spoil();
@@ -374,6 +380,11 @@ impl Window {
         self.log.clear();
         self.bytes = 0;
     }
+}
+
+/// What one entry of a window's log takes, about.
+fn kept_bytes(order: &[u8], state: Option<&RowsBlock>) -> usize {
+    order.len() + 64 + state.map_or(0, |b| b.data.len() + 160)
 }
 
 /// Neighbouring images of one kind leave as one block, without copying.

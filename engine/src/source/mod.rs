@@ -167,7 +167,8 @@ pub struct MySqlSource {
     catalog: Option<Conn>,
     shared: Arc<Shared>,
     spool: Arc<state::Spool>,
-    chunk_rows: u64,
+    /// Rows of a chunk, where the job says so.
+    chunk_rows: Option<u64>,
     /// A table that appears with rows in it is read, unless the job only streams.
     reads_tables: bool,
     /// The job ends when every table is read (`snapshot`, or batch mode).
@@ -245,7 +246,10 @@ impl MySqlSource {
     async fn answer(&mut self, ask: Ask) -> Result<(), SourceError> {
         match ask {
             open @ Ask::Open { .. } => self.opens.push(open),
-            Ask::Loaded { chunk, reply } => self.loaded.push(Waiting { chunk, reply }),
+            Ask::Loaded { chunk, reply } => {
+                self.narrow(&chunk);
+                self.loaded.push(Waiting { chunk, reply });
+            }
             Ask::Pass { table, chunk, high, segments, rows } => {
                 let origin = self.read_origin(&high);
                 self.emit_pass(&table, chunk, &origin, segments, rows).await?;

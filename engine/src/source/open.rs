@@ -54,7 +54,6 @@ pub async fn open(
         work: Notify::new(),
         options: options.clone(),
         server: Arc::clone(&server),
-        chunk_rows: u64::from(job.source.chunk_rows.get()),
     });
     let mut known = Server::clone(&server);
     if let Some(state) = resume.filter(|s| !s.server.identity.is_empty()) {
@@ -72,7 +71,7 @@ pub async fn open(
         catalog: Some(conn),
         shared: Arc::clone(&shared),
         spool: outputs.spool,
-        chunk_rows: u64::from(job.source.chunk_rows.get()),
+        chunk_rows: job.source.chunk_rows.map(|rows| u64::from(rows.get())),
         reads_tables: reads_tables(job),
         ends_after_snapshot: ends_after_snapshot(job),
         barrier_patience: job.checkpointing.interval.unwrap_or(BARRIER_PATIENCE_DEFAULT),

@@ -124,6 +124,11 @@ impl KeyOrder {
         Some(Self { columns, needs_server })
     }
 
+    /// The types of the key's columns.
+    pub fn column_types(&self) -> Vec<&ColumnType> {
+        self.columns.iter().map(|(column, _, _)| &column.ty).collect()
+    }
+
     /// True where [`KeyOrder::encode`] needs weights from the server.
     pub fn needs_server(&self) -> bool {
         self.needs_server

@@ -11,7 +11,7 @@ use model::{
 use super::merge::{ChunkId, Closed, MergeError, StreamedRows};
 use super::order::KeyOrder;
 use super::snapshot::plan::{Job, PlanId, PlannedTable};
-use super::snapshot::{Ask, Opened};
+use super::snapshot::{Ask, LoadedChunk, Opened};
 use super::tables::{Followed, Phase};
 use super::weights::Weights;
 use super::{MySqlSource, SourceError, Transaction, Waiting, WaitingPass};
@@ -135,6 +135,15 @@ impl MySqlSource {
         Ok(())
     }
 
+    /// A chunk may have been read in part: the rest is free for another from here on.
+    pub(super) fn narrow(&mut self, chunk: &LoadedChunk) {
+        if let Some(Followed { phase: Phase::Snapshot(table), .. }) =
+            self.tables.followed.get_mut(&chunk.table)
+        {
+            table.narrow(chunk.chunk, &chunk.range);
+        }
+    }
+
     /// Merges the chunks whose high watermark the stream has passed. A chunk leaves whole: no
     /// barrier falls into it.
     pub(super) async fn close_chunks(&mut self) -> Result<(), SourceError> {
@@ -148,8 +157,7 @@ impl MySqlSource {
             let closed = match self.tables.followed.get_mut(&chunk.table) {
                 Some(Followed { phase: Phase::Snapshot(table), .. }) => {
                     let before = table.rows();
-                    let closed =
-                        table.close(chunk.chunk, chunk.range, chunk.rows, &origin, &mut out)?;
+                    let closed = table.close(chunk.chunk, chunk.rows, &origin, &mut out)?;
                     self.counters.rows_read += table.rows() - before;
                     closed
                 }

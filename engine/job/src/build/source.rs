@@ -55,7 +55,7 @@ pub(super) fn source(draft: &mut Draft<'_>) -> Option<SourceSpec> {
         startup: startup?,
         server_id,
         server_time_zone,
-        chunk_rows: chunk_rows.or(NonZeroU32::new(8096))?,
+        chunk_rows,
         fetch_size: fetch_size.or(NonZeroU32::new(1024))?,
         connect_timeout: connect_timeout.unwrap_or(Duration::from_secs(30)),
         max_retries: max_retries.unwrap_or(3),

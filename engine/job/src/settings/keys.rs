@@ -42,7 +42,7 @@ pub const SETTINGS: &[SettingDoc] = &[
     with(H, "source.scan.startup.timestamp-millis", "", "Time from which `timestamp` reads, in milliseconds since 1970 (UTC)."),
     with(H, "source.server-id", "chosen", "Id to show the server as a replica, `5400` or `5400-5404`."),
     with(I, "source.server-time-zone", "UTC", "The session is always UTC."),
-    with(H, "source.scan.incremental.snapshot.chunk.size", "8096", "Rows per chunk of the snapshot."),
+    with(H, "source.scan.incremental.snapshot.chunk.size", "", "Rows per chunk of the snapshot, at most. By default as many as take about 4 MiB, by the server's estimate of a row."),
     with(I, "source.scan.snapshot.fetch.size", "", "A chunk is read as it comes."),
     with(H, "source.connect.timeout", "30 s", "Time to wait for a connection, at least 250 ms."),
     with(I, "source.connect.max-retries", "", "A connection that is lost is made again for as long as it takes; at the start the restart strategy decides."),

@@ -141,7 +141,7 @@ fn defaults_are_those_of_dinky_and_flink() {
     let job = good(&script("", ""));
     let source = &job.source;
     assert_eq!((source.port, source.max_retries), (3306, 3));
-    assert_eq!((source.chunk_rows.get(), source.fetch_size.get()), (8096, 1024));
+    assert_eq!((source.chunk_rows, source.fetch_size.get()), (None, 1024));
     assert_eq!(source.connect_timeout, Duration::from_secs(30));
     assert_eq!(source.heartbeat, Some(Duration::from_secs(30)));
     assert_eq!((source.server_id, source.server_time_zone), (None, None));

@@ -147,7 +147,7 @@ struct OpenChunk {
     id: ChunkId,
     range: KeyRange,
     low: usize,
-    loaded: Option<(ChunkRows, KeyRange, usize)>,
+    loaded: Option<(ChunkRows, usize)>,
 }
 
 /// `wait`: the visibility wait is in place.
@@ -205,17 +205,19 @@ fn play(keys: &[i64], script: &[(u8, i64, i64, u8)], wait: bool) -> Result<(), T
                 if let Some(chunk) = chunks.iter_mut().find(|c| c.loaded.is_none()) {
                     let from = if wait { chunk.low } else { chunk.low.saturating_sub(2) };
                     let (rows, range) = select(&server, chunk, from, dice);
-                    chunk.loaded = Some((rows, range, server.history.len()));
+                    table.narrow(chunk.id, &range);
+                    chunk.range = range;
+                    chunk.loaded = Some((rows, server.history.len()));
                 }
             }
             _ => {
                 let ready =
-                    chunks.iter().position(|c| c.loaded.as_ref().is_some_and(|l| l.2 <= stream));
+                    chunks.iter().position(|c| c.loaded.as_ref().is_some_and(|l| l.1 <= stream));
                 if let Some(at) = ready {
                     let chunk = chunks.remove(at);
-                    let (rows, range, _) = chunk.loaded.unwrap();
+                    let (rows, _) = chunk.loaded.unwrap();
                     let mut out = Vec::new();
-                    table.close(chunk.id, range, rows, &origin(), &mut out).unwrap();
+                    table.close(chunk.id, rows, &origin(), &mut out).unwrap();
                     sink.take(out)?;
                 }
             }
@@ -286,8 +288,7 @@ fn a_spoiled_window_is_read_again() {
     table.open(ChunkId(1), KeyRange::ALL);
     table.spoil(schema(), KeyOrder::of(&schema()).unwrap());
     let mut out = Vec::new();
-    let closed =
-        table.close(ChunkId(1), KeyRange::ALL, ChunkRows::default(), &origin(), &mut out).unwrap();
+    let closed = table.close(ChunkId(1), ChunkRows::default(), &origin(), &mut out).unwrap();
     assert_eq!((closed, out.len(), table.is_complete()), (Closed::Again, 0, false));
 }
 

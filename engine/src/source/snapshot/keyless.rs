@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use binlog::server::connect;
 use binlog::visibility::{VisibilityMethod, wait_visible};
-use model::{KeyRange, Watermark};
+use model::Watermark;
 use mysql_async::Conn;
 use mysql_async::prelude::Queryable;
 use tokio::sync::mpsc;
@@ -85,7 +85,7 @@ async fn rows(
 ) -> Result<(), SourceError> {
     let schema = &opened.schema;
     let failed = |e| SourceError::query(&format!("read {}", schema.name), e);
-    let sql = select_sql(schema, None, &KeyRange::ALL, "");
+    let sql = select_sql(schema, None, None, "");
     let mut writer = RowsWriter::new(schema, None);
     let mut sent = 0;
     let mut count = 0;

@@ -1,8 +1,9 @@
 //! The snapshot's readers: each takes a chunk, opens it in the stream, reads it, and hands it over.
 //!
-//! A reader holds one chunk at a time and waits until it is merged, so what a snapshot has in memory
-//! is bounded by `parallelism` chunks. Why this loses and doubles nothing: [`super::merge`].
+//! A reader reads one chunk while the one before is merged, and waits for that with the next in hand,
+//! so what a snapshot has in memory is bounded by twice `parallelism` chunks. Why this loses and doubles nothing: [`super::merge`].
 
+pub mod density;
 pub mod keyless;
 pub mod plan;
 pub mod rows;
@@ -50,7 +51,7 @@ pub enum Ask {
 }
 
 /// A chunk that the stream has opened.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Opened {
     pub chunk: ChunkId,
     /// L: everything up to here must be visible to the SELECT.
@@ -79,16 +80,15 @@ pub struct Shared {
     pub work: Notify,
     pub options: SourceOptions,
     pub server: Arc<Server>,
-    /// Rows that a chunk is cut to hold at most.
-    pub chunk_rows: u64,
 }
 
-/// How a chunk went.
-enum Read {
-    Done,
-    /// Read the range again, in chunks of at most this many rows.
-    Again(Option<KeyRange>, u64),
-    Gone,
+/// A chunk that was handed over, and is not merged yet.
+struct HandedOver {
+    job: Job,
+    opened: Opened,
+    /// What was read; `None`: the whole table, in one pass.
+    range: Option<KeyRange>,
+    closed: oneshot::Receiver<Closed>,
 }
 
 /// One reader. Ends when the source's loop is gone.
@@ -96,7 +96,7 @@ enum Read {
 /// # Errors
 /// A chunk that cannot be read, with the server's reason.
 pub async fn run(shared: Arc<Shared>, asks: mpsc::Sender<Ask>) -> Result<(), SourceError> {
-    let mut reader = Reader { shared, asks, conn: None, method: None };
+    let mut reader = Reader { shared, asks, conn: None, method: None, before: None };
     let mut backoff = binlog::backoff::Backoff::default();
     let mut attempts = 0;
     loop {
@@ -140,14 +140,18 @@ struct Reader {
     asks: mpsc::Sender<Ask>,
     conn: Option<Conn>,
     method: Option<VisibilityMethod>,
+    /// Being merged while the next one is read.
+    before: Option<HandedOver>,
 }
 
 impl Reader {
     /// Reads one chunk; `false` where there is none to read.
     async fn one_chunk(&mut self) -> Result<bool, SourceError> {
+        if self.conn.is_none() && self.shared.planner.lock().await.is_empty() {
+            return self.settle().await;
+        }
         let mut conn = match self.conn.take() {
             Some(conn) => conn,
-            None if self.shared.planner.lock().await.is_empty() => return Ok(false),
             None => connect(&self.shared.options).await?,
         };
         let method = match self.method {
@@ -155,36 +159,41 @@ impl Reader {
             None => VisibilityMethod::choose(&mut conn, &self.shared.server).await?,
         };
         self.method = Some(method);
-        let Some(job) = self.next_job(&mut conn).await? else { return Ok(false) };
+        let Some(job) = self.next_job(&mut conn).await? else {
+            self.conn = Some(conn);
+            return self.settle().await;
+        };
         let Some(opened) = self.open(&job).await? else {
             debug!(table = %job.table, "this plan of the table is over");
             self.shared.planner.lock().await.remove(job.plan);
             self.conn = Some(conn);
             return Ok(true);
         };
-        let read = match (&opened.order, &job.range) {
-            (Some(order), range) => {
-                let range = range.clone().unwrap_or(KeyRange::ALL);
-                self.chunk(&mut conn, method, &job, &opened, order, range).await
-            }
-            (None, _) => self.pass(&mut conn, method, &opened).await,
+        let read = match opened.order.clone() {
+            Some(order) => self.chunk(&mut conn, method, &job, &opened, &order).await,
+            None => self.pass(&mut conn, method, &job, &opened).await,
         };
-        let outcome = match read {
-            Ok(outcome) => outcome,
-            Err(error) => {
-                // First: whoever takes the range next must not find this window still open.
-                let (table, chunk) = (job.table.clone(), opened.chunk);
-                let _ = self.asks.send(Ask::Abandon { table, chunk }).await;
-                self.give_back(&job, &opened, job.range.clone(), job.rows).await;
-                return Err(error);
-            }
-        };
-        match outcome {
-            Read::Again(range, rows) => self.give_back(&job, &opened, range, rows).await,
-            Read::Done => self.shared.planner.lock().await.grow(job.plan),
-            Read::Gone => {}
+        if let Err(error) = read {
+            // First: whoever takes the range next must not find this window still open.
+            let (table, chunk) = (job.table.clone(), opened.chunk);
+            let _ = self.asks.send(Ask::Abandon { table, chunk }).await;
+            self.give_back(&job, &opened, job.range.clone(), job.rows).await;
+            return Err(error);
         }
         self.conn = Some(conn);
+        Ok(true)
+    }
+
+    /// Waits until the chunk before is merged; `false` where there is none.
+    async fn settle(&mut self) -> Result<bool, SourceError> {
+        let Some(HandedOver { job, opened, range, closed }) = self.before.take() else {
+            return Ok(false);
+        };
+        match closed.await.map_err(|_| SourceError::Stopped)? {
+            Closed::Done => self.shared.planner.lock().await.grow(job.plan),
+            Closed::Again => self.give_back(&job, &opened, range, job.rows / 2).await,
+            Closed::Gone => {}
+        }
         Ok(true)
     }
 
@@ -202,8 +211,7 @@ impl Reader {
 
     async fn give_back(&self, job: &Job, opened: &Opened, range: Option<KeyRange>, rows: u64) {
         let mut planner = self.shared.planner.lock().await;
-        let (order, most) = (opened.order.as_ref(), self.shared.chunk_rows);
-        planner.give_back(job.plan, &opened.schema, order, range, rows, most);
+        planner.give_back(job, &opened.schema, opened.order.as_ref(), range, rows);
         drop(planner);
         self.shared.work.notify_waiters();
     }
@@ -216,85 +224,76 @@ impl Reader {
     }
 
     async fn chunk(
-        &self,
+        &mut self,
         conn: &mut Conn,
         method: VisibilityMethod,
         job: &Job,
         opened: &Opened,
         order: &KeyOrder,
-        range: KeyRange,
-    ) -> Result<Read, SourceError> {
+    ) -> Result<(), SourceError> {
         let server = &self.shared.server;
+        let whole = job.range.clone().unwrap_or(KeyRange::ALL);
         let method = method.for_engine(&opened.engine);
         let read = method.begin(conn, server, &opened.low, VISIBLE_WITHIN).await?;
-        let sql = select_sql(&opened.schema, Some(order), &range, read.select_suffix());
-        let (rows, cut) = select(conn, &opened.schema, order, &sql).await?;
+        let limit = job.guessed.then_some(job.rows);
+        let sql = select_sql(&opened.schema, Some((order, &whole)), limit, read.select_suffix());
+        let (rows, cut) = select(conn, &opened.schema, order, &sql, limit).await?;
         let high = read.end(conn, server).await?;
-        let (range, rest) = match cut {
-            None => (range, None),
-            Some(last) => {
-                let rest = KeyRange { after: Some(last.clone()), through: range.through };
-                (KeyRange { after: range.after, through: Some(last) }, Some(rest))
-            }
-        };
         let fits = rows.rows;
-        let chunk = LoadedChunk {
-            table: job.table.clone(),
-            chunk: opened.chunk,
-            range: range.clone(),
-            rows,
-            high,
-        };
-        let closed = self.hand_over(chunk).await?;
-        Ok(match (closed, rest) {
-            (Closed::Gone, _) => Read::Gone,
-            (Closed::Done, None) => Read::Done,
-            (Closed::Done, Some(rest)) => Read::Again(Some(rest), fits),
-            (Closed::Again, None) => Read::Again(Some(range), job.rows / 2),
-            (Closed::Again, Some(rest)) => {
-                let whole = KeyRange { after: range.after, through: rest.through };
-                Read::Again(Some(whole), fits / 2)
-            }
-        })
-    }
-
-    async fn hand_over(&self, chunk: LoadedChunk) -> Result<Closed, SourceError> {
-        let (reply, answer) = oneshot::channel();
-        self.asks.send(Ask::Loaded { chunk, reply }).await.map_err(|_| SourceError::Stopped)?;
-        answer.await.map_err(|_| SourceError::Stopped)
+        let mut range = whole.clone();
+        if let Some(last) = &cut {
+            range.through = Some(last.clone());
+        }
+        if job.guessed {
+            self.shared.planner.lock().await.learn(job.plan, order, &range, fits);
+        }
+        self.settle().await?;
+        let (reply, closed) = oneshot::channel();
+        let (table, chunk) = (job.table.clone(), opened.chunk);
+        let loaded = LoadedChunk { table, chunk, range: range.clone(), rows, high };
+        let ask = Ask::Loaded { chunk: loaded, reply };
+        self.asks.send(ask).await.map_err(|_| SourceError::Stopped)?;
+        let (job, opened) = (job.clone(), opened.clone());
+        // After the source was told, which narrows the window first.
+        let rest = KeyRange { after: cut.clone(), through: whole.through };
+        if cut.is_some() && !rest.is_empty() {
+            self.give_back(&job, &opened, Some(rest), fits).await;
+        }
+        self.before = Some(HandedOver { job, opened, range: Some(range), closed });
+        Ok(())
     }
 
     /// Reads a table without a key, in one pass.
     async fn pass(
-        &self,
+        &mut self,
         conn: &mut Conn,
         method: VisibilityMethod,
+        job: &Job,
         opened: &Opened,
-    ) -> Result<Read, SourceError> {
-        let (reply, answer) = oneshot::channel();
+    ) -> Result<(), SourceError> {
+        self.settle().await?;
         let high = keyless::pass(&self.shared, conn, method, opened, &self.asks).await?;
-        let table = opened.schema.name.clone();
-        let done = Ask::PassDone { table, chunk: opened.chunk, high, reply };
+        let (reply, closed) = oneshot::channel();
+        let (table, chunk) = (job.table.clone(), opened.chunk);
+        let done = Ask::PassDone { table, chunk, high, reply };
         self.asks.send(done).await.map_err(|_| SourceError::Stopped)?;
-        Ok(match answer.await.map_err(|_| SourceError::Stopped)? {
-            Closed::Done => Read::Done,
-            Closed::Again => Read::Again(None, 1),
-            Closed::Gone => Read::Gone,
-        })
+        let (job, opened) = (job.clone(), opened.clone());
+        self.before = Some(HandedOver { job, opened, range: None, closed });
+        Ok(())
     }
 }
 
-/// `SELECT columns, weights FROM table WHERE range ORDER BY key`.
+/// `SELECT columns, weights FROM table WHERE range ORDER BY key LIMIT limit`.
 fn select_sql(
     schema: &TableSchema,
-    order: Option<&KeyOrder>,
-    range: &KeyRange,
+    chunk: Option<(&KeyOrder, &KeyRange)>,
+    limit: Option<u64>,
     suffix: &str,
 ) -> String {
     let mut columns: Vec<String> =
         schema.columns.iter().map(|c| model::table::quote(&c.name)).collect();
     let mut tail = String::new();
-    if let Some(order) = order {
+    if let Some((order, range)) = chunk {
         columns.extend(order.weight_expressions());
         let index = model::table::quote(&schema.key_index);
         tail = format!(
@@ -302,6 +301,9 @@ fn select_sql(
             where_sql(order, range),
             order.expressions().join(", ")
         );
+    }
+    if let Some(limit) = limit {
+        tail.push_str(&format!(" LIMIT {limit}"));
     }
     format!("SELECT {} FROM {}{tail}{suffix}", columns.join(", "), schema.name.quoted())
 }
@@ -312,6 +314,7 @@ async fn select(
     schema: &TableSchema,
     order: &KeyOrder,
     sql: &str,
+    limit: Option<u64>,
 ) -> Result<(ChunkRows, Option<model::KeyBound>), SourceError> {
     let failed = |e| SourceError::query(&format!("read a chunk of {}", schema.name), e);
     let bad = |source| SourceError::Value { table: schema.name.clone(), source };
@@ -320,7 +323,7 @@ async fn select(
     let mut result = conn.exec_iter(sql, ()).await.map_err(failed)?;
     while let Some(row) = result.next().await.map_err(failed)? {
         writer.push(&row).map_err(bad)?;
-        if writer.bytes() >= CHUNK_BYTES_MAX {
+        if writer.bytes() >= CHUNK_BYTES_MAX || limit.is_some_and(|most| writer.rows() >= most) {
             cut = writer.bound(&row).map_err(bad)?;
             break;
         }

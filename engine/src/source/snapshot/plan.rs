@@ -1,9 +1,12 @@
 //! Which chunk is read next.
 //!
-//! A table's gaps are cut lazily, ahead of the readers, at keys that the server picks. The greatest
-//! key is frozen first, and the open range above it is the first chunk: it is nearly empty, and live
-//! from then on, so rows appended while the snapshot runs are streamed and never make a last chunk
-//! grow without bound.
+//! A table's gaps are cut lazily. The greatest key is frozen first, and the open range above it is
+//! the first chunk: it is nearly empty, and live from then on, so rows appended while the snapshot
+//! runs are streamed and never make a last chunk grow without bound.
+//!
+//! Where a chunk ends: a key of one whole number is counted with ([`Density`]), which costs nothing;
+//! should the guess hold too many rows, the SELECT's limit ends the chunk earlier. For any other key
+//! the server is asked, which has to walk over the rows of the chunk for the answer.
 
 use std::collections::{HashSet, VecDeque};
 use std::sync::Arc;
@@ -12,10 +15,16 @@ use model::{Cell, KeyBound, KeyRange, PackedCodec, RowCodec, TableName, TableSch
 use mysql_async::prelude::Queryable;
 use mysql_async::{Conn, Row};
 
+use super::density::{self, Density};
 use super::rows;
 use crate::pipeline::CHUNK_BYTES_TARGET;
 use crate::source::SourceError;
 use crate::source::order::KeyOrder;
+
+/// Rows of a chunk at most, however short they are: a chunk that is spoiled is read again.
+const CHUNK_ROWS_MAX: u64 = 65_536;
+/// The same where nothing is known of their size (Flink CDC's chunk).
+const CHUNK_ROWS_UNKNOWN: u64 = 8096;
 
 /// Names one plan of a table. A table whose key or name changes is planned anew, and chunks of the
 /// plan before mean nothing any more.
@@ -30,8 +39,12 @@ pub struct Job {
     pub plan: PlanId,
     /// Rows that the range was cut to hold.
     pub rows: u64,
+    /// The most that the table's chunks are to hold.
+    pub rows_max: u64,
     /// `None`: the table has no key that we can order, and is read in one pass.
     pub range: Option<KeyRange>,
+    /// The range was guessed: it may hold more than `rows`, and the SELECT is to stop there.
+    pub guessed: bool,
 }
 
 /// A table that is to be read, or the rest of it.
@@ -46,23 +59,26 @@ pub struct PlannedTable {
     frozen: bool,
     chunk_rows: u64,
     chunk_rows_max: u64,
+    density: Density,
     /// Gaps taken out and not settled yet.
     cutting: usize,
 }
 
 impl PlannedTable {
-    /// `gaps` in order; `row_bytes` is the server's estimate, 0 where it has none.
+    /// `gaps` in order; `row_bytes` is the server's estimate, 0 where it has none; `chunk_rows`: what
+    /// the job wants, if it says.
     pub fn new(
         id: PlanId,
         schema: Arc<TableSchema>,
         order: Option<Arc<KeyOrder>>,
         gaps: Vec<KeyRange>,
         row_bytes: u64,
-        chunk_rows_max: u64,
+        chunk_rows: Option<u64>,
     ) -> Self {
         let frozen = gaps.last().is_none_or(|g| g.through.is_some());
         let fit = CHUNK_BYTES_TARGET / row_bytes.max(1);
-        let chunk_rows = fit.clamp(1, chunk_rows_max.max(1));
+        let most = if row_bytes == 0 { CHUNK_ROWS_UNKNOWN } else { CHUNK_ROWS_MAX };
+        let chunk_rows = fit.clamp(1, chunk_rows.unwrap_or(most).max(1));
         Self {
             id,
             schema,
@@ -71,6 +87,7 @@ impl PlannedTable {
             frozen,
             chunk_rows,
             chunk_rows_max: chunk_rows,
+            density: Density::default(),
             cutting: 0,
         }
     }
@@ -102,13 +119,13 @@ impl Planner {
     /// Takes a chunk back that was not read, or not to its end. `schema`: as it is now.
     pub fn give_back(
         &mut self,
-        id: PlanId,
+        job: &Job,
         schema: &Arc<TableSchema>,
         order: Option<&Arc<KeyOrder>>,
         range: Option<KeyRange>,
         chunk_rows: u64,
-        chunk_rows_max: u64,
     ) {
+        let id = job.plan;
         if self.over.contains(&id) {
             return;
         }
@@ -124,7 +141,8 @@ impl Planner {
                     gaps: VecDeque::new(),
                     frozen: true,
                     chunk_rows,
-                    chunk_rows_max: chunk_rows_max.max(1),
+                    chunk_rows_max: job.rows_max,
+                    density: Density::default(),
                     cutting: 0,
                 });
                 let Some(table) = self.tables.front_mut() else { return };
@@ -152,6 +170,8 @@ impl Planner {
             gap,
             freezes: open,
             rows: table.chunk_rows,
+            rows_max: table.chunk_rows_max,
+            density: table.density,
         })
     }
 
@@ -166,6 +186,13 @@ impl Planner {
         }
         if table.gaps.is_empty() && table.cutting == 0 {
             self.tables.remove(at);
+        }
+    }
+
+    /// What a guessed range turned out to hold.
+    pub fn learn(&mut self, id: PlanId, order: &KeyOrder, range: &KeyRange, rows: u64) {
+        if let Some(table) = self.tables.iter_mut().find(|t| t.id == id) {
+            table.density.learn(order, range, rows);
         }
     }
 
@@ -187,11 +214,15 @@ pub struct Cut {
     /// The gap is open above, and its greatest key is fixed first.
     freezes: bool,
     rows: u64,
+    rows_max: u64,
+    density: Density,
 }
 
 impl Cut {
     fn job(&self, range: Option<KeyRange>) -> Job {
-        Job { table: self.schema.name.clone(), plan: self.plan, rows: self.rows, range }
+        let table = self.schema.name.clone();
+        let (plan, rows, rows_max) = (self.plan, self.rows, self.rows_max);
+        Job { table, plan, rows, rows_max, range, guessed: false }
     }
 
     /// The gap whole, for when the server could not be asked.
@@ -199,7 +230,7 @@ impl Cut {
         self.gap.clone()
     }
 
-    /// Asks the server where to cut: the chunk, and what is left of the gap.
+    /// Finds where to cut: the chunk, and what is left of the gap.
     ///
     /// # Errors
     /// The query failed; nothing is lost as long as the gap is settled whole.
@@ -214,15 +245,34 @@ impl Cut {
             let rest = KeyRange { after: gap.after.clone(), through: Some(max.clone()) };
             return Ok((self.job(Some(KeyRange { after: Some(max), through: None })), Some(rest)));
         }
+        if let (true, Some(through)) = (density::counts(order), &gap.through) {
+            let least;
+            let from = match &gap.after {
+                Some(after) => after,
+                None => {
+                    let sql = key_sql(&self.schema, order, gap, "ASC", 0);
+                    let Some(key) = first_key(conn, &self.schema, order, &sql).await? else {
+                        return Ok((self.job(Some(gap.clone())), None));
+                    };
+                    least = key;
+                    &least
+                }
+            };
+            let guess = self.density.end(order, from, self.rows).filter(|end| end < through);
+            let (job, rest) = self.upto(guess);
+            return Ok((Job { guessed: true, ..job }, rest));
+        }
         let sql = key_sql(&self.schema, order, gap, "ASC", self.rows.saturating_sub(1));
-        Ok(match first_key(conn, &self.schema, order, &sql).await? {
-            Some(key) if gap.through.as_ref().is_none_or(|t| key < *t) => {
-                let rest = KeyRange { after: Some(key.clone()), through: gap.through.clone() };
-                let range = KeyRange { after: gap.after.clone(), through: Some(key) };
-                (self.job(Some(range)), Some(rest))
-            }
-            Some(_) | None => (self.job(Some(gap.clone())), None),
-        })
+        let end = first_key(conn, &self.schema, order, &sql).await?;
+        Ok(self.upto(end.filter(|end| gap.through.as_ref().is_none_or(|t| end < t))))
+    }
+
+    /// The gap's lower part, up to `end`, and the rest of it; or the whole.
+    fn upto(&self, end: Option<KeyBound>) -> (Job, Option<KeyRange>) {
+        let gap = self.gap.clone();
+        let Some(end) = end else { return (self.job(Some(gap)), None) };
+        let rest = KeyRange { after: Some(end.clone()), through: gap.through };
+        (self.job(Some(KeyRange { after: gap.after, through: Some(end) })), Some(rest))
     }
 }
 

@@ -48,6 +48,10 @@ impl<'s> RowsWriter<'s> {
         self.bytes
     }
 
+    pub fn rows(&self) -> u64 {
+        self.rows.rows
+    }
+
     pub fn push(&mut self, row: &Row) -> Result<(), BadValue> {
         let start = self.open.len();
         PackedRow::begin(&mut self.open, self.schema.columns.len());
