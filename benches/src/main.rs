@@ -110,6 +110,9 @@ async fn serve(what: &str) -> Result<()> {
         other => bail!("serve bulk, or serve oltp; not `{other}`"),
     };
     let source = Source::with(workload).await?;
+    if workload == Workload::Bulk {
+        workload::grow_bulk(&source.server, snapshot::ROWS).await?;
+    }
     for (name, script) in
         [("stream", stream::script(&source)), ("snapshot", snapshot::script(&source, 1))]
     {

@@ -57,7 +57,7 @@ impl Source {
     pub(crate) async fn with(workload: Workload) -> Result<Self> {
         // Nothing of this outlives the run, so nothing of it has to reach a disk.
         let options = [
-            "--innodb-buffer-pool-size=1G",
+            "--innodb-buffer-pool-size=2G",
             "--innodb-doublewrite=OFF",
             "--innodb-flush-log-at-trx-commit=0",
             "--sync-binlog=0",
@@ -134,6 +134,21 @@ async fn bulk(server: &Server) -> Result<()> {
             "UPDATE bench.bulk SET price = price + 1, status = status + 1, \
              updated_at = updated_at + INTERVAL 1 DAY \
              WHERE id BETWEEN {from} AND {from} + {BULK_TRANSACTION} - 1"
+        ))
+        .await?;
+    }
+    conn.disconnect().await?;
+    Ok(())
+}
+
+/// Copies `bench.bulk` past its own end until it has `rows`, not logged.
+pub(crate) async fn grow_bulk(server: &Server, rows: u64) -> Result<()> {
+    let mut conn = server.conn().await?;
+    conn.query_drop("SET sql_log_bin = 0").await?;
+    for from in (BULK_ROWS..rows).step_by(usize::try_from(BULK_ROWS)?) {
+        conn.query_drop(format!(
+            "INSERT INTO bench.bulk SELECT id + {from}, customer_id, status, quantity, price, rate, \
+             name, email, note, created_at, updated_at FROM bench.bulk WHERE id < {BULK_ROWS}"
         ))
         .await?;
     }
