@@ -207,5 +207,7 @@ pub(crate) fn bulk_schema() -> Arc<TableSchema> {
         columns: columns.into_iter().map(column).collect(),
         key: vec![0],
         key_index: "PRIMARY".into(),
+        collation: None,
+        indexes: vec![],
     })
 }

@@ -47,7 +47,14 @@ pub(crate) fn int() -> ColumnType {
 /// A table `shop.t` whose first column is the key.
 pub(crate) fn table(columns: Vec<Column>) -> Arc<TableSchema> {
     let name = TableName::new("shop", "t");
-    Arc::new(TableSchema { name, columns, key: vec![0], key_index: "PRIMARY".into() })
+    Arc::new(TableSchema {
+        name,
+        columns,
+        key: vec![0],
+        key_index: "PRIMARY".into(),
+        collation: None,
+        indexes: vec![],
+    })
 }
 
 pub(crate) fn origin(kind: RowsKind) -> Origin {

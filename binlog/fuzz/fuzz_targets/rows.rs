@@ -18,7 +18,7 @@ fuzz_target!(|input: (&[u8], u8, bool, &[u8])| {
         ["utf8mb4", "latin1", "gb18030", "ujis", "utf16", "binary"][usize::from(charset) % 6];
     let columns = map.columns.iter().map(|c| column(c.ty, charset, unsigned)).collect();
     let name = TableName::new(Arc::clone(&map.db), Arc::clone(&map.table));
-    let schema = TableSchema { name, columns, key: Vec::new(), key_index: "".into() };
+    let schema = TableSchema { name, columns, key: Vec::new(), key_index: "".into(), collation: None, indexes: vec![] };
     let Ok(plan) = TablePlan::new(&map, &Arc::new(schema)) else { return };
     let mut rest = images;
     let mut cells = Vec::new();

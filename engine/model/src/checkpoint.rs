@@ -13,7 +13,7 @@ use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 
 use crate::chunk::RangeSet;
-use crate::position::Position;
+use crate::position::{BinlogPosition, Position};
 use crate::sink::SinkToken;
 use crate::table::{TableName, TableSchema};
 
@@ -101,6 +101,19 @@ pub struct Counters {
 pub struct TableState {
     pub schema: Arc<TableSchema>,
     pub phase: TablePhase,
+    /// See there; `None`: `schema` is the one in force at the position.
+    #[serde(default)]
+    pub unproven: Option<Unproven>,
+}
+
+/// A schema that was read from the server, which may have been ahead of the stream.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Unproven {
+    /// The server's binlog had reached to here: until the stream is there, changes of the table
+    /// that the schema holds already may be on their way.
+    pub until: BinlogPosition,
+    /// Rows went out by it.
+    pub used: bool,
 }
 
 impl TableState {

@@ -130,6 +130,23 @@ pub struct TableSchema {
     /// Index that holds `key`, for instance `PRIMARY`; empty where there is none.
     #[serde(default)]
     pub key_index: Arc<str>,
+    /// What text columns get that do not say; `None` where it is not known.
+    #[serde(default)]
+    pub collation: Option<Collation>,
+    /// All of them: a statement may drop the one that holds the key, or make a better one.
+    #[serde(default)]
+    pub indexes: Vec<Index>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Index {
+    pub name: Arc<str>,
+    pub unique: bool,
+    /// False where it is not unique, or a part is only the beginning of a column, or an expression:
+    /// such an index is no key of rows.
+    pub whole: bool,
+    /// Names of the columns, in index order.
+    pub columns: Vec<Arc<str>>,
 }
 
 impl TableSchema {

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use model::table::{Collation, Column, ColumnType, TableName, TableSchema};
+use model::table::{Collation, Column, ColumnType, Index, TableName, TableSchema};
 use mysql_async::prelude::Queryable;
 use mysql_async::{Conn, Row};
 
@@ -18,6 +18,13 @@ pub struct CatalogTable {
     pub row_bytes_estimate: u64,
     /// Storage engine, for instance `InnoDB`.
     pub engine: String,
+}
+
+impl CatalogTable {
+    /// One that is created just now, empty.
+    pub fn born(schema: Arc<TableSchema>) -> Self {
+        Self { schema, rows_estimate: 0, row_bytes_estimate: 0, engine: "InnoDB".to_owned() }
+    }
 }
 
 /// Reads every base table that `wanted` accepts. `databases` limits the scan where it is known.
@@ -70,8 +77,8 @@ async fn user_databases(conn: &mut Conn) -> Result<Vec<String>, SourceError> {
     conn.query(sql).await.map_err(|e| SourceError::query("list the databases", e))
 }
 
-/// Database, table, estimated rows, average row length, engine.
-type TableRow = (String, String, Option<u64>, Option<u64>, Option<String>);
+/// Database, table, estimated rows, average row length, engine, collation.
+type TableRow = (String, String, Option<u64>, Option<u64>, Option<String>, Option<String>);
 
 async fn read_database(
     conn: &mut Conn,
@@ -90,7 +97,8 @@ async fn read_database(
     let tables: Vec<TableRow> = conn
         .exec(
             format!(
-                "SELECT TABLE_SCHEMA, TABLE_NAME, TABLE_ROWS, AVG_ROW_LENGTH, ENGINE FROM \
+                "SELECT TABLE_SCHEMA, TABLE_NAME, TABLE_ROWS, AVG_ROW_LENGTH, ENGINE, \
+                 TABLE_COLLATION FROM \
                  information_schema.TABLES WHERE TABLE_SCHEMA = ?{filter} \
                  AND TABLE_TYPE = 'BASE TABLE'"
             ),
@@ -98,12 +106,13 @@ async fn read_database(
         )
         .await
         .map_err(|e| SourceError::query(&what(), e))?;
-    let mut found: BTreeMap<TableName, (u64, u64, String)> = BTreeMap::new();
-    for (db, table, rows, bytes, engine) in tables {
+    let mut found: BTreeMap<TableName, (u64, u64, String, Option<Collation>)> = BTreeMap::new();
+    for (db, table, rows, bytes, engine, collation) in tables {
         let name = TableName::new(db, table);
         if wanted(&name) {
-            let engine = engine.unwrap_or_default();
-            found.insert(name, (rows.unwrap_or_default(), bytes.unwrap_or_default(), engine));
+            let (rows, bytes) = (rows.unwrap_or_default(), bytes.unwrap_or_default());
+            let collation = collation.map(|name| of_its_charset(&name));
+            found.insert(name, (rows, bytes, engine.unwrap_or_default(), collation));
         }
     }
     if found.is_empty() {
@@ -111,14 +120,25 @@ async fn read_database(
     }
     let mut columns =
         columns(conn, &filter.replace("TABLE_NAME", "c.TABLE_NAME"), params()).await?;
-    let mut keys = keys(conn, filter, params()).await?;
-    for (name, (rows_estimate, row_bytes_estimate, engine)) in found {
+    let mut all_indexes = indexes(conn, filter, params()).await?;
+    for (name, (rows_estimate, row_bytes_estimate, engine, collation)) in found {
         let columns = columns.remove(&name).unwrap_or_default();
-        let (key_index, key) = choose_key(keys.remove(&name).unwrap_or_default(), &columns);
-        let schema = Arc::new(TableSchema { name: name.clone(), columns, key, key_index });
+        let mut indexes = all_indexes.remove(&name).unwrap_or_default();
+        indexes.sort_by_key(|i| i.name.to_lowercase());
+        let (key_index, key) = choose_key(&indexes, &columns);
+        let schema =
+            TableSchema { name: name.clone(), columns, key, key_index, collation, indexes };
+        let schema = Arc::new(schema);
         all.insert(name, CatalogTable { schema, rows_estimate, row_bytes_estimate, engine });
     }
     Ok(())
+}
+
+/// A collation's name begins with that of its character set (MySQL manual, "Collation Naming
+/// Conventions").
+fn of_its_charset(name: &str) -> Collation {
+    let charset = name.split('_').next().unwrap_or(name);
+    Collation { charset: charset.into(), name: name.into() }
 }
 
 fn text(row: &mut Row, name: &str) -> Option<String> {
@@ -187,16 +207,18 @@ fn column(row: &mut Row) -> Result<Column, String> {
     })
 }
 
-struct Facts {
-    chars: u64,
-    octets: u64,
-    precision: u64,
-    scale: u64,
-    collation: Option<Collation>,
+/// What information_schema.COLUMNS says beside a type's declaration.
+#[derive(Debug, Clone, Default)]
+pub struct Facts {
+    pub chars: u64,
+    pub octets: u64,
+    pub precision: u64,
+    pub scale: u64,
+    pub collation: Option<Collation>,
 }
 
 /// The type from information_schema's DATA_TYPE and COLUMN_TYPE.
-fn column_type(data_type: &str, declared: &str, facts: &Facts) -> Option<ColumnType> {
+pub fn column_type(data_type: &str, declared: &str, facts: &Facts) -> Option<ColumnType> {
     let unsigned = declared.contains("unsigned") || declared.contains("zerofill");
     let int = |bytes| Some(ColumnType::Int { bytes, unsigned });
     let fsp = parenthesised(declared).and_then(|n| n.parse().ok()).unwrap_or(0);
@@ -281,47 +303,56 @@ fn members(declared: &str) -> Option<Arc<[Arc<str>]>> {
     Some(members.into())
 }
 
-/// Unique indexes of each table: name to columns in index order.
-type Indexes = BTreeMap<String, Vec<String>>;
-
-async fn keys(
+async fn indexes(
     conn: &mut Conn,
     filter: &str,
     params: mysql_async::Params,
-) -> Result<BTreeMap<TableName, Indexes>, SourceError> {
-    // Functional key parts (MySQL 8.0.13) have no COLUMN_NAME: such an index is no row key.
-    // Nor is one over the beginning of a column: its order is not the column's.
-    let rows: Vec<(String, String, String, Option<String>)> = conn
+) -> Result<BTreeMap<TableName, Vec<Index>>, SourceError> {
+    // Functional key parts (MySQL 8.0.13) have no COLUMN_NAME.
+    type Part = (String, String, String, Option<String>, Option<u64>, u64);
+    let parts: Vec<Part> = conn
         .exec(
             format!(
-                "SELECT TABLE_SCHEMA, TABLE_NAME, INDEX_NAME, \
-                 IF(SUB_PART IS NULL, COLUMN_NAME, NULL) FROM \
-                 information_schema.STATISTICS WHERE TABLE_SCHEMA = ?{filter} \
-                 AND NON_UNIQUE = 0 ORDER BY TABLE_NAME, INDEX_NAME, SEQ_IN_INDEX"
+                "SELECT TABLE_SCHEMA, TABLE_NAME, INDEX_NAME, COLUMN_NAME, SUB_PART, NON_UNIQUE \
+                 FROM information_schema.STATISTICS WHERE TABLE_SCHEMA = ?{filter} \
+                 ORDER BY TABLE_NAME, INDEX_NAME, SEQ_IN_INDEX"
             ),
             params,
         )
         .await
         .map_err(|e| SourceError::query("read indexes from information_schema", e))?;
-    let mut all: BTreeMap<TableName, Indexes> = BTreeMap::new();
-    for (db, table, index, column) in rows {
+    let mut all: BTreeMap<TableName, Vec<Index>> = BTreeMap::new();
+    for (db, table, name, column, beginning, non_unique) in parts {
         let indexes = all.entry(TableName::new(db, table)).or_default();
-        indexes.entry(index).or_default().push(column.unwrap_or_default());
+        if indexes.last().is_none_or(|i| *i.name != *name) {
+            let (name, unique) = (name.into(), non_unique == 0);
+            indexes.push(Index { name, unique, whole: unique, columns: Vec::new() });
+        }
+        if let Some(index) = indexes.last_mut() {
+            index.whole &= column.is_some() && beginning.is_none();
+            index.columns.extend(column.map(Arc::from));
+        }
     }
     Ok(all)
 }
 
-/// The primary key, else the first unique index (by name) whose columns are all NOT NULL.
-fn choose_key(mut indexes: Indexes, columns: &[Column]) -> (Arc<str>, Vec<usize>) {
-    let usable = |names: &[String]| -> Option<Vec<usize>> {
-        names.iter().map(|n| columns.iter().position(|c| *c.name == **n && !c.nullable)).collect()
+/// The primary key, else the first unique index (by name) whose columns are all NOT NULL. One over
+/// the beginning of a column is no key: its order is not the column's.
+pub fn choose_key(indexes: &[Index], columns: &[Column]) -> (Arc<str>, Vec<usize>) {
+    let usable = |index: &Index| -> Option<Vec<usize>> {
+        let at = |name: &Arc<str>| {
+            columns.iter().position(|c| c.name.to_lowercase() == name.to_lowercase() && !c.nullable)
+        };
+        if !index.unique || !index.whole || index.columns.is_empty() {
+            return None;
+        }
+        index.columns.iter().map(at).collect()
     };
-    if let Some(key) = indexes.remove("PRIMARY").and_then(|names| usable(&names)) {
-        return ("PRIMARY".into(), key);
-    }
-    indexes
-        .iter()
-        .find_map(|(index, names)| Some((index.as_str().into(), usable(names)?)))
+    let mut candidates: Vec<&Index> = indexes.iter().collect();
+    candidates.sort_by_key(|i| (&*i.name != "PRIMARY", Arc::clone(&i.name)));
+    candidates
+        .into_iter()
+        .find_map(|index| Some((Arc::clone(&index.name), usable(index)?)))
         .unwrap_or_default()
 }
 
@@ -351,22 +382,27 @@ mod tests {
     #[test]
     fn a_key_is_the_primary_else_a_unique_index_without_nulls() {
         let columns = [column("a", false), column("b", true), column("c", false)];
-        let index = |name: &str, of: &[&str]| {
-            (name.to_owned(), of.iter().map(|c| (*c).to_owned()).collect::<Vec<_>>())
+        let index = |name: &str, of: &[&str]| Index {
+            name: name.into(),
+            unique: name != "plain",
+            whole: name != "beginning",
+            columns: of.iter().map(|c| (*c).into()).collect(),
         };
-        let choose = |list: Vec<(String, Vec<String>)>| {
-            let (name, key) = choose_key(list.into_iter().collect(), &columns);
+        let choose = |list: &[Index]| {
+            let (name, key) = choose_key(list, &columns);
             (name.to_string(), key)
         };
+        let none = (String::new(), vec![]);
         assert_eq!(
-            choose(vec![index("PRIMARY", &["c", "a"]), index("aa", &["a"])]),
+            choose(&[index("PRIMARY", &["c", "a"]), index("aa", &["a"])]),
             ("PRIMARY".to_owned(), vec![2, 0])
         );
         assert_eq!(
-            choose(vec![index("u1", &["b"]), index("u2", &["c"])]),
+            choose(&[index("u2", &["c"]), index("u1", &["b"]), index("u3", &["a"])]),
             ("u2".to_owned(), vec![2])
         );
-        assert_eq!(choose(vec![index("u1", &["a", "b"])]), (String::new(), vec![]));
-        assert_eq!(choose(vec![index("functional", &[""])]), (String::new(), vec![]));
+        assert_eq!(choose(&[index("u1", &["a", "b"])]), none);
+        assert_eq!(choose(&[index("functional", &[])]), none);
+        assert_eq!(choose(&[index("beginning", &["a"]), index("plain", &["a"])]), none);
     }
 }

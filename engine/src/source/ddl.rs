@@ -1,8 +1,12 @@
 //! Which tables a logged statement touches, and how.
 //!
-//! The tokens are those of a maintained SQL tokenizer; what a statement does to a table's columns
-//! is never worked out here: the schema is read from the server again and must then fit the rows
-//! ([`super::schema_history`]).
+//! The tokens are those of a maintained SQL tokenizer. What a statement does to a table's columns
+//! and keys: [`clause`].
+
+pub mod clause;
+pub mod column;
+pub mod creation;
+pub mod index;
 
 use model::TableName;
 use sqlparser::dialect::MySqlDialect;
@@ -11,7 +15,11 @@ use sqlparser::tokenizer::{Token, Tokenizer};
 /// One table touched by a statement.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Touch {
-    Create(TableName),
+    Create {
+        table: TableName,
+        /// There was none of that name before, or it was dropped first: not IF NOT EXISTS.
+        anew: bool,
+    },
     /// Columns, keys or options changed, under the same name.
     Alter(TableName),
     Drop(TableName),
@@ -20,6 +28,8 @@ pub enum Touch {
         from: TableName,
         to: TableName,
     },
+    /// Made, or its defaults changed.
+    Database(String),
     DropDatabase(String),
 }
 
@@ -49,6 +59,12 @@ pub fn may_move_columns(sql: &str) -> bool {
     sql.split(|c: char| !c.is_ascii_alphanumeric() && c != '_').any(|w| words.contains(&w))
 }
 
+/// True for ALTER TABLE, which may change columns beside the name.
+pub fn alters(sql: &str) -> bool {
+    let sql = executable_comments_opened(sql);
+    sql.split_whitespace().next().is_some_and(|word| word.eq_ignore_ascii_case("ALTER"))
+}
+
 struct Tokens<'s> {
     tokens: Vec<Token>,
     at: usize,
@@ -57,12 +73,10 @@ struct Tokens<'s> {
 
 /// Reads a statement logged in database `default_db`.
 pub fn read(sql: &str, default_db: &str) -> Logged {
-    let sql = executable_comments_opened(sql);
-    let Ok(tokens) = Tokenizer::new(&MySqlDialect {}, &sql).tokenize() else {
-        return unreadable(&sql);
-    };
-    let tokens = tokens.into_iter().filter(|t| !matches!(t, Token::Whitespace(_))).collect();
-    Tokens { tokens, at: 0, default_db }.statement()
+    match Tokens::of(sql, default_db) {
+        Some(mut tokens) => tokens.statement(),
+        None => unreadable(&executable_comments_opened(sql)),
+    }
 }
 
 /// MySQL runs what stands in `/*!50100 … */`, MariaDB also `/*M! … */` (manual, "Comments"). Inside
@@ -115,6 +129,23 @@ fn unreadable(sql: &str) -> Logged {
     }
 }
 
+impl<'s> Tokens<'s> {
+    /// Past MariaDB's `SET STATEMENT var=value FOR`. `None` where the text does not even tokenize.
+    fn of(sql: &str, default_db: &'s str) -> Option<Self> {
+        let sql = executable_comments_opened(sql);
+        let tokens = Tokenizer::new(&MySqlDialect {}, &sql).tokenize().ok()?;
+        let matters = |t: &Token| !matches!(t, Token::Whitespace(_) | Token::SemiColon);
+        let tokens = tokens.into_iter().filter(matters).collect();
+        let mut tokens = Self { tokens, at: 0, default_db };
+        if tokens.take(&["SET"]) && tokens.take(&["STATEMENT"]) {
+            while tokens.at < tokens.tokens.len() && !tokens.take(&["FOR"]) {
+                tokens.at += 1;
+            }
+        }
+        Some(tokens)
+    }
+}
+
 impl Tokens<'_> {
     fn word(&self) -> Option<String> {
         match self.tokens.get(self.at) {
@@ -143,6 +174,14 @@ impl Tokens<'_> {
         Some(name)
     }
 
+    fn if_exists(&mut self) -> bool {
+        self.take(&["IF"]) && self.take(&["EXISTS"])
+    }
+
+    fn if_not_exists(&mut self) -> bool {
+        self.take(&["IF"]) && self.take(&["NOT"]) && self.take(&["EXISTS"])
+    }
+
     fn symbol(&mut self, symbol: &Token) -> bool {
         let found = self.tokens.get(self.at) == Some(symbol);
         self.at += usize::from(found);
@@ -167,12 +206,6 @@ impl Tokens<'_> {
     }
 
     fn statement(&mut self) -> Logged {
-        // MariaDB: SET STATEMENT var=value FOR the_statement.
-        if self.take(&["SET"]) && self.take(&["STATEMENT"]) {
-            while self.at < self.tokens.len() && !self.take(&["FOR"]) {
-                self.at += 1;
-            }
-        }
         let Some(verb) = self.word() else { return Logged::Other };
         self.at += 1;
         let touches = match verb.as_str() {
@@ -212,15 +245,15 @@ impl Tokens<'_> {
         if self.take(&["OR"]) {
             self.take(&["REPLACE"]);
         }
+        if let Some(database) = self.database() {
+            return database;
+        }
         if self.take(&["TEMPORARY"]) {
             return Some(vec![]);
         }
         if self.take(&["TABLE"]) {
-            if self.take(&["IF"]) {
-                self.take(&["NOT"]);
-                self.take(&["EXISTS"]);
-            }
-            return Some(vec![Touch::Create(self.table()?)]);
+            let anew = !self.if_not_exists();
+            return Some(vec![Touch::Create { table: self.table()?, anew }]);
         }
         self.index()
     }
@@ -238,6 +271,9 @@ impl Tokens<'_> {
     }
 
     fn alter(&mut self) -> Option<Vec<Touch>> {
+        if let Some(database) = self.database() {
+            return database;
+        }
         while self.take(&["ONLINE", "OFFLINE", "IGNORE"]) {}
         if !self.take(&["TABLE"]) {
             return Some(vec![]);
@@ -251,6 +287,23 @@ impl Tokens<'_> {
             Some(None) => None,
             None => Some(vec![Touch::Alter(table)]),
         }
+    }
+
+    /// CREATE or ALTER DATABASE; ALTER may leave the name out.
+    fn database(&mut self) -> Option<Option<Vec<Touch>>> {
+        if !self.take(&["DATABASE", "SCHEMA"]) {
+            return None;
+        }
+        if self.take(&["IF"]) {
+            self.take(&["NOT"]);
+            self.take(&["EXISTS"]);
+        }
+        let named = !self.word().is_some_and(|w| {
+            ["DEFAULT", "CHARACTER", "CHARSET", "COLLATE", "ENCRYPTION", "READ"]
+                .contains(&w.as_str())
+        });
+        let name = if named { self.identifier() } else { Some(self.default_db.to_owned()) };
+        Some(name.map(|name| vec![Touch::Database(name)]))
     }
 
     /// `RENAME [TO|AS] name` among an ALTER's clauses, which RENAME COLUMN, INDEX and KEY are not.
@@ -354,12 +407,15 @@ mod tests {
 
     #[test]
     fn the_tables_a_statement_touches_are_found() {
-        check("CREATE TABLE a (id int)", vec![Touch::Create(t("d.a"))]);
+        check("CREATE TABLE a (id int)", vec![Touch::Create { table: t("d.a"), anew: true }]);
         check(
             "create table if not exists `x.y`.`a``b` like d.c",
-            vec![Touch::Create(TableName::new("x.y", "a`b"))],
+            vec![Touch::Create { table: TableName::new("x.y", "a`b"), anew: false }],
         );
-        check("CREATE OR REPLACE TABLE e.a (x int)", vec![Touch::Create(t("e.a"))]);
+        check(
+            "CREATE OR REPLACE TABLE e.a (x int)",
+            vec![Touch::Create { table: t("e.a"), anew: true }],
+        );
         check("ALTER TABLE a ADD COLUMN `RENAME` int, ADD c int", vec![Touch::Alter(t("d.a"))]);
         check("ALTER TABLE a RENAME COLUMN x TO y", vec![Touch::Alter(t("d.a"))]);
         check(
@@ -394,7 +450,7 @@ mod tests {
             "ALTER TABLE a COMMENT '/* x', RENAME TO b",
             vec![Touch::Rename { from: t("d.a"), to: t("d.b") }],
         );
-        check("CREATE TABLE 表 (id int)", vec![Touch::Create(t("d.表"))]);
+        check("CREATE TABLE 表 (id int)", vec![Touch::Create { table: t("d.表"), anew: true }]);
     }
 
     #[test]
@@ -405,7 +461,6 @@ mod tests {
             "CREATE USER u",
             "CREATE VIEW v AS SELECT 1",
             "DROP VIEW v",
-            "CREATE DATABASE x",
             "GRANT SELECT ON *.* TO u",
             "FLUSH PRIVILEGES",
             "ANALYZE TABLE a",

@@ -25,7 +25,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
-use model::checkpoint::{TablePhase, TableState};
+use model::checkpoint::TablePhase;
 use model::{
     Cell, KeyRange, Origin, PackedCodec, RangeSet, RowCodec, RowError, RowsBlock, RowsKind,
     TableSchema,
@@ -125,11 +125,9 @@ impl SnapshotTable {
         self.done.is_all()
     }
 
-    pub fn state(&self) -> TableState {
-        TableState {
-            schema: Arc::clone(&self.schema),
-            phase: TablePhase::Snapshot { done: self.done.clone(), rows: self.rows },
-        }
+    /// For the checkpoint.
+    pub fn progress(&self) -> TablePhase {
+        TablePhase::Snapshot { done: self.done.clone(), rows: self.rows }
     }
 
     pub fn gaps(&self) -> Vec<KeyRange> {

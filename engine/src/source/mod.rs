@@ -5,6 +5,8 @@
 
 pub mod catalog;
 pub mod ddl;
+pub mod definition;
+pub mod dialect;
 pub mod merge;
 pub mod open;
 pub mod order;
@@ -27,6 +29,7 @@ use mysql_async::Conn;
 use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 
+use self::dialect::Dialect;
 use self::merge::{ChunkId, Closed, MergeError};
 use self::snapshot::{Ask, LoadedChunk, Shared};
 use self::status::Status;
@@ -165,6 +168,7 @@ pub struct MySqlSource {
     batcher: Batcher,
     weights: Weights,
     catalog: Option<Conn>,
+    dialect: Dialect,
     shared: Arc<Shared>,
     spool: Arc<state::Spool>,
     /// Rows of a chunk, where the job says so.

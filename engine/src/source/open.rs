@@ -14,6 +14,7 @@ use tokio::sync::{Mutex, Notify, watch};
 use tokio::time::Instant;
 
 use super::catalog::{self, CatalogTable};
+use super::dialect::Dialect;
 use super::snapshot::Shared;
 use super::snapshot::plan::Planner;
 use super::status::Status;
@@ -48,6 +49,7 @@ pub async fn open(
     // in the stream.
     let start = start(job, resume, &server, &mut conn).await?;
     let tables = table_set(job, resume, &server, &mut conn).await?;
+    let dialect = Dialect::read(&mut conn, &server).await?;
     let opens_after = Watermark::Binlog(server.binlog_end(&mut conn).await?);
     let shared = Arc::new(Shared {
         planner: Mutex::new(Planner::default()),
@@ -68,6 +70,7 @@ pub async fn open(
         options,
         tables,
         batcher: outputs.batcher,
+        dialect,
         catalog: Some(conn),
         shared: Arc::clone(&shared),
         spool: outputs.spool,
@@ -122,11 +125,11 @@ async fn table_set(
         tracing::warn!(%table, "the table matches and is a {kind}: it is not followed");
     }
     let mut followed = followed(job, resume, catalog, reads_tables(job));
-    if resume.is_none() && !reads_tables(job) {
-        // The stream may begin long before the definitions that were just read.
-        let read_at = server.binlog_end(conn).await?;
-        for table in followed.values_mut() {
-            table.unproven_until = Some(read_at.clone());
+    // The stream begins before the definitions that were just read: by little, or by far.
+    let read_at = server.binlog_end(conn).await?;
+    for (name, table) in &mut followed {
+        if !resume.is_some_and(|state| state.tables.iter().any(|t| t.name() == name)) {
+            table.read_at(read_at.clone());
         }
     }
     if followed.is_empty() {

@@ -1,9 +1,11 @@
 //! The schema in force at the stream's position (invariant `schema-at`).
 //!
-//! A statement that changes a followed table makes us read its definition from the server again. The
-//! server tells what the table is *now*, so a definition is only used for rows that fit it (the table
-//! map in front of them says types, widths and, with `binlog_row_metadata=FULL`, names); rows that do
-//! not fit end the job with the reason.
+//! A statement that changes a followed table is applied to the definition in force before it
+//! ([`super::definition`]), which holds however far the stream lags. Where it cannot be, for its
+//! words are not known to us or the definition before it is not proven, the definition is read from
+//! the server again. The server tells what the table is *now*, so such a definition is only used for
+//! rows that fit it (the table map in front of them says types, widths and, with
+//! `binlog_row_metadata=FULL`, names); rows that do not fit end the job with the reason.
 
 use std::sync::Arc;
 
@@ -16,6 +18,7 @@ use mysql_async::Conn;
 
 use super::catalog::{self, CatalogTable};
 use super::ddl::{self, Logged, Touch};
+use super::definition;
 use super::tables::{Followed, Phase, Redefined};
 use super::{MySqlSource, SourceError};
 
@@ -90,13 +93,16 @@ impl MySqlSource {
         delivered: &Delivered,
     ) -> Result<(), SourceError> {
         match touch {
-            Touch::Create(table) => {
+            Touch::Create { table, anew } => {
                 let table = self.tables.stored(&table);
-                self.refuse_blind_trust(&table, query)?;
                 if self.tables.followed.contains_key(&table) {
-                    self.redefine(&table, query, delivered).await
+                    if !anew {
+                        return Ok(());
+                    }
+                    let schema = self.created(&table, query);
+                    self.redefine(&table, schema, query, delivered).await
                 } else if self.tables.patterns.matches(&table) {
-                    self.follow(&table, false, query, delivered).await
+                    self.born(&table, query, delivered).await
                 } else {
                     Ok(())
                 }
@@ -106,8 +112,8 @@ impl MySqlSource {
                 if !self.tables.followed.contains_key(&table) {
                     return Ok(());
                 }
-                self.refuse_blind_trust(&table, query)?;
-                self.redefine(&table, query, delivered).await
+                let schema = self.altered(&table, query);
+                self.redefine(&table, schema, query, delivered).await
             }
             Touch::Drop(table) => {
                 let table = self.tables.stored(&table);
@@ -115,8 +121,13 @@ impl MySqlSource {
                 self.let_go(&table, query, delivered).await;
                 Ok(())
             }
+            Touch::Database(db) => {
+                self.dialect.forget_database(&self.tables.stored(&TableName::new(db, "")).db);
+                Ok(())
+            }
             Touch::DropDatabase(db) => {
                 let db = self.tables.stored(&TableName::new(db, "")).db;
+                self.dialect.forget_database(&db);
                 let gone: Vec<TableName> =
                     self.tables.followed.keys().filter(|t| t.db == db).cloned().collect();
                 for table in gone {
@@ -136,7 +147,44 @@ impl MySqlSource {
         }
     }
 
-    /// Follows a table from here on: from its birth, or (`has_rows`) with what it holds.
+    /// Follows a table from its birth.
+    async fn born(
+        &mut self,
+        table: &TableName,
+        query: &QueryEvent,
+        delivered: &Delivered,
+    ) -> Result<(), SourceError> {
+        let Some(schema) = self.created(table, query) else {
+            return self.follow(table, false, query, delivered).await;
+        };
+        tracing::info!(%table, "a new table matches and is followed from here on");
+        let schema = Arc::new(schema);
+        let followed = Followed::live(CatalogTable::born(Arc::clone(&schema)));
+        self.tables.followed.insert(table.clone(), followed);
+        self.announce(table, Some(schema), query, delivered);
+        self.plan(table).await;
+        Ok(())
+    }
+
+    fn created(&self, table: &TableName, query: &QueryEvent) -> Option<TableSchema> {
+        if !query.sql_exact {
+            return None;
+        }
+        let here = &self.reader.position().binlog;
+        definition::created(table, query, &self.dialect, |other| {
+            let other = self.tables.followed.get(&self.tables.stored(other))?;
+            other.is_proven_at(here).then(|| Arc::clone(&other.schema))
+        })
+    }
+
+    fn altered(&self, table: &TableName, query: &QueryEvent) -> Option<TableSchema> {
+        let before = self.tables.followed.get(table)?;
+        let proven = query.sql_exact && before.is_proven_at(&self.reader.position().binlog);
+        proven.then(|| definition::altered(&before.schema, query, &self.dialect)).flatten()
+    }
+
+    /// Follows a table from here on with the server's definition: from its birth, or (`has_rows`)
+    /// with what it holds.
     async fn follow(
         &mut self,
         table: &TableName,
@@ -154,7 +202,7 @@ impl MySqlSource {
         tracing::info!(%table, "a new table matches and is followed from here on");
         let read = has_rows && self.reads_tables;
         let mut followed = if read { Followed::to_read(found) } else { Followed::live(found) };
-        followed.unproven_until = Some(read_at);
+        followed.read_at(read_at);
         let schema = Arc::clone(&followed.schema);
         self.tables.followed.insert(table.clone(), followed);
         self.announce(table, Some(schema), query, delivered);
@@ -162,21 +210,26 @@ impl MySqlSource {
         Ok(())
     }
 
+    /// `schema`: what the statement makes of the table, if it can be told from its words.
     async fn redefine(
         &mut self,
         table: &TableName,
+        schema: Option<TableSchema>,
         query: &QueryEvent,
         delivered: &Delivered,
     ) -> Result<(), SourceError> {
         self.refuse_inside_a_pass(table)?;
+        if let Some(schema) = schema {
+            return self.derive(table, schema, query, delivered).await;
+        }
+        self.refuse_blind_trust(table, query)?;
         let (found, read_at) = self.definition(table).await?;
         let Some(followed) = self.tables.followed.get_mut(table) else { return Ok(()) };
         let mut redefined = Redefined::AsBefore;
         match found {
             Some(found) => {
                 followed.unknown = None;
-                followed.unproven_until = Some(read_at);
-                followed.trusted = false;
+                followed.read_at(read_at);
                 redefined = followed.redefine(Arc::clone(&found.schema));
             }
             None => {
@@ -186,6 +239,21 @@ impl MySqlSource {
         }
         let after = Arc::clone(&followed.schema);
         self.announce(table, Some(after), query, delivered);
+        self.planned_anew(table, redefined).await
+    }
+
+    async fn derive(
+        &mut self,
+        table: &TableName,
+        schema: TableSchema,
+        query: &QueryEvent,
+        delivered: &Delivered,
+    ) -> Result<(), SourceError> {
+        let Some(followed) = self.tables.followed.get_mut(table) else { return Ok(()) };
+        let schema = Arc::new(schema);
+        (followed.unknown, followed.unproven) = (None, None);
+        let redefined = followed.redefine(Arc::clone(&schema));
+        self.announce(table, Some(schema), query, delivered);
         self.planned_anew(table, redefined).await
     }
 
@@ -212,9 +280,10 @@ impl MySqlSource {
     fn refuse_blind_trust(&self, table: &TableName, query: &QueryEvent) -> Result<(), SourceError> {
         let names_known = self.server.variable("binlog_row_metadata") == Some("FULL");
         let position = &self.reader.position().binlog;
-        let blind = self.tables.followed.get(table).is_some_and(|t| {
-            t.trusted && t.unproven_until.as_ref().is_some_and(|until| position < until)
-        });
+        let blind =
+            self.tables.followed.get(table).is_some_and(|t| {
+                t.unproven.as_ref().is_some_and(|u| u.used && *position < u.until)
+            });
         if names_known || !blind || !ddl::may_move_columns(&query.sql) {
             return Ok(());
         }
@@ -261,14 +330,21 @@ impl MySqlSource {
         if !wanted {
             return Ok(());
         }
-        let schema = TableSchema { name: to.clone(), ..TableSchema::clone(&followed.schema) };
-        let schema = Arc::new(schema);
+        // ALTER … RENAME may change columns in the same statement.
+        let alters = ddl::alters(&query.sql);
+        let proven = followed.is_proven_at(&self.reader.position().binlog);
+        let derived = match alters {
+            true => definition::altered(&followed.schema, query, &self.dialect),
+            false => Some(TableSchema::clone(&followed.schema)),
+        };
+        let exact = proven && derived.is_some();
+        let schema = derived.unwrap_or_else(|| TableSchema::clone(&followed.schema));
+        let schema = Arc::new(TableSchema { name: to.clone(), ..schema });
         followed.rename(Arc::clone(&schema));
         self.tables.followed.insert(to.clone(), followed);
         self.announce(&to, Some(schema), query, delivered);
         self.plan(&to).await;
-        // ALTER … RENAME may have changed columns in the same statement.
-        self.redefine_quietly(&to).await
+        if exact { Ok(()) } else { self.redefine_quietly(&to).await }
     }
 
     /// Rows of a pass that are out already do not fit the table any more.
@@ -286,8 +362,7 @@ impl MySqlSource {
         if let (Some(found), Some(followed)) = (found, self.tables.followed.get_mut(table))
             && found.schema != followed.schema
         {
-            followed.unproven_until = Some(read_at);
-            followed.trusted = false;
+            followed.read_at(read_at);
             let redefined = followed.redefine(found.schema);
             return self.planned_anew(table, redefined).await;
         }

@@ -65,7 +65,7 @@ impl MySqlSource {
         let Some(followed) = self.tables.followed.get_mut(&block.table.name) else {
             return Ok(());
         };
-        if followed.unproven_until.is_some() {
+        if followed.unproven.is_some() {
             followed.trust(&self.reader.position().binlog);
         }
         match &mut followed.phase {

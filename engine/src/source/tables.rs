@@ -6,7 +6,7 @@ use std::sync::Arc;
 use binlog::reader::{BinlogError, Tables};
 use binlog::{TableMap, TablePlan};
 use job::TablePatterns;
-use model::checkpoint::{TablePhase, TableState};
+use model::checkpoint::{TablePhase, TableState, Unproven};
 use model::{BinlogPosition, TableName, TableSchema};
 
 use super::SourceError;
@@ -35,11 +35,8 @@ pub struct Followed {
     pub phase: Phase,
     /// The plan that its chunks are cut by.
     pub plan: PlanId,
-    /// The schema was read from the server, whose binlog then already reached to here: until the
-    /// stream is there, another change of the table may be on its way.
-    pub unproven_until: Option<BinlogPosition>,
-    /// Rows went out by a definition that was not proven to be the one in force.
-    pub trusted: bool,
+    /// The schema was read from the server, and the stream is not that far yet.
+    pub unproven: Option<Unproven>,
     /// Its rows are passed over undecoded, until its first chunk opens.
     pub asleep: bool,
     /// Why rows of this table cannot be read at the stream's position, if so.
@@ -56,8 +53,7 @@ impl Followed {
             row_bytes: table.row_bytes_estimate,
             phase: Phase::Live,
             plan: PlanId::default(),
-            unproven_until: None,
-            trusted: false,
+            unproven: None,
             asleep: false,
             unknown: None,
         }
@@ -92,20 +88,27 @@ impl Followed {
             row_bytes: now.map_or(0, |t| t.row_bytes_estimate),
             phase,
             plan: PlanId::default(),
-            unproven_until: None,
-            trusted: false,
+            unproven: state.unproven.clone(),
             asleep: false,
             unknown: None,
         }
     }
 
+    /// The definition was read from the server, whose binlog then reached to `until`.
+    pub fn read_at(&mut self, until: BinlogPosition) {
+        self.unproven = Some(Unproven { until, used: false });
+    }
+
+    /// True where the definition is the one in force behind `position`.
+    pub fn is_proven_at(&self, position: &BinlogPosition) -> bool {
+        self.unknown.is_none() && self.unproven.as_ref().is_none_or(|u| *position > u.until)
+    }
+
     /// Rows of it go out, and the stream is at `position`: is its definition proven by now?
     pub fn trust(&mut self, position: &BinlogPosition) {
-        if self.unproven_until.as_ref().is_some_and(|until| position >= until) {
-            self.unproven_until = None;
-            self.trusted = false;
-        } else {
-            self.trusted = true;
+        if let Some(unproven) = &mut self.unproven {
+            unproven.used = true;
+            self.unproven.take_if(|u| *position >= u.until);
         }
     }
 
@@ -120,15 +123,14 @@ impl Followed {
 
     /// For the checkpoint.
     pub fn state(&self) -> TableState {
-        match &self.phase {
-            Phase::Snapshot(table) => table.state(),
-            Phase::Live => TableState { schema: Arc::clone(&self.schema), phase: TablePhase::Live },
+        let phase = match &self.phase {
+            Phase::Snapshot(table) => table.progress(),
+            Phase::Live => TablePhase::Live,
             // A pass is all or nothing: until it is complete nothing of it counts.
-            Phase::Pass(_) => TableState {
-                schema: Arc::clone(&self.schema),
-                phase: TablePhase::Snapshot { done: model::RangeSet::default(), rows: 0 },
-            },
-        }
+            Phase::Pass(_) => TablePhase::Snapshot { done: model::RangeSet::default(), rows: 0 },
+        };
+        let (schema, unproven) = (Arc::clone(&self.schema), self.unproven.clone());
+        TableState { schema, phase, unproven }
     }
 
     /// Takes a new definition: what is open of a snapshot is read again.

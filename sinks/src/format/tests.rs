@@ -332,6 +332,8 @@ fn names_are_escaped_as_values_are() {
         columns: vec![odd],
         key: vec![0],
         key_index: "PRIMARY".into(),
+        collation: None,
+        indexes: vec![],
     });
     let item = [rows(&table, RowsKind::Insert, &[&[Cell::Int(1)]])];
     let records = objects(&item);

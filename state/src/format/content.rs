@@ -8,9 +8,9 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
-use model::checkpoint::{Counters, ServerIdentity, SourceState, TablePhase, TableState};
+use model::checkpoint::{Counters, ServerIdentity, SourceState, TablePhase, TableState, Unproven};
 use model::sink::SinkToken;
-use model::table::{Column, TableName, TableSchema};
+use model::table::{Collation, Column, Index, TableName, TableSchema};
 use model::{BarrierKind, Checkpoint, CheckpointId, Position, RangeSet};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -44,6 +44,8 @@ struct Table {
     /// Key into the section `schemas`.
     schema: String,
     phase: TablePhase,
+    #[serde(default)]
+    unproven: Option<Unproven>,
 }
 
 #[derive(Serialize)]
@@ -52,6 +54,8 @@ struct TableRef<'a> {
     table: &'a str,
     schema: &'a str,
     phase: &'a TablePhase,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    unproven: Option<&'a Unproven>,
 }
 
 /// A schema without the name of its table.
@@ -61,6 +65,10 @@ struct Shape {
     key: Vec<usize>,
     #[serde(default)]
     key_index: Arc<str>,
+    #[serde(default)]
+    collation: Option<Collation>,
+    #[serde(default)]
+    indexes: Vec<Index>,
 }
 
 #[derive(Serialize, PartialEq, Eq, Hash)]
@@ -68,6 +76,8 @@ struct ShapeRef<'a> {
     columns: &'a [Column],
     key: &'a [usize],
     key_index: &'a str,
+    collation: Option<&'a Collation>,
+    indexes: &'a [Index],
 }
 
 /// A sink's token: as text where it is text, so that people can read it.
@@ -101,6 +111,7 @@ pub(super) fn sections(checkpoint: &Checkpoint) -> Result<Vec<(&'static str, Vec
         table: &state.schema.name.table,
         schema,
         phase: &state.phase,
+        unproven: state.unproven.as_ref(),
     });
     let tokens: BTreeMap<&str, Token> =
         sinks.iter().map(|(sink, token)| (sink.as_str(), Token::of(token))).collect();
@@ -135,8 +146,11 @@ pub(super) fn checkpoint(sections: &Sections<'_>) -> Result<Checkpoint, String> 
             columns: shape.columns.clone(),
             key: shape.key.clone(),
             key_index: shape.key_index.clone(),
+            collation: shape.collation.clone(),
+            indexes: shape.indexes.clone(),
         };
-        states.push(TableState { schema: Arc::new(schema), phase: table.phase });
+        let (phase, unproven) = (table.phase, table.unproven);
+        states.push(TableState { schema: Arc::new(schema), phase, unproven });
     }
     check(&states)?;
     let sinks = tokens.into_iter().map(|(sink, token)| token.bytes(&sink).map(|b| (sink, b)));
@@ -172,7 +186,7 @@ fn parse<T: DeserializeOwned>(sections: &Sections<'_>, tag: &str) -> Result<T, S
 fn check(tables: &[TableState]) -> Result<(), String> {
     let mut names = HashSet::new();
     let mut columns = 0_usize;
-    for TableState { schema, phase } in tables {
+    for TableState { schema, phase, unproven: _ } in tables {
         let name = &schema.name;
         if !names.insert(name) {
             return Err(format!("table {name} is there twice"));
@@ -220,8 +234,10 @@ impl Shapes {
         let mut by_hash = BTreeMap::new();
         let mut of_table = Vec::with_capacity(tables.len());
         for state in tables {
-            let TableSchema { name: _, columns, key, key_index } = state.schema.as_ref();
-            let shape = ShapeRef { columns, key, key_index };
+            let TableSchema { name: _, columns, key, key_index, collation, indexes } =
+                state.schema.as_ref();
+            let collation = collation.as_ref();
+            let shape = ShapeRef { columns, key, key_index, collation, indexes };
             if let Some(hash) = known.get(&shape) {
                 of_table.push(hash.clone());
                 continue;

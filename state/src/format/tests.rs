@@ -55,6 +55,8 @@ fn orders(table: &str) -> Arc<TableSchema> {
         ],
         key: vec![0],
         key_index: "PRIMARY".into(),
+        collation: None,
+        indexes: vec![],
     })
 }
 
@@ -90,9 +92,9 @@ fn version_1() -> Checkpoint {
         },
         position_ts_ms: 1_663_840_800_123,
         tables: vec![
-            TableState { schema: orders("orders_1"), phase: TablePhase::Live },
-            TableState { schema: orders("orders_2"), phase: half_read },
-            TableState { schema: Arc::new(keyless), phase: waiting },
+            TableState { schema: orders("orders_1"), phase: TablePhase::Live, unproven: None },
+            TableState { schema: orders("orders_2"), phase: half_read, unproven: None },
+            TableState { schema: Arc::new(keyless), phase: waiting, unproven: None },
         ],
         counters: Counters { rows_read: 1_000_000, events_streamed: u64::MAX },
     };
@@ -307,6 +309,7 @@ fn two_thousand_tables_of_one_shape_fit_into_a_mebibyte() {
                     done: done(&[(None, Some(&a)), (Some(&b), Some(&c)), (Some(&at(200)), None)]),
                     rows: u64::from(n[3]) * 7919,
                 },
+                unproven: None,
             }
         })
         .collect();
@@ -351,7 +354,7 @@ fn a_checkpoint() -> impl Strategy<Value = Checkpoint> {
         let state = |(n, (phase, wide, name)): (usize, (TablePhase, bool, String))| {
             let name = format!("{name}{n}");
             let schema = if wide { orders(&name) } else { samples::schema("d\"b", &name) };
-            TableState { schema, phase }
+            TableState { schema, phase, unproven: None }
         };
         tables.into_iter().enumerate().map(state).collect::<Vec<_>>()
     });

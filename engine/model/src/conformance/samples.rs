@@ -41,6 +41,8 @@ pub fn schema(db: &str, table: &str) -> Arc<TableSchema> {
         ],
         key: vec![0],
         key_index: "PRIMARY".into(),
+        collation: None,
+        indexes: vec![],
     })
 }
 
@@ -85,7 +87,7 @@ pub fn source(offset: u64) -> SourceState {
             in_transaction: None,
         },
         position_ts_ms: 1_663_840_800_000,
-        tables: vec![TableState { schema: items(), phase: TablePhase::Live }],
+        tables: vec![TableState { schema: items(), phase: TablePhase::Live, unproven: None }],
         counters: Counters { rows_read: 0, events_streamed: offset },
     }
 }

@@ -23,6 +23,8 @@ fn schema() -> Arc<TableSchema> {
         columns: vec![column("k"), column("v")],
         key: vec![0],
         key_index: "PRIMARY".into(),
+        collation: None,
+        indexes: vec![],
     })
 }
 

@@ -20,6 +20,8 @@ fn schema(columns: Vec<ColumnType>) -> TableSchema {
         columns: columns.into_iter().enumerate().map(column).collect(),
         key,
         key_index: "PRIMARY".into(),
+        collation: None,
+        indexes: vec![],
     }
 }
 

@@ -100,6 +100,8 @@ mod tests {
             columns: vec![column],
             key: vec![0],
             key_index: "PRIMARY".into(),
+            collation: None,
+            indexes: vec![],
         });
         KeyOrder::of(&schema).unwrap()
     }
