@@ -54,22 +54,20 @@ impl Rendering {
     /// What to select for [`Rendering::json`]. A FLOAT by itself is printed with six digits, and a
     /// DOUBLE(m, d) with `d` behind the point; a product with all that matter.
     pub fn expression(self, column: &str) -> String {
-        match self {
-            Self::Float | Self::Double => format!("{column} * 1e0"),
-            _ => column.to_owned(),
-        }
+        let whole = matches!(self, Self::Float | Self::Double);
+        if whole { format!("{column} * 1e0") } else { column.to_owned() }
     }
 
     /// The value in `debezium-json`.
     pub fn json(self, bytes: &[u8]) -> Result<Value> {
         let text = || std::str::from_utf8(bytes).context("text that is not UTF-8");
         Ok(match self {
-            Self::Integer => {
-                let number: i128 = text()?.parse().with_context(|| format!("{bytes:?}"))?;
-                u64::try_from(number).map_or_else(|_| json!(number as i64), Value::from)
-            }
+            Self::Integer => match text()?.parse::<u64>() {
+                Ok(number) => Value::from(number),
+                Err(_) => Value::from(text()?.parse::<i64>()?),
+            },
             // The shortest digits that read back as this float, as a double.
-            Self::Float => json!((text()?.parse::<f64>()? as f32).to_string().parse::<f64>()?),
+            Self::Float => json!(text()?.parse::<f32>()?.to_string().parse::<f64>()?),
             Self::Double => json!(text()?.parse::<f64>()?),
             Self::Decimal => Value::from(without_zeros(text()?)),
             Self::Truth => Value::from(bytes == [1]),
@@ -96,19 +94,15 @@ impl Rendering {
 
     /// The value in `changelog`, of what the column itself is printed as.
     pub fn changelog(self, bytes: &[u8]) -> Result<String> {
-        Ok(match self {
-            Self::Bit | Self::Truth | Self::Bytes | Self::Geometry | Self::Vector => {
-                let digits: String = bytes.iter().map(|byte| format!("{byte:02X}")).collect();
-                format!("0x{digits}")
-            }
-            Self::Float | Self::Double | Self::Decimal => {
-                without_zeros(std::str::from_utf8(bytes)?).to_owned()
-            }
-            _ => {
-                let text = std::str::from_utf8(bytes).context("text that is not UTF-8")?;
-                text.chars().map(|c| on_its_line(c, self == Self::Json)).collect()
-            }
-        })
+        if matches!(self, Self::Bit | Self::Truth | Self::Bytes | Self::Geometry | Self::Vector) {
+            let digits: String = bytes.iter().map(|byte| format!("{byte:02X}")).collect();
+            return Ok(format!("0x{digits}"));
+        }
+        let text = std::str::from_utf8(bytes).context("text that is not UTF-8")?;
+        if matches!(self, Self::Float | Self::Double | Self::Decimal) {
+            return Ok(without_zeros(text).to_owned());
+        }
+        Ok(text.chars().map(|c| on_its_line(c, self == Self::Json)).collect())
     }
 }
 

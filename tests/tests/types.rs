@@ -200,6 +200,9 @@ struct Printed {
     changelog: String,
 }
 
+/// Its id, `v` for `debezium-json`, and `v` itself.
+type PrintedRow = (usize, Option<Vec<u8>>, Option<Vec<u8>>);
+
 async fn printed(
     conn: &mut Conn,
     tables: &[Made],
@@ -210,7 +213,7 @@ async fn printed(
         let (name, rendering) = (&table.data.name, table.rendering);
         let expression = rendering.expression("v");
         let query = format!("SELECT id, {expression}, v FROM {DB}.{name}");
-        let rows: Vec<(usize, Option<Vec<u8>>, Option<Vec<u8>>)> = conn.query(query).await?;
+        let rows: Vec<PrintedRow> = conn.query(query).await?;
         for (id, whole, itself) in rows {
             let json = whole.map_or(Ok(Value::Null), |bytes| rendering.json(&bytes));
             let changelog =
@@ -276,9 +279,9 @@ fn shortest(rendering: Rendering, text: &str, value: &Value) -> Result<()> {
         let digits: String = mantissa.chars().filter(char::is_ascii_digit).collect();
         digits.trim_start_matches('0').trim_end_matches('0').len()
     };
-    let fewest = match (rendering, value.as_f64()) {
-        (Rendering::Float, Some(float)) => format!("{:e}", float as f32),
-        (Rendering::Double, Some(double)) => format!("{double:e}"),
+    let fewest = match (rendering, value.is_number()) {
+        (Rendering::Float, true) => format!("{:e}", text.parse::<f32>()?),
+        (Rendering::Double, true) => format!("{:e}", text.parse::<f64>()?),
         _ => return Ok(()),
     };
     ensure!(digits(text) == digits(&fewest), "{text} is not as short as {fewest}");

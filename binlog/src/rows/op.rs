@@ -132,10 +132,7 @@ impl Op {
                 let seconds = whole(c.u32())?;
                 Cell::Timestamp(valid(temporal::timestamp2(seconds, 0, 0), NOT_TIMESTAMP)?)
             }
-            Self::Utf8 { len_bytes } => {
-                let bytes = whole(sized(c, *len_bytes))?;
-                Cell::Text(Cow::Borrowed(std::str::from_utf8(bytes).map_err(|_| Fault::Text)?))
-            }
+            Self::Utf8 { len_bytes } => Cell::Text(Cow::Borrowed(utf8(c, *len_bytes)?)),
             Self::Text { len_bytes, charset } => {
                 let bytes = whole(sized(c, *len_bytes))?;
                 Cell::Text(charset.decode(bytes).ok_or(Fault::Text)?)
@@ -147,8 +144,7 @@ impl Op {
                 Cell::Bytes(valid(fixed::pad(bytes, len), TOO_LONG)?)
             }
             Self::Compressed { len_bytes, charset } => {
-                let bytes = whole(sized(c, *len_bytes))?;
-                decompress(bytes, *charset)?
+                decompress(whole(sized(c, *len_bytes))?, *charset)?
             }
             Self::Fixed { len_bytes, kind } => {
                 let bytes = whole(sized(c, *len_bytes))?;
@@ -166,10 +162,7 @@ impl Op {
                 let bytes = whole(sized(c, *len_bytes))?;
                 Cell::Json(Cow::Owned(json::to_text(bytes).map_err(Fault::Value)?))
             }
-            Self::JsonText { len_bytes } => {
-                let bytes = whole(sized(c, *len_bytes))?;
-                Cell::Json(Cow::Borrowed(std::str::from_utf8(bytes).map_err(|_| Fault::Text)?))
-            }
+            Self::JsonText { len_bytes } => Cell::Json(Cow::Borrowed(utf8(c, *len_bytes)?)),
             Self::Geometry { len_bytes } => Cell::Geometry(whole(sized(c, *len_bytes))?),
         })
     }
@@ -206,6 +199,11 @@ impl Op {
 #[inline]
 fn bytes<'a>(c: &mut Cursor<'a>, len: u8) -> Result<&'a [u8], Fault> {
     whole(c.take(usize::from(len)))
+}
+
+#[inline]
+fn utf8<'a>(c: &mut Cursor<'a>, len_bytes: u8) -> Result<&'a str, Fault> {
+    std::str::from_utf8(whole(sized(c, len_bytes))?).map_err(|_| Fault::Text)
 }
 
 #[inline]
