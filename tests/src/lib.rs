@@ -7,6 +7,7 @@
 
 pub mod chain;
 pub mod job;
+pub mod matrix;
 mod process;
 pub mod proxy;
 pub mod render;

@@ -77,7 +77,11 @@ fn column(wire: WireType, charset: &str, unsigned: bool) -> Column {
         WireType::Vector { .. } => ColumnType::Vector,
         WireType::Enum { .. } => ColumnType::Enum { members, collation },
         WireType::Set { .. } => ColumnType::Set { members, collation },
-        WireType::Compressed | WireType::Other(_) => ColumnType::Json,
+        WireType::CompressedVarChar { bytes } => {
+            ColumnType::Text { chars: u32::from(bytes).saturating_sub(1) / width, collation }
+        }
+        WireType::CompressedBlob { .. } => ColumnType::Text { chars: 65_535, collation },
+        WireType::Other(_) => ColumnType::Json,
     };
     Column {
         name: "c".into(),

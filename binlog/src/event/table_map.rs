@@ -75,8 +75,14 @@ pub enum WireType {
     Set {
         bytes: u8,
     },
-    /// MariaDB's COMPRESSED columns, which we do not read.
-    Compressed,
+    /// MariaDB's COMPRESSED columns: VARCHAR and VARBINARY, at most `bytes` long as they are stored,
+    /// TEXT and BLOB.
+    CompressedVarChar {
+        bytes: u16,
+    },
+    CompressedBlob {
+        len_bytes: u8,
+    },
     /// A type that we do not know: by its number in the protocol.
     Other(u8),
 }
@@ -155,14 +161,8 @@ impl WireType {
             code::GEOMETRY => Self::Geometry { len_bytes: c.u8()? },
             code::VECTOR => Self::Vector { len_bytes: c.u8()? },
             code::STRING | code::ENUM | code::SET => Self::string(c.u8()?, c.u8()?),
-            code::BLOB_COMPRESSED => {
-                c.u8()?;
-                Self::Compressed
-            }
-            code::VARCHAR_COMPRESSED => {
-                c.u16()?;
-                Self::Compressed
-            }
+            code::BLOB_COMPRESSED => Self::CompressedBlob { len_bytes: c.u8()? },
+            code::VARCHAR_COMPRESSED => Self::CompressedVarChar { bytes: c.u16()? },
             _ => Self::Other(code),
         })
     }

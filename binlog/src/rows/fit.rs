@@ -99,9 +99,6 @@ fn charset(collation: &Collation) -> Result<Charset, String> {
 
 /// `Ok(None)` where the two types do not belong together.
 fn op(wire: WireType, column: &Column) -> Result<Option<Op>, String> {
-    if wire == WireType::Compressed {
-        return Err("COMPRESSED columns cannot be read".to_owned());
-    }
     use ColumnType as Schema;
     use WireType as Wire;
     Ok(match (wire, &column.ty) {
@@ -121,6 +118,9 @@ fn op(wire: WireType, column: &Column) -> Result<Option<Op>, String> {
             if wire.div_ceil(8) == bits.div_ceil(8) =>
         {
             Some(Op::Bit { bits: *bits })
+        }
+        (Wire::CompressedVarChar { .. } | Wire::CompressedBlob { .. }, _) => {
+            compressed(wire, column)?
         }
         (wire, Schema::Text { chars, collation }) => text(wire, column, *chars, collation)?,
         (Wire::Char { bytes: wire }, Schema::Binary { bytes }) if u32::from(wire) == *bytes => {
@@ -225,6 +225,28 @@ fn text(
     }))
 }
 
+/// A COMPRESSED column is as wide as it would be without, and one byte more that tells how a value
+/// is stored.
+fn compressed(wire: WireType, column: &Column) -> Result<Option<Op>, String> {
+    let (width, charset) = if let ColumnType::Text { chars, collation } = &column.ty {
+        let width = Charset::max_len(&collation.charset).map(|len| chars.saturating_mul(len));
+        (width, Some(charset(collation)?))
+    } else if let ColumnType::VarBinary { bytes } = column.ty {
+        (Some(bytes), None)
+    } else {
+        return Ok(None);
+    };
+    let len_bytes = if let WireType::CompressedVarChar { bytes } = wire {
+        let fits = width.is_none_or(|width| width.saturating_add(1) == u32::from(bytes));
+        fits.then(|| len_bytes(bytes))
+    } else if let WireType::CompressedBlob { len_bytes } = wire {
+        blob(WireType::Blob { len_bytes }, column)
+    } else {
+        None
+    };
+    Ok(len_bytes.map(|len_bytes| Op::Compressed { len_bytes, charset }))
+}
+
 /// The length bytes of a TEXT or BLOB, if they are those of the declared type.
 fn blob(wire: WireType, column: &Column) -> Option<u8> {
     let WireType::Blob { len_bytes } = wire else { return None };
@@ -295,7 +317,12 @@ fn describe(wire: WireType) -> String {
         WireType::Vector { len_bytes } => format!("VECTOR {}", len(len_bytes)),
         WireType::Enum { bytes } => format!("ENUM of {bytes} bytes"),
         WireType::Set { bytes } => format!("SET of {bytes} bytes"),
-        WireType::Compressed => "a COMPRESSED column".to_owned(),
+        WireType::CompressedVarChar { bytes } => {
+            format!("a COMPRESSED VARCHAR or VARBINARY of {bytes} bytes")
+        }
+        WireType::CompressedBlob { len_bytes } => {
+            format!("a COMPRESSED TEXT or BLOB {}", len(len_bytes))
+        }
         WireType::Other(number) => format!("type {number}"),
     }
 }

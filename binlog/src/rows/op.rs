@@ -7,7 +7,7 @@ use model::{Cell, DateTime, Decimal, Time};
 
 use crate::cursor::Cursor;
 use crate::value::fixed::{self, FixedKind};
-use crate::value::{Charset, json, numeric, temporal};
+use crate::value::{Charset, compressed, json, numeric, temporal};
 
 /// Why a value does not decode. Small and `Copy`: it is made into a sentence off the hot path.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,7 +30,7 @@ const NOT_TIMESTAMP: &str = "not a TIMESTAMP";
 const TOO_LONG: &str = "longer than its type";
 
 /// The instruction. `len_bytes` is how many bytes hold the value's length; `len` of a temporal type
-/// is how many hold its fraction.
+/// is how many hold its fraction. `Compressed` without a character set is bytes.
 #[derive(Debug, Clone)]
 pub(crate) enum Op {
     I8,
@@ -59,6 +59,7 @@ pub(crate) enum Op {
     Text { len_bytes: u8, charset: Charset },
     Bytes { len_bytes: u8 },
     Binary { len_bytes: u8, len: u32 },
+    Compressed { len_bytes: u8, charset: Option<Charset> },
     Fixed { len_bytes: u8, kind: FixedKind },
     Enum { bytes: u8, members: Members },
     Set { bytes: u8, members: Members },
@@ -131,10 +132,7 @@ impl Op {
                 let seconds = whole(c.u32())?;
                 Cell::Timestamp(valid(temporal::timestamp2(seconds, 0, 0), NOT_TIMESTAMP)?)
             }
-            Self::Utf8 { len_bytes } => {
-                let bytes = whole(sized(c, *len_bytes))?;
-                Cell::Text(Cow::Borrowed(std::str::from_utf8(bytes).map_err(|_| Fault::Text)?))
-            }
+            Self::Utf8 { len_bytes } => Cell::Text(Cow::Borrowed(utf8(c, *len_bytes)?)),
             Self::Text { len_bytes, charset } => {
                 let bytes = whole(sized(c, *len_bytes))?;
                 Cell::Text(charset.decode(bytes).ok_or(Fault::Text)?)
@@ -144,6 +142,9 @@ impl Op {
                 let bytes = whole(sized(c, *len_bytes))?;
                 let len = usize::try_from(*len).unwrap_or(usize::MAX);
                 Cell::Bytes(valid(fixed::pad(bytes, len), TOO_LONG)?)
+            }
+            Self::Compressed { len_bytes, charset } => {
+                decompress(whole(sized(c, *len_bytes))?, *charset)?
             }
             Self::Fixed { len_bytes, kind } => {
                 let bytes = whole(sized(c, *len_bytes))?;
@@ -161,10 +162,7 @@ impl Op {
                 let bytes = whole(sized(c, *len_bytes))?;
                 Cell::Json(Cow::Owned(json::to_text(bytes).map_err(Fault::Value)?))
             }
-            Self::JsonText { len_bytes } => {
-                let bytes = whole(sized(c, *len_bytes))?;
-                Cell::Json(Cow::Borrowed(std::str::from_utf8(bytes).map_err(|_| Fault::Text)?))
-            }
+            Self::JsonText { len_bytes } => Cell::Json(Cow::Borrowed(utf8(c, *len_bytes)?)),
             Self::Geometry { len_bytes } => Cell::Geometry(whole(sized(c, *len_bytes))?),
         })
     }
@@ -188,6 +186,7 @@ impl Op {
             | Self::Text { len_bytes, .. }
             | Self::Bytes { len_bytes }
             | Self::Binary { len_bytes, .. }
+            | Self::Compressed { len_bytes, .. }
             | Self::Fixed { len_bytes, .. }
             | Self::Json { len_bytes }
             | Self::JsonText { len_bytes }
@@ -200,6 +199,11 @@ impl Op {
 #[inline]
 fn bytes<'a>(c: &mut Cursor<'a>, len: u8) -> Result<&'a [u8], Fault> {
     whole(c.take(usize::from(len)))
+}
+
+#[inline]
+fn utf8<'a>(c: &mut Cursor<'a>, len_bytes: u8) -> Result<&'a str, Fault> {
+    std::str::from_utf8(whole(sized(c, len_bytes))?).map_err(|_| Fault::Text)
 }
 
 #[inline]
@@ -220,6 +224,16 @@ fn timestamp(c: &mut Cursor<'_>, len: u8) -> Result<DateTime, Fault> {
     let seconds = whole(c.array())?;
     let fraction = whole(c.uint_be(usize::from(len)))?;
     valid(temporal::timestamp2(u32::from_be_bytes(seconds), fraction, len), NOT_TIMESTAMP)
+}
+
+fn decompress(bytes: &[u8], charset: Option<Charset>) -> Result<Cell<'_>, Fault> {
+    let plain = valid(compressed::plain(bytes), "damaged compressed data")?;
+    let Some(charset) = charset else { return Ok(Cell::Bytes(plain)) };
+    let text = match &plain {
+        Cow::Borrowed(bytes) => charset.decode(bytes),
+        Cow::Owned(bytes) => charset.decode(bytes).map(|text| Cow::Owned(text.into_owned())),
+    };
+    Ok(Cell::Text(text.ok_or(Fault::Text)?))
 }
 
 /// Index 0 is the error value, whose text is empty (MySQL manual, "The ENUM Type").

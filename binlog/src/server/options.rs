@@ -203,9 +203,12 @@ async fn login(options: &SourceOptions, ssl: Option<SslOpts>) -> Result<Conn, Bi
     }
 }
 
-fn session() -> [String; 3] {
+fn session() -> [String; 4] {
     [
         "SET NAMES utf8mb4".to_owned(),
+        // Text comes as it is stored: what has no Unicode the server would turn into `?`, without a
+        // word. What it tells of itself is UTF-8 all the same.
+        "SET SESSION character_set_results = NULL".to_owned(),
         // An `init_connect` or a global default may have set any of these otherwise. The modes that
         // would change what we send (ANSI_QUOTES, NO_BACKSLASH_ESCAPES) or get
         // (PAD_CHAR_TO_FULL_LENGTH) are off.

@@ -23,6 +23,8 @@ pub enum Charset {
     /// `utf8mb4` and `utf8mb3`.
     Utf8,
     Ascii,
+    /// ASCII of seven bits with ten Swedish letters in the place of signs.
+    Swe7,
     Binary,
     Ucs2,
     Utf16,
@@ -40,6 +42,7 @@ impl Charset {
         Some(match name {
             "utf8mb4" | "utf8mb3" | "utf8" => Self::Utf8,
             "ascii" => Self::Ascii,
+            "swe7" => Self::Swe7,
             "binary" => Self::Binary,
             "ucs2" => Self::Ucs2,
             "utf16" => Self::Utf16,
@@ -87,7 +90,7 @@ impl Charset {
     pub fn decode(self, bytes: &[u8]) -> Option<Cow<'_, str>> {
         match self {
             Self::Utf8 => std::str::from_utf8(bytes).ok().map(Cow::Borrowed),
-            Self::Ucs2 | Self::Utf16 | Self::Utf16le | Self::Utf32 => {
+            Self::Ucs2 | Self::Utf16 | Self::Utf16le | Self::Utf32 | Self::Swe7 => {
                 self.decode_high(bytes).map(Cow::Owned)
             }
             Self::Ascii | Self::Binary | Self::SingleByte(_) | Self::MultiByte(_) => {
@@ -99,7 +102,7 @@ impl Charset {
         }
     }
 
-    /// Text that is not ASCII alone.
+    /// Text that need not be ASCII.
     #[cold]
     fn decode_high(self, bytes: &[u8]) -> Option<String> {
         match self {
@@ -116,6 +119,7 @@ impl Charset {
                 let (units, []) = bytes.as_chunks::<4>() else { return None };
                 units.iter().map(|&unit| char::from_u32(u32::from_be_bytes(unit))).collect()
             }
+            Self::Swe7 => bytes.iter().map(|&byte| swe7(byte)).collect(),
             Self::Ascii | Self::Binary => None,
         }
     }
@@ -129,6 +133,23 @@ fn halves(bytes: &[u8]) -> Option<impl Iterator<Item = [u8; 2]>> {
 
 fn utf16(units: impl Iterator<Item = u16>) -> Option<String> {
     char::decode_utf16(units).collect::<Result<_, _>>().ok()
+}
+
+fn swe7(byte: u8) -> Option<char> {
+    Some(match byte {
+        b'@' => 'É',
+        b'[' => 'Ä',
+        b'\\' => 'Ö',
+        b']' => 'Å',
+        b'^' => 'Ü',
+        b'`' => 'é',
+        b'{' => 'ä',
+        b'|' => 'ö',
+        b'}' => 'å',
+        b'~' => 'ü',
+        0..0x80 => char::from(byte),
+        _ => return None,
+    })
 }
 
 fn decode_single(table: &UpperHalf, bytes: &[u8]) -> Option<String> {
@@ -159,6 +180,7 @@ mod tests {
             ("utf8mb4", "蔡😀".as_bytes(), "蔡😀"),
             ("latin1", &[0x80, 0x81, 0xE9], "€\u{81}é"),
             ("latin2", &[0xA1], "Ą"),
+            ("swe7", b"a@[\\]^`{|}~", "aÉÄÖÅÜéäöåü"),
             ("cp850", &[0x82], "é"),
             ("koi8r", &[0xC1], "а"),
             ("gbk", &[0xB2, 0xCC], "蔡"),
@@ -199,6 +221,7 @@ mod tests {
         let cases: &[(&str, &[u8])] = &[
             ("utf8mb4", &[0xFF]),
             ("ascii", &[0x80]),
+            ("swe7", &[0x80]),
             ("cp1250", &[0x81]),
             ("gbk", &[0xB2]),
             ("sjis", &[0x8D]),

@@ -1,6 +1,7 @@
 //! Values as the binlog writes them.
 
 mod charset;
+pub(crate) mod compressed;
 pub(crate) mod fixed;
 pub(crate) mod json;
 pub(crate) mod numeric;

@@ -279,7 +279,8 @@ fn parenthesised(declared: &str) -> Option<&str> {
     declared.split_once('(')?.1.split_once(')').map(|(inside, _)| inside)
 }
 
-/// Members of `enum('a','b''c')`, quotes doubled as the server prints them.
+/// Members of `enum('a','b''c','d\\e')`: quotes doubled and other signs escaped, as the server
+/// prints them whatever its `sql_mode` (MySQL source, `append_unescaped`).
 fn members(declared: &str) -> Option<Arc<[Arc<str>]>> {
     let inside = declared.split_once('(')?.1.rsplit_once(')')?.0;
     let mut members: Vec<Arc<str>> = Vec::new();
@@ -295,12 +296,22 @@ fn members(declared: &str) -> Option<Arc<[Arc<str>]>> {
             match chars.next()? {
                 '\'' if chars.next_if_eq(&'\'').is_some() => member.push('\''),
                 '\'' => break,
+                '\\' => member.push(unescaped(chars.next()?)),
                 other => member.push(other),
             }
         }
         members.push(member.into());
     }
     Some(members.into())
+}
+
+fn unescaped(letter: char) -> char {
+    match letter {
+        'n' => '\n',
+        'r' => '\r',
+        '0' => '\0',
+        other => other,
+    }
 }
 
 async fn indexes(
@@ -365,6 +376,9 @@ mod tests {
         let got = members("enum('a','b''c','d,e','')").unwrap();
         let got: Vec<&str> = got.iter().map(|m| &**m).collect();
         assert_eq!(got, ["a", "b'c", "d,e", ""]);
+        let got = members(r"enum('a\\b','c\nd\re\0','\\')").unwrap();
+        let got: Vec<&str> = got.iter().map(|m| &**m).collect();
+        assert_eq!(got, ["a\\b", "c\nd\re\0", "\\"]);
         assert!(members("enum('a").is_none());
     }
 

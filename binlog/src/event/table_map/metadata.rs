@@ -50,13 +50,21 @@ fn is_numeric(ty: WireType) -> bool {
 /// Each family counts a type of its own among them (seen on MySQL 9.7 and MariaDB 10.11); to count
 /// wrongly is to give a column the character set of another.
 fn is_character(ty: WireType, flavor: Flavor) -> bool {
-    use WireType::{Blob, Char, Compressed, Geometry, VarChar, Vector};
+    use WireType::{Blob, Char, CompressedBlob, CompressedVarChar, Geometry, VarChar, Vector};
     match flavor {
         Flavor::MySql => {
             matches!(ty, VarChar { .. } | Char { .. } | Blob { .. } | Vector { .. })
         }
         Flavor::MariaDb => {
-            matches!(ty, VarChar { .. } | Char { .. } | Blob { .. } | Geometry { .. } | Compressed)
+            matches!(
+                ty,
+                VarChar { .. }
+                    | Char { .. }
+                    | Blob { .. }
+                    | Geometry { .. }
+                    | CompressedVarChar { .. }
+                    | CompressedBlob { .. }
+            )
         }
     }
 }

@@ -7,10 +7,13 @@ use std::fmt;
 const DIGITS_PER_WORD: usize = 9;
 /// Bytes that hold 0 to 9 digits (`dig2bytes`).
 const BYTES_FOR_DIGITS: [usize; 10] = [0, 1, 1, 2, 2, 3, 3, 4, 4, 4];
-/// 65 digits fill at most 30 bytes, split between both sides of the point.
+/// Digits of the longest number: nine words (`DECIMAL_BUFF_LENGTH`). A column has 65 at most, but JSON
+/// keeps a number as it was computed, its whole digits in whole words.
+const DIGITS_MAX: usize = 81;
+/// 81 digits fill at most 37 bytes, split between both sides of the point.
 const PACKED_BYTES_MAX: usize = 40;
-/// 65 digits, sign, point, leading zero.
-const TEXT_BYTES_MAX: usize = 72;
+/// 81 digits, sign, point, leading zero.
+const TEXT_BYTES_MAX: usize = 84;
 
 /// A decimal number: its text, or MySQL's packed form, which compares byte by byte as the numbers
 /// do. Equality and order are of the numbers.
@@ -26,7 +29,7 @@ impl<'a> Decimal<'a> {
     /// Bytes of a packed `DECIMAL(precision, scale)`; `None` where no such type exists.
     pub fn packed_len(precision: u8, scale: u8) -> Option<usize> {
         let (precision, scale) = (usize::from(precision), usize::from(scale));
-        if precision == 0 || precision > 65 || scale > 30 || scale > precision {
+        if precision == 0 || precision > DIGITS_MAX || scale > 30 || scale > precision {
             return None;
         }
         let side = |digits: usize| {
@@ -222,6 +225,10 @@ mod tests {
         check("8A", 2, 0, "10");
         check("80", 1, 1, "0.0");
         check("85", 1, 1, "0.5");
+        // As JSON has it: 35 whole digits in four words.
+        let words = "99999999999999999999999999999999999.999999999999999999999999999999";
+        let hex = format!("85F5E0FF{}", "3B9AC9FF".repeat(6) + "03E7");
+        check(&hex, 66, 30, words);
     }
 
     #[test]
@@ -230,6 +237,7 @@ mod tests {
         assert_eq!(Decimal::packed_len(0, 0), None);
         assert_eq!(Decimal::packed_len(65, 30), Some(30));
         assert_eq!(Decimal::packed_len(10, 11), None);
+        assert_eq!(Decimal::packed_len(82, 30), None);
     }
 
     #[test]

@@ -2,11 +2,14 @@
 //!
 //! The SELECT goes through the binary protocol (a prepared statement), so that numbers and times
 //! arrive as such: the text protocol cuts a FLOAT to six digits (MySQL manual, "Problems with
-//! Floating-Point Values").
+//! Floating-Point Values"). Text arrives in its column's character set, and is read as that of the
+//! binlog is: both give the same, or neither gives anything.
 
 use std::borrow::Cow;
 
+use binlog::value::Charset;
 use bytes::Bytes;
+use model::table::Collation;
 use model::{
     Cell, Column, ColumnType, Date, DateTime, Decimal, KeyBound, PackedRow, TableSchema, Time,
 };
@@ -202,10 +205,31 @@ fn whole(v: i128, ty: &ColumnType) -> Option<Cell<'static>> {
     i64::try_from(v).ok().map(Cell::Int)
 }
 
+#[inline]
+fn decode<'v>(bytes: &'v [u8], collation: &Collation) -> Result<Cow<'v, str>, &'static str> {
+    let charset = if &*collation.charset == "utf8mb4" {
+        Charset::Utf8
+    } else {
+        Charset::of_name(&collation.charset).ok_or("its character set cannot be read")?
+    };
+    charset.decode(bytes).ok_or("its bytes are not text of its character set")
+}
+
+/// A decimal without the zeros that ZEROFILL puts in front: the binlog has none.
+fn unfilled(text: &str) -> &str {
+    let mut rest = text;
+    while let Some(shorter) = rest.strip_prefix('0')
+        && shorter.starts_with(|c: char| c.is_ascii_digit())
+    {
+        rest = shorter;
+    }
+    rest
+}
+
 fn bytes_cell<'v>(bytes: &'v [u8], column: &Column) -> Result<Cell<'v>, &'static str> {
     let text = || std::str::from_utf8(bytes).map_err(|_| "the server sent text that is not UTF-8");
-    Ok(match column.ty {
-        ColumnType::Decimal { .. } => Cell::Decimal(Decimal::Text(text()?)),
+    Ok(match &column.ty {
+        ColumnType::Decimal { .. } => Cell::Decimal(Decimal::Text(unfilled(text()?))),
         ColumnType::Bit { .. } => {
             Cell::Bit(bytes.iter().fold(0, |bits, &b| bits << 8 | u64::from(b)))
         }
@@ -214,10 +238,10 @@ fn bytes_cell<'v>(bytes: &'v [u8], column: &Column) -> Result<Cell<'v>, &'static
         ColumnType::Binary { .. } | ColumnType::VarBinary { .. } | ColumnType::Vector => {
             Cell::Bytes(Cow::Borrowed(bytes))
         }
-        ColumnType::Text { .. }
-        | ColumnType::Enum { .. }
-        | ColumnType::Set { .. }
-        | ColumnType::FixedBytes { .. } => Cell::Text(Cow::Borrowed(text()?)),
+        ColumnType::Text { collation, .. }
+        | ColumnType::Enum { collation, .. }
+        | ColumnType::Set { collation, .. } => Cell::Text(decode(bytes, collation)?),
+        ColumnType::FixedBytes { .. } => Cell::Text(Cow::Borrowed(text()?)),
         ColumnType::Int { .. }
         | ColumnType::Float
         | ColumnType::Double
@@ -227,4 +251,18 @@ fn bytes_cell<'v>(bytes: &'v [u8], column: &Column) -> Result<Cell<'v>, &'static
         | ColumnType::DateTime { .. }
         | ColumnType::Timestamp { .. } => return Err("the server sent bytes for it"),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_decimal_is_read_without_the_zeros_of_zerofill() {
+        for (text, expect) in
+            [("000000042.500", "42.500"), ("0.50", "0.50"), ("000", "0"), ("-0.01", "-0.01")]
+        {
+            assert_eq!(unfilled(text), expect);
+        }
+    }
 }
