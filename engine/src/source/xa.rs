@@ -27,7 +27,8 @@
 //! begins asks the server which transactions are prepared, and lets no chunk open (no row out) before
 //! the stream has passed their verdicts, for a bounded time ([`Awaited`]). A transaction that the
 //! server does not list any more was settled before it was asked, so before the end of the binlog that
-//! was read after that, which chunks wait for anyway.
+//! was read after that, which chunks wait for. One that changed nothing is settled without a word in
+//! the binlog, so the server is asked again.
 //!
 //! Memory: what is held beyond [`HELD_BYTES_IN_MEMORY_MAX`] goes to disk, and before a barrier all of
 //! it does, for checkpoints name the rows and do not hold them ([`state::HeldStore`]). No barrier lies
