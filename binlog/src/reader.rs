@@ -16,7 +16,7 @@ use tokio::time::Instant;
 
 use crate::backoff::Backoff;
 use crate::connection::{Broken, Dump, Incoming};
-use crate::event::{Event, FormatDescription, QueryEvent, kind};
+use crate::event::{Event, FormatDescription, QueryEvent, Xid, kind};
 use crate::packet::{EventHeader, RawEvent};
 use crate::rows::{RowsEvent, TableMap, TablePlan};
 use crate::server::{Server, SourceOptions};
@@ -40,21 +40,35 @@ const TABLES_MAX: usize = 4096;
 /// "No table" (MySQL source, `Table_id`): a rows event that only ends its statement.
 const NO_TABLE: u64 = 0x00ff_ffff;
 
+/// Where in the stream a transaction is settled.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Settled {
+    /// It is committed where it stands.
+    Here,
+    /// An XA transaction: it ends prepared, and its verdict comes later in the stream; or committed,
+    /// in one phase. Only its end tells.
+    Later,
+}
+
 /// Which tables the job wants, and how their rows are read.
 pub trait Tables {
-    /// Asked when a table map comes that was not there before, or after [`Reader::replan`].
-    /// `None`: not wanted, its rows are passed over undecoded.
+    /// Asked when a table map comes that was not there before in a transaction `settled` so, or after
+    /// [`Reader::replan`]. `None`: not wanted, its rows are passed over undecoded.
     ///
     /// # Errors
     /// End the stream's [`Reader::next`]; [`BinlogError::Table`] carries the caller's own.
-    fn plan(&mut self, map: &TableMap) -> Result<Option<Arc<TablePlan>>, BinlogError>;
+    fn plan(
+        &mut self,
+        map: &TableMap,
+        settled: Settled,
+    ) -> Result<Option<Arc<TablePlan>>, BinlogError>;
 }
 
 /// What happened.
 #[derive(Debug)]
 pub enum StreamEvent {
     /// A transaction begins. Not repeated after a reconnect, nor where the stream began inside it.
-    Begin,
+    Begin(Settled),
     /// Rows of a wanted table.
     Rows(Rows),
     /// A statement, in words: a schema change, or one that says nothing of rows. `in_transaction`:
@@ -62,6 +76,12 @@ pub enum StreamEvent {
     Query { query: Box<QueryEvent>, in_transaction: bool },
     /// The transaction is over, and in the position.
     Commit,
+    /// The transaction is over, and in the position; its rows are prepared and not committed.
+    Prepared(Xid),
+    /// A transaction of its own: the rows that were prepared under this name are committed here.
+    XaCommit(Xid),
+    /// A transaction of its own: the rows that were prepared under this name never happened.
+    XaRollback(Xid),
     /// The position moved, outside transactions.
     Progress,
     /// The stream goes on from another server with the same transactions. Its files are not those
@@ -97,6 +117,7 @@ pub struct Delivered {
 #[derive(Debug)]
 struct Mapped {
     raw: Bytes,
+    settled: Settled,
     plan: Option<Arc<TablePlan>>,
 }
 
@@ -339,8 +360,11 @@ impl Reader {
         let event = match (step, event) {
             (Step::Nothing, _) => return Ok(None),
             (Step::Progress, _) => StreamEvent::Progress,
-            (Step::Begin, _) => StreamEvent::Begin,
+            (Step::Begin(settled), _) => StreamEvent::Begin(settled),
             (Step::Commit, _) => StreamEvent::Commit,
+            (Step::Prepared(xid), _) => StreamEvent::Prepared(xid),
+            (Step::XaCommit(xid), _) => StreamEvent::XaCommit(xid),
+            (Step::XaRollback(xid), _) => StreamEvent::XaRollback(xid),
             (Step::Query { in_transaction }, Event::Query(query)) => {
                 StreamEvent::Query { query: Box::new(query), in_transaction }
             }
@@ -365,13 +389,15 @@ impl Reader {
         raw: &RawEvent,
         tables: &mut impl Tables,
     ) -> Result<(), BinlogError> {
+        let settled = self.tracker.settled();
+        let known = self.tables.get(&id).is_some_and(|m| m.raw == raw.body && m.settled == settled);
         // Before the start that was asked for, the schemas are not those we know.
-        if self.tracker.is_skipping() || self.tables.get(&id).is_some_and(|m| m.raw == raw.body) {
+        if self.tracker.is_skipping() || known {
             return Ok(());
         }
         let Event::TableMap(map) = self.decode(raw)? else { return Ok(()) };
-        let plan = tables.plan(&map)?;
-        self.tables.insert(id, Mapped { raw: raw.body.clone(), plan });
+        let plan = tables.plan(&map, settled)?;
+        self.tables.insert(id, Mapped { raw: raw.body.clone(), settled, plan });
         Ok(())
     }
 
@@ -401,7 +427,7 @@ impl Reader {
         gtid: Option<Arc<str>>,
         header: &EventHeader,
     ) -> Delivered {
-        if matches!(event, StreamEvent::Begin) && self.tables.len() > TABLES_MAX {
+        if matches!(event, StreamEvent::Begin(_)) && self.tables.len() > TABLES_MAX {
             // Between statements no map is needed: each statement brings its own.
             self.tables.clear();
         }
@@ -432,7 +458,11 @@ mod tests {
     struct Nothing;
 
     impl Tables for Nothing {
-        fn plan(&mut self, _: &TableMap) -> Result<Option<Arc<TablePlan>>, BinlogError> {
+        fn plan(
+            &mut self,
+            _: &TableMap,
+            _: Settled,
+        ) -> Result<Option<Arc<TablePlan>>, BinlogError> {
             Ok(None)
         }
     }

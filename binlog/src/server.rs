@@ -14,6 +14,7 @@ use crate::event::Flavor;
 use crate::reader::BinlogError;
 
 mod options;
+mod prepared;
 
 pub use options::{ClientCertificate, Password, SourceOptions, Tls, connect};
 

@@ -140,6 +140,8 @@ impl Daemon {
         let outputs = Outputs {
             batcher: Batcher::new(senders),
             spool: Arc::new(self.state.spool.clone()),
+            held: self.state.held.clone(),
+            run: fence.0,
             status: self.status.clone(),
         };
         let resumed = resume.as_ref().filter(|c| self.is_exact(c)).map(|c| &*c.source);
@@ -178,6 +180,7 @@ impl Daemon {
             machine: Machine::new(self.policy(), names, self.next_id().await?, 0),
             job: self.job.name.clone(),
             store: Arc::clone(&self.state.checkpoints),
+            held: self.state.held.clone(),
             fence,
             clock: Arc::clone(&self.clock),
             retained: usize::try_from(self.job.checkpointing.num_retained.get())

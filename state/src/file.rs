@@ -48,8 +48,13 @@ pub async fn read(path: &Path) -> Result<Checkpoint, StoreError> {
 /// Writes a snapshot to a file, whole and durable or not at all.
 ///
 /// # Errors
-/// [`StoreError::Io`] where the disk refuses, or a file of that name exists.
+/// [`StoreError::Io`] where the disk refuses, or a file of that name exists; where rows of prepared
+/// XA transactions belong to the snapshot, for the file would not hold them.
 pub async fn write(path: &Path, checkpoint: &Checkpoint) -> Result<(), StoreError> {
+    if let Some(held) = checkpoint.source.xa.prepared.iter().find(|p| p.rows.is_some()) {
+        let why = format!("XA transaction {} is prepared, and its rows rest beside it", held.xid);
+        return Err(io(path, "write a snapshot", why));
+    }
     let (at, checkpoint) = (path.to_owned(), checkpoint.clone());
     on_its_own_thread(path, "write a snapshot", move || {
         let failed = |error| io(&at, "write a snapshot", error);
@@ -113,7 +118,10 @@ fn names(path: &Path) -> (String, String) {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use model::BarrierKind;
+    use model::checkpoint::{HeldId, HeldRows, PreparedXa, XaState};
     use model::conformance::samples;
 
     use super::*;
@@ -129,6 +137,22 @@ mod tests {
         assert!(matches!(write(&path, &other).await, Err(StoreError::Io { .. })));
         assert_eq!(read(&path).await.unwrap(), checkpoint);
         assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 1, "no partial file stays");
+    }
+
+    #[tokio::test]
+    async fn a_snapshot_whose_held_rows_would_stay_behind_is_not_written() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("emp_sync-7.snapshot");
+        let mut checkpoint = samples::checkpoint("emp_sync", 7, BarrierKind::Savepoint);
+        let mut with = |rows| {
+            let next = HeldId { run: 2, number: 0 };
+            let prepared = vec![PreparedXa { xid: "X'67',X'',1".into(), rows }];
+            Arc::make_mut(&mut checkpoint.source).xa = XaState { prepared, next };
+            checkpoint.clone()
+        };
+        let rows = Some(HeldRows { id: HeldId::default(), records: 1, bytes: 1 });
+        assert!(matches!(write(&path, &with(rows)).await, Err(StoreError::Io { .. })));
+        write(&path, &with(None)).await.unwrap();
     }
 
     #[tokio::test]

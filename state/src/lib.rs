@@ -23,7 +23,9 @@ use model::{CheckpointStore, StoreError};
 
 pub use memory::MemoryStore;
 pub use retention::{Newest, newest, prunable};
-pub use rocks::{Drain, RocksReader, RocksStore, SPOOL_BATCH_BYTES_MAX, Spool};
+pub use rocks::{
+    Drain, HeldDrain, HeldStore, RocksReader, RocksStore, SPOOL_BATCH_BYTES_MAX, Spool,
+};
 pub use url::{StateUrl, StateUrlError};
 
 /// The state of a job that is going to run.
@@ -31,6 +33,8 @@ pub struct JobState {
     pub checkpoints: Arc<dyn CheckpointStore>,
     /// Held-back changes on local disk; empty.
     pub spool: Spool,
+    /// Rows of prepared XA transactions, as the checkpoints name them.
+    pub held: HeldStore,
 }
 
 /// Opens the state of a job that is going to run, and its spool.
@@ -41,8 +45,8 @@ pub async fn open_job(url: &StateUrl, job: &str) -> Result<JobState, StoreError>
     match url {
         StateUrl::RocksDb(dir) => {
             let store = RocksStore::open(dir, job).await?;
-            let spool = store.spool();
-            Ok(JobState { checkpoints: Arc::new(store), spool })
+            let (spool, held) = (store.spool(), store.held());
+            Ok(JobState { checkpoints: Arc::new(store), spool, held })
         }
     }
 }

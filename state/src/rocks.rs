@@ -1,9 +1,10 @@
 //! The embedded default: one RocksDB per job, in a directory of its own ([`crate::job_dir`]).
 //!
-//! Two column families. `default` holds the checkpoints, written with sync: `snap/` and the id (u64,
+//! Three column families. `default` holds the checkpoints, written with sync: `snap/` and the id (u64,
 //! big endian, so that keys sort as numbers) → the bytes of [`crate::format`]; `fence` → the newest
 //! epoch (u64, big endian). `spool` holds held-back changes ([`Spool`]): working state, written
-//! without a log and wiped on open.
+//! without a log and wiped on open. `held` holds the rows of prepared XA transactions that the
+//! checkpoints name ([`HeldStore`]).
 //!
 //! INVARIANT fenced: RocksDB's `LOCK` keeps a second process out, and within a process every write
 //! compares its fence with the stored epoch under one lock.
@@ -12,6 +13,7 @@
 //! strictly: a torn tail (a crash in the middle of a put that never returned) is fine, damage is an
 //! error of `open`.
 
+mod held;
 mod lock;
 mod options;
 mod reader;
@@ -31,6 +33,7 @@ use crate::format::{self, Place};
 use crate::job_dir;
 use crate::memory::{outdated, read};
 
+pub use held::{HeldDrain, HeldStore};
 pub use reader::{RocksReader, jobs};
 pub use spool::{Drain, SPOOL_BATCH_BYTES_MAX, Spool};
 
@@ -153,6 +156,11 @@ impl RocksStore {
     /// store does.
     pub fn spool(&self) -> Spool {
         Spool::new(Arc::clone(&self.job))
+    }
+
+    /// The place for rows of prepared XA transactions. It keeps the database open, as the store does.
+    pub fn held(&self) -> HeldStore {
+        HeldStore::new(Arc::clone(&self.job))
     }
 
     async fn blocking<T: Send + 'static>(

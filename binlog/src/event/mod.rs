@@ -32,7 +32,7 @@ pub use query::{QueryEvent, StatementCharset};
 pub use rotate::{Heartbeat, Rotate};
 pub use rows::{Presence, RowsEvent};
 pub use table_map::{Members, Metadata, TableMap, WireColumn, WireType};
-pub use xa::{XaPrepare, Xid};
+pub use xa::{BadXid, XaPrepare, Xid};
 
 #[derive(Debug, Clone, PartialEq)]
 pub enum Event {

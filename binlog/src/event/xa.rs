@@ -1,6 +1,7 @@
 //! XA: transactions whose verdict comes later.
 
 use std::fmt;
+use std::str::FromStr;
 
 use bytes::Bytes;
 
@@ -20,6 +21,22 @@ pub struct Xid {
 }
 
 impl Xid {
+    /// Of parts as `XA RECOVER` gives them: `data` is the one part and the other. `None` where the
+    /// lengths are not those of `data`.
+    pub(crate) fn new(
+        format_id: i64,
+        gtrid_len: usize,
+        bqual_len: usize,
+        data: Vec<u8>,
+    ) -> Option<Self> {
+        let data = Bytes::from(data);
+        (gtrid_len.checked_add(bqual_len)? == data.len()).then(|| Self {
+            format_id: lower_half(format_id.into()),
+            gtrid: data.slice(..gtrid_len),
+            bqual: data.slice(gtrid_len..),
+        })
+    }
+
     /// Takes `gtrid` and `bqual` from `data`, which lies in `body` at `at`.
     pub(super) fn from_parts(
         fields: &Fields<'_>,
@@ -43,6 +60,49 @@ impl Xid {
             bqual: data.slice(gtrid_len..gtrid_len + bqual_len),
         })
     }
+}
+
+/// Not the text of an XA name as a server writes it.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("`{0}` is not the name of an XA transaction: expected `X'67',X'62',1`")]
+pub struct BadXid(pub String);
+
+impl FromStr for Xid {
+    type Err = BadXid;
+
+    /// Reads what servers write into their binlogs (MySQL and MariaDB source, `serialize_xid`): both
+    /// parts in hexadecimal, the format number in decimal.
+    fn from_str(text: &str) -> Result<Self, BadXid> {
+        parse(text).ok_or_else(|| BadXid(text.to_owned()))
+    }
+}
+
+fn parse(text: &str) -> Option<Xid> {
+    let mut parts = text.split(',');
+    let (gtrid, bqual) = (hex(parts.next()?)?, hex(parts.next()?)?);
+    let number: i128 = parts.next()?.parse().ok()?;
+    parts.next().is_none().then_some(Xid { format_id: lower_half(number), gtrid, bqual })
+}
+
+/// What events hold of a format number: all of it cannot be told from them.
+fn lower_half(format_id: i128) -> u32 {
+    u32::try_from(format_id & i128::from(u32::MAX)).unwrap_or_default()
+}
+
+/// The bytes of `X'6762'`.
+fn hex(text: &str) -> Option<Bytes> {
+    let digits = text.strip_prefix(['X', 'x'])?.strip_prefix('\'')?.strip_suffix('\'')?;
+    let fits =
+        digits.len().is_multiple_of(2) && digits.len() <= 2 * usize::try_from(PART_LEN_MAX).ok()?;
+    let digit = |d: &u8| char::from(*d).to_digit(16).and_then(|d| u8::try_from(d).ok());
+    let byte = |pair: &[u8]| match pair {
+        [high, low] => Some(digit(high)? << 4 | digit(low)?),
+        _ => None,
+    };
+    if !fits {
+        return None;
+    }
+    digits.as_bytes().chunks(2).map(byte).collect::<Option<Vec<u8>>>().map(Bytes::from)
 }
 
 impl fmt::Display for Xid {
@@ -70,5 +130,47 @@ impl XaPrepare {
             one_phase,
             xid: Xid::from_parts(&fields, format_id, gtrid_len, bqual_len, &data)?,
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn xid(gtrid: &'static [u8], bqual: &'static [u8], format_id: u32) -> Xid {
+        let bytes = Bytes::from_static;
+        Xid { format_id, gtrid: bytes(gtrid), bqual: bytes(bqual) }
+    }
+
+    #[test]
+    fn an_xa_name_reads_back_as_servers_write_it() {
+        for (text, want) in [
+            ("X'67',X'62',1", xid(b"g", b"b", 1)),
+            ("X'67',X'',1", xid(b"g", b"", 1)),
+            ("X'00ff',X'2c27',4294967295", xid(b"\x00\xff", b",'", u32::MAX)),
+        ] {
+            assert_eq!(text.parse::<Xid>().unwrap(), want, "{text}");
+            assert_eq!(want.to_string(), text);
+        }
+        assert_eq!("X'6A',X'',-1".parse::<Xid>().unwrap(), xid(b"j", b"", u32::MAX));
+        assert_eq!("x'6a',x'',4294967297".parse::<Xid>().unwrap(), xid(b"j", b"", 1));
+    }
+
+    #[test]
+    fn what_is_no_xa_name_is_refused() {
+        let long = format!("X'{}',X'',1", "61".repeat(65));
+        for text in [
+            "",
+            "X'67'",
+            "X'67',X''",
+            "X'6',X'',1",
+            "X'6g',X'',1",
+            "X'67',X'',",
+            "'g','b',1",
+            &long,
+        ] {
+            assert!(text.parse::<Xid>().is_err(), "{text}");
+        }
+        assert!("X'67',X'',1,2".parse::<Xid>().is_err());
     }
 }

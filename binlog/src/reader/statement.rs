@@ -11,8 +11,10 @@ pub(crate) enum Statement {
     Savepoint,
     XaStart,
     XaEnd,
-    /// `XA COMMIT` and `XA ROLLBACK` of what was prepared before.
-    XaVerdict,
+    /// Of what was prepared before.
+    XaCommit,
+    /// Of what was prepared before.
+    XaRollback,
     /// A server's stand-in for an event that it thinks we cannot read.
     Dummy,
     Other,
@@ -50,7 +52,8 @@ pub(crate) fn classify(sql: &str) -> Statement {
         return match () {
             () if is(verb, "START") || is(verb, "BEGIN") => Statement::XaStart,
             () if is(verb, "END") => Statement::XaEnd,
-            () if is(verb, "COMMIT") || is(verb, "ROLLBACK") => Statement::XaVerdict,
+            () if is(verb, "COMMIT") => Statement::XaCommit,
+            () if is(verb, "ROLLBACK") => Statement::XaRollback,
             () => Statement::Other,
         };
     }
@@ -58,6 +61,11 @@ pub(crate) fn classify(sql: &str) -> Statement {
         return Statement::Dummy;
     }
     Statement::Other
+}
+
+/// The name in `XA START`, `XA COMMIT` and `XA ROLLBACK`, as the server wrote it.
+pub(crate) fn xa_name(sql: &str) -> &str {
+    sql.split_ascii_whitespace().nth(2).unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -74,8 +82,8 @@ mod tests {
             ("SAVEPOINT `a`", Statement::Savepoint),
             ("XA START X'67',X'',1", Statement::XaStart),
             ("XA END X'67',X'',1", Statement::XaEnd),
-            ("XA COMMIT X'67',X'',1", Statement::XaVerdict),
-            ("XA ROLLBACK X'67',X'',1", Statement::XaVerdict),
+            ("XA COMMIT X'67',X'',1", Statement::XaCommit),
+            ("XA ROLLBACK X'67',X'',1", Statement::XaRollback),
             ("COMMIT ALTER 5 ALTER TABLE t ADD c int", Statement::Other),
             ("CREATE TABLE begin (a int)", Statement::Other),
             ("RELEASE SAVEPOINT a", Statement::Savepoint),
@@ -83,5 +91,11 @@ mod tests {
         ] {
             assert_eq!(classify(sql), want, "{sql}");
         }
+    }
+
+    #[test]
+    fn an_xa_statement_names_its_transaction() {
+        assert_eq!(xa_name("XA COMMIT X'67',X'',1"), "X'67',X'',1");
+        assert_eq!(xa_name("XA COMMIT"), "");
     }
 }

@@ -7,20 +7,16 @@
 //! Test: a_cut_at_any_event_resumes_without_loss_or_repetition.
 
 use std::cmp::Ordering;
-use std::collections::HashSet;
 use std::sync::Arc;
 
 use model::position::InTransaction;
 use model::{BinlogFile, BinlogPosition, Gtid, Gtids, MariaGtid, Position};
 
-use super::BinlogError;
-use super::statement::{Statement, classify};
-use crate::event::{Event, Heartbeat, MariaGtidEvent, MariaXa, Rotate, kind};
+use super::statement::{Statement, classify, xa_name};
+use super::{BinlogError, Settled};
+use crate::event::{Event, Heartbeat, MariaGtidEvent, MariaXa, Rotate, XaPrepare, Xid, kind};
 use crate::packet::EventHeader;
 use crate::server::FILE_START;
-
-/// Names kept of XA transactions under way; more are not told from older ones.
-const PREPARED_MAX: usize = 10_000;
 
 /// What is read but not handed out at the start of a stream.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -43,17 +39,23 @@ pub(crate) struct Connected {
 }
 
 /// What an event means to the caller.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Step {
     Nothing,
     /// The position moved, outside transactions.
     Progress,
-    Begin,
+    Begin(Settled),
     /// A statement: inside an open transaction, or one of its own that is over with it.
     Query {
         in_transaction: bool,
     },
     Commit,
+    /// The transaction is over and prepared.
+    Prepared(Xid),
+    /// A transaction of its own: what was prepared before is committed.
+    XaCommit(Xid),
+    /// A transaction of its own: what was prepared before is undone.
+    XaRollback(Xid),
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -91,6 +93,8 @@ struct Group {
     skipped: bool,
     /// The first or the undone part of an ALTER in two parts: not to be acted on.
     void: bool,
+    /// Its name, where it is an XA transaction that may end prepared.
+    xa: Option<Xid>,
 }
 
 #[derive(Debug)]
@@ -104,8 +108,6 @@ pub(crate) struct Tracker {
     skip: Option<Skip>,
     /// The GTIDs before the stream's start are still to come, at the head of its first file.
     incomplete: bool,
-    /// XA transactions that were prepared in this stream, without rows of ours, by name.
-    prepared: HashSet<Box<str>>,
     /// The next event's place holds whatever the one before was: it is of another server.
     rebase: bool,
 }
@@ -113,16 +115,7 @@ pub(crate) struct Tracker {
 impl Tracker {
     pub(crate) fn new(position: Position, skip: Option<Skip>) -> Self {
         let cursor = position.binlog.clone();
-        Self {
-            position,
-            cursor,
-            group: None,
-            resume: None,
-            skip,
-            incomplete: false,
-            prepared: HashSet::new(),
-            rebase: false,
-        }
+        Self { position, cursor, group: None, resume: None, skip, incomplete: false, rebase: false }
     }
 
     pub(crate) fn position(&self) -> &Position {
@@ -144,6 +137,14 @@ impl Tracker {
 
     pub(crate) fn is_skipping(&self) -> bool {
         self.skip.is_some() || self.group.as_ref().is_some_and(|g| g.skipped)
+    }
+
+    /// Where the open transaction is settled.
+    pub(crate) fn settled(&self) -> Settled {
+        match &self.group {
+            Some(Group { xa: Some(_), .. }) => Settled::Later,
+            Some(_) | None => Settled::Here,
+        }
     }
 
     /// A new dump begins, from the position.
@@ -234,15 +235,7 @@ impl Tracker {
             Event::Query(query) => self.query(&query.sql, header),
             Event::Xid(_) => self.end(),
             Event::XaPrepare(prepare) if prepare.one_phase => self.end(),
-            Event::XaPrepare(prepare) => {
-                self.refuse_delivered(|| {
-                    format!("rows prepared by XA transaction {} (XA PREPARE)", prepare.xid)
-                })?;
-                if self.prepared.len() < PREPARED_MAX {
-                    self.prepared.insert(prepare.xid.to_string().into());
-                }
-                self.end()
-            }
+            Event::XaPrepare(prepare) => self.prepared(prepare),
             Event::Incident(incident) if !self.is_skipping() => Err(BinlogError::Incident {
                 at: self.cursor.to_string(),
                 what: incident.message.clone(),
@@ -323,6 +316,7 @@ impl Tracker {
             delivered: resume.is_some_and(|r| r.rows_events > 0),
             skipped,
             void: false,
+            xa: None,
         });
         Ok(())
     }
@@ -350,18 +344,27 @@ impl Tracker {
         const ROLLBACK_ALTER: u8 = 8;
         self.open(Id::Maria(event.gtid), Some(event.gtid.to_string().into()), header)?;
         let void = event.flags_extra & (START_ALTER | ROLLBACK_ALTER) != 0;
+        let verdict = matches!(event.xa, Some(MariaXa::Completed(_)));
         if let Some(group) = &mut self.group {
             group.void = void;
+            if let Some(MariaXa::Prepared(xid)) = &event.xa {
+                group.xa = Some(xid.clone());
+            }
         }
-        let verdict = matches!(event.xa, Some(MariaXa::Completed(_)));
         if event.standalone || verdict { Ok(Step::Nothing) } else { Ok(self.begin()) }
     }
 
     fn query(&mut self, sql: &str, header: &EventHeader) -> Result<Step, BinlogError> {
         match classify(sql) {
-            Statement::Begin | Statement::XaStart => {
-                if self.group.is_none() {
-                    self.open(Id::None, None, header)?;
+            Statement::Begin => {
+                self.open_if_none(header)?;
+                Ok(self.begin())
+            }
+            Statement::XaStart => {
+                let xid = self.xid(sql)?;
+                self.open_if_none(header)?;
+                if let Some(group) = &mut self.group {
+                    group.xa = Some(xid);
                 }
                 Ok(self.begin())
             }
@@ -376,11 +379,8 @@ impl Tracker {
             }
             Statement::Savepoint | Statement::XaEnd => Ok(Step::Nothing),
             Statement::Dummy => Ok(self.passed(true)),
-            Statement::XaVerdict => {
-                self.verdict(sql);
-                self.open_if_none(header)?;
-                self.end().map(|_| Step::Progress)
-            }
+            Statement::XaCommit => self.verdict(sql, header, Step::XaCommit),
+            Statement::XaRollback => self.verdict(sql, header, Step::XaRollback),
             Statement::Other if self.group.as_ref().is_some_and(|g| g.open) => {
                 let skipped = self.is_skipping();
                 Ok(if skipped { Step::Nothing } else { Step::Query { in_transaction: true } })
@@ -399,17 +399,34 @@ impl Tracker {
         }
     }
 
-    /// The rows of a transaction that was prepared before the stream began never came. Nothing
-    /// tells whether it had any of ours, so an operator must.
-    fn verdict(&mut self, sql: &str) {
-        let name = sql.get("XA COMMIT ".len()..).unwrap_or_default();
-        let commits =
-            sql.get(.."XA COMMIT".len()).is_some_and(|s| s.eq_ignore_ascii_case("XA COMMIT"));
-        let known = sql.split_whitespace().nth(2).is_some_and(|name| self.prepared.remove(name));
-        if commits && !known && !self.is_skipping() {
-            tracing::warn!(at = %self.cursor, xid = name,
-                "an XA transaction that was prepared before the stream began is committed: if it changed tables of this job, those changes are not here");
+    /// `XA PREPARE`: the end of the transaction in this place, and no commit.
+    fn prepared(&mut self, prepare: &XaPrepare) -> Result<Step, BinlogError> {
+        if self.group.as_ref().is_none_or(|g| g.xa.as_ref() != Some(&prepare.xid)) {
+            // They went out as rows of a transaction that is committed in this place.
+            let what = || format!("rows prepared by XA transaction {} (XA PREPARE)", prepare.xid);
+            self.refuse_delivered(what)?;
         }
+        let counts = self.end()? == Step::Commit;
+        Ok(if counts { Step::Prepared(prepare.xid.clone()) } else { Step::Nothing })
+    }
+
+    fn xid(&self, sql: &str) -> Result<Xid, BinlogError> {
+        xa_name(sql).parse().map_err(|error| self.unsupported(format!("`{sql}`: {error}")))
+    }
+
+    /// `XA COMMIT` or `XA ROLLBACK`, which `step` makes of a name: a transaction of its own.
+    fn verdict(
+        &mut self,
+        sql: &str,
+        header: &EventHeader,
+        step: fn(Xid) -> Step,
+    ) -> Result<Step, BinlogError> {
+        let xid = self.xid(sql)?;
+        if self.group.as_ref().is_some_and(|g| g.open) {
+            return Err(self.unsupported(format!("`{sql}` inside a transaction")));
+        }
+        self.open_if_none(header)?;
+        Ok(if self.end()? == Step::Commit { step(xid) } else { Step::Nothing })
     }
 
     fn open_if_none(&mut self, header: &EventHeader) -> Result<(), BinlogError> {
@@ -424,7 +441,7 @@ impl Tracker {
         }
         let gtid = group.gtid.as_deref().map(str::to_owned);
         self.position.in_transaction = Some(InTransaction { gtid, rows_events: 0 });
-        Step::Begin
+        Step::Begin(self.settled())
     }
 
     fn end(&mut self) -> Result<Step, BinlogError> {

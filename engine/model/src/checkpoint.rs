@@ -74,6 +74,44 @@ pub struct SourceState {
     pub position_ts_ms: i64,
     pub tables: Vec<TableState>,
     pub counters: Counters,
+    #[serde(default)]
+    pub xa: XaState,
+}
+
+/// XA transactions whose rows lie before the position and whose verdict comes after it.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct XaState {
+    pub prepared: Vec<PreparedXa>,
+    /// Every id below it that is not in `prepared` is of a transaction that was settled before the
+    /// position.
+    pub next: HeldId,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PreparedXa {
+    /// As servers write it: `X'67',X'62',1`.
+    pub xid: String,
+    /// `None` where it changed no followed table.
+    pub rows: Option<HeldRows>,
+}
+
+/// Rows that rest beside the checkpoints of a job, for they may be many.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HeldRows {
+    pub id: HeldId,
+    /// Records, numbered from 0.
+    pub records: u64,
+    /// Bytes of all records.
+    pub bytes: u64,
+}
+
+/// Names held rows for ever: the fence of the run that wrote them, and their number within it.
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize,
+)]
+pub struct HeldId {
+    pub run: u64,
+    pub number: u64,
 }
 
 /// Which server the position belongs to.

@@ -4,9 +4,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use model::checkpoint::Fence;
+use model::checkpoint::{Fence, HeldId};
 use model::sink::SinkToken;
 use model::{BarrierKind, Checkpoint, CheckpointId, CheckpointStore, Clock, Durable, StoreError};
+use state::HeldStore;
 use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 use tracing::{info, warn};
@@ -36,6 +37,8 @@ pub struct Coordinator {
     pub machine: Machine,
     pub job: String,
     pub store: Arc<dyn CheckpointStore>,
+    /// What the checkpoints name of XA transactions.
+    pub held: HeldStore,
     pub fence: Fence,
     pub clock: Arc<dyn Clock>,
     /// Newest checkpoints kept; savepoints are always kept.
@@ -135,7 +138,7 @@ impl Coordinator {
         info!(id = %checkpoint.id, kind = %checkpoint.kind, duration_ms = duration,
             position = %checkpoint.source.position, "{} stored", checkpoint.kind);
         self.commit(&checkpoint).await;
-        self.prune().await;
+        self.prune(checkpoint.source.xa.next).await;
         Ok(())
     }
 
@@ -149,9 +152,19 @@ impl Coordinator {
     }
 
     /// A prune that fails is tried again after the next checkpoint.
-    async fn prune(&self) {
+    ///
+    /// Held rows below `settled`, the id next in use at the barrier just stored, are of transactions
+    /// that this checkpoint names or that were settled before it: those that no snapshot names can
+    /// never be named again, for one barrier is out at a time. A damaged snapshot might name any.
+    async fn prune(&self, settled: HeldId) {
         let result = async {
             let listed = self.store.list().await?;
+            let contents = || listed.iter().map(|l| &l.content);
+            if contents().all(Result::is_ok) {
+                let prepared = contents().flatten().flat_map(|c| &c.source.xa.prepared);
+                let kept = prepared.filter_map(|p| Some(p.rows?.id)).collect();
+                self.held.sweep(settled, kept).await?;
+            }
             for id in state::prunable(&listed, self.retained) {
                 self.store.remove(self.fence, id).await?;
             }

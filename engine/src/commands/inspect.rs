@@ -60,7 +60,7 @@ fn to_json(c: &Checkpoint) -> Value {
         "completed_at_ms": c.completed_at_ms, "completed_at": time_text(c.completed_at_ms),
         "duration_ms": c.duration_ms, "server": c.source.server, "position": c.source.position,
         "position_time": time_text(c.source.position_ts_ms), "counters": c.source.counters,
-        "tables": tables, "sinks": sinks,
+        "tables": tables, "prepared_xa": c.source.xa.prepared, "sinks": sinks,
     })
 }
 
@@ -97,6 +97,13 @@ fn text(c: &Checkpoint) -> String {
                 line(format_args!("  {}  snapshot: {rows} rows read", table.name()));
             }
         }
+    }
+    if !source.xa.prepared.is_empty() {
+        line(format_args!("prepared   {} XA transactions", source.xa.prepared.len()));
+    }
+    for prepared in &source.xa.prepared {
+        let bytes = prepared.rows.map_or(0, |rows| rows.bytes);
+        line(format_args!("  {}  {bytes} bytes of rows held", prepared.xid));
     }
     line(format_args!("sinks      {}", c.sinks.len()));
     for (name, bytes) in &c.sinks {

@@ -33,6 +33,12 @@ pub const SEGMENT_BYTES: usize = 256 << 10;
 pub const WINDOW_BYTES_MAX: usize = 16 << 20;
 /// A transaction above this may have a barrier inside it.
 pub const TRANSACTION_BYTES_BEFORE_INNER_BARRIER: u64 = 64 << 20;
+/// Rows of XA transactions that are not committed yet go to disk above this, all together.
+pub const HELD_BYTES_IN_MEMORY_MAX: usize = 16 << 20;
+/// What prepared XA transactions may hold on disk, all together; above it the job ends.
+pub const HELD_BYTES_MAX: u64 = 1 << 30;
+/// XA transactions that may be prepared at the same time; their names are in every checkpoint.
+pub const PREPARED_MAX: usize = 100_000;
 
 /// What travels to a sink.
 #[derive(Debug, Clone)]

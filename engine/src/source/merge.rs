@@ -173,6 +173,11 @@ impl SnapshotTable {
         self.windows.clear();
     }
 
+    /// Rows changed that the stream does not tell: what is open is read again.
+    pub fn reread(&mut self) {
+        self.windows.iter_mut().for_each(Window::spoil);
+    }
+
     /// The table's definition changed, or it was emptied: what was read or kept so far does not
     /// belong together any more.
     pub fn spoil(&mut self, schema: Arc<TableSchema>, order: KeyOrder) {

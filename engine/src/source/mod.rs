@@ -17,10 +17,13 @@ pub mod status;
 pub mod stream;
 pub mod tables;
 pub mod weights;
+pub mod xa;
 
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
+use binlog::event::Xid;
 use binlog::reader::{BinlogError, Reader};
 use binlog::server::{Server, SourceOptions};
 use model::checkpoint::{Counters, ServerIdentity, SourceState};
@@ -35,6 +38,7 @@ use self::snapshot::{Ask, LoadedChunk, Shared};
 use self::status::Status;
 use self::tables::TableSet;
 use self::weights::Weights;
+use self::xa::{Awaited, XaTransactions};
 use crate::checkpoint::coordinator::BarrierRequest;
 use crate::pipeline::batch::Batcher;
 use crate::pipeline::queue::Closed as SinkGone;
@@ -82,6 +86,26 @@ pub enum SourceError {
     ServerChanged,
     #[error("held back changes: {0}")]
     Spool(String),
+    #[error("rows of prepared XA transactions: {0}")]
+    Held(String),
+    #[error(
+        "with XA transaction {xid} prepared, {count} wait for their verdict and hold {bytes} bytes; \
+         a job keeps {limit} bytes. Settle them, make them smaller, and start over (`--from none`)"
+    )]
+    XaLimit { xid: String, count: usize, bytes: u64, limit: u64 },
+    #[error(
+        "XA transaction {xid}, which is committed at {at}, was prepared before the job began: \
+         its changes were not seen. Start over (`--from none`); a job that begins at a place in \
+         the binlog needs one in front of that XA PREPARE, or behind the commit. With \
+         XA_RECOVER_ADMIN (MySQL 8.0+) a job that begins waits for such transactions"
+    )]
+    XaUnseen { xid: String, at: String },
+    #[error(
+        "table {table} matches newly, and XA transaction {xid} is prepared since before that: \
+         whether it changed the table is not known. Run the job with the tables it had until that \
+         is settled"
+    )]
+    XaNewTable { table: TableName, xid: String },
     #[error(transparent)]
     Store(#[from] model::StoreError),
     #[error("no table matches {patterns}; nothing would be replicated. {hint}")]
@@ -116,6 +140,10 @@ impl SourceError {
             | Self::KeyLost { .. }
             | Self::Statement { .. }
             | Self::Spool(_)
+            | Self::Held(_)
+            | Self::XaLimit { .. }
+            | Self::XaUnseen { .. }
+            | Self::XaNewTable { .. }
             | Self::Store(_)
             | Self::NothingMatches { .. } => false,
         }
@@ -171,6 +199,12 @@ pub struct MySqlSource {
     dialect: Dialect,
     shared: Arc<Shared>,
     spool: Arc<state::Spool>,
+    xa: XaTransactions,
+    awaited: Awaited,
+    /// A job that streams from "now" on waits for what was prepared before: no row goes out yet.
+    beginning: bool,
+    /// Committed by XA since a chunk was opened: maybe not visible to a SELECT yet.
+    unseen: HashSet<Xid>,
     /// Rows of a chunk, where the job says so.
     chunk_rows: Option<u64>,
     /// A table that appears with rows in it is read, unless the job only streams.
@@ -239,6 +273,7 @@ impl MySqlSource {
                 Some(ask) = inputs.asks.recv() => self.answer(ask).await?,
                 delivered = self.reader.next(&mut self.tables) => self.take(delivered?).await?,
                 () = linger(self.linger_until) => {}
+                () = linger(self.awaited.ask_at()) => {}
                 () = patience(self.asked, self.barrier_patience) => {}
             }
         }
@@ -268,6 +303,10 @@ impl MySqlSource {
 
     /// Everything that the last event or question made possible.
     async fn settle(&mut self, deferred: &mpsc::Sender<CheckpointId>) -> Result<(), SourceError> {
+        self.ask_for_awaited().await?;
+        if self.beginning && self.has_caught_up() {
+            self.beginning = false;
+        }
         if !self.planned && self.has_caught_up() {
             self.planned = true;
             self.plan_all().await;
@@ -287,6 +326,7 @@ impl MySqlSource {
         }
         if self.status_at.elapsed() >= STATUS_PERIOD {
             self.publish();
+            self.xa.look();
         }
         Ok(())
     }
@@ -323,7 +363,8 @@ impl MySqlSource {
         let inside = self.transaction.open
             && self.transaction.bytes < crate::pipeline::TRANSACTION_BYTES_BEFORE_INNER_BARRIER
             && since.elapsed() < self.barrier_patience;
-        if inside {
+        // What is held of an open XA transaction is in no checkpoint.
+        if inside || self.xa.is_open() {
             return Ok(());
         }
         if self.is_emitting_a_pass() {
@@ -333,6 +374,7 @@ impl MySqlSource {
             return Ok(());
         }
         self.asked = None;
+        self.xa.spill().await?;
         let source = Arc::new(self.state());
         self.batcher.barrier(Barrier { id: request.id, kind: request.kind, source }).await?;
         self.ended = request.last;
@@ -358,13 +400,14 @@ impl MySqlSource {
             position_ts_ms: self.position_ts_ms,
             tables: self.tables.states(),
             counters: self.counters.clone(),
+            xa: self.xa.state(),
         }
     }
 
     fn has_caught_up(&mut self) -> bool {
         let position = self.reader.position();
         self.opens_after.take_if(|mark| self.file_known && position.reached(mark));
-        self.file_known && self.opens_after.is_none()
+        self.file_known && self.opens_after.is_none() && self.awaited.is_over()
     }
 
     /// Where rows that are the state of their table at `high` come from.
@@ -407,6 +450,7 @@ impl MySqlSource {
     }
 }
 
+/// Ends at that moment; without one, never.
 async fn linger(until: Option<Instant>) {
     match until {
         Some(at) => tokio::time::sleep_until(at).await,

@@ -1,13 +1,14 @@
 //! From a job and the checkpoint it resumes from to a source that runs.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
+use binlog::event::Xid;
 use binlog::reader::{Reader, Start};
 use binlog::server::{ClientCertificate, Password, Server, SourceOptions, Tls, connect};
 use job::{JobSpec, RuntimeMode, SourceSpec, SslMode, StartOffset, StartupMode};
-use model::checkpoint::{Counters, SourceState};
+use model::checkpoint::{Counters, SourceState, TableState};
 use model::{TableName, Watermark};
 use mysql_async::Conn;
 use tokio::sync::{Mutex, Notify, watch};
@@ -20,6 +21,7 @@ use super::snapshot::plan::Planner;
 use super::status::Status;
 use super::tables::{Followed, TableSet};
 use super::weights::Weights;
+use super::xa::{Awaited, XaTransactions};
 use super::{MySqlSource, SourceError, Transaction};
 use crate::pipeline::batch::Batcher;
 
@@ -30,6 +32,9 @@ const BARRIER_PATIENCE_DEFAULT: Duration = Duration::from_secs(10);
 pub struct Outputs {
     pub batcher: Batcher,
     pub spool: Arc<state::Spool>,
+    pub held: state::HeldStore,
+    /// The fence of the run.
+    pub run: u64,
     pub status: watch::Sender<Status>,
 }
 
@@ -43,13 +48,24 @@ pub async fn open(
     outputs: Outputs,
 ) -> Result<(MySqlSource, Arc<Shared>), SourceError> {
     let options = source_options(&job.name, &job.source);
-    let mut conn = connect(&options).await?;
-    let server = Arc::new(Server::probe(&mut conn).await?);
+    let (mut conn, server) = reach(&options).await?;
     // Before the tables are listed: one that is created in between is then on the list as well as
     // in the stream.
+    let before = prepared(&server, &mut conn).await?;
     let start = start(job, resume, &server, &mut conn).await?;
     let tables = table_set(job, resume, &server, &mut conn).await?;
-    let dialect = Dialect::read(&mut conn, &server).await?;
+    refuse_new_tables(&tables, resume)?;
+    let known = resume.map(|state| state.xa.clone()).unwrap_or_default();
+    let xa = XaTransactions::open(outputs.held, outputs.run, &known).await?;
+    // Before the end of the binlog is read: what is settled by now is settled before that.
+    let mut awaited = prepared(&server, &mut conn).await?;
+    awaited.retain(|xid| !xa.is_held(xid));
+    let streams_from_now = job.source.startup == StartupMode::LatestOffset && resume.is_none();
+    let beginning = streams_from_now && !(before.is_empty() && awaited.is_empty());
+    let waits = beginning || (reads_tables(job) && tables.is_unread());
+    if !waits {
+        awaited.clear();
+    }
     let opens_after = Watermark::Binlog(server.binlog_end(&mut conn).await?);
     let shared = Arc::new(Shared {
         planner: Mutex::new(Planner::default()),
@@ -64,16 +80,20 @@ pub async fn open(
     }
     let reader = Reader::open(options.clone(), known, start).await?;
     let source = MySqlSource {
+        dialect: Dialect::read(&mut conn, &server).await?,
         reader,
         server,
         weights: Weights::new(options.clone()),
         options,
         tables,
         batcher: outputs.batcher,
-        dialect,
         catalog: Some(conn),
         shared: Arc::clone(&shared),
         spool: outputs.spool,
+        xa,
+        awaited: Awaited::new(awaited),
+        beginning,
+        unseen: HashSet::new(),
         chunk_rows: job.source.chunk_rows.map(|rows| u64::from(rows.get())),
         reads_tables: reads_tables(job),
         ends_after_snapshot: ends_after_snapshot(job),
@@ -100,6 +120,38 @@ pub async fn open(
         ended: false,
     };
     Ok((source, shared))
+}
+
+async fn reach(options: &SourceOptions) -> Result<(Conn, Arc<Server>), SourceError> {
+    let mut conn = connect(options).await?;
+    let server = Arc::new(Server::probe(&mut conn).await?);
+    Ok((conn, server))
+}
+
+/// XA transactions whose rows may be in the binlog already; none where the server does not say.
+async fn prepared(server: &Server, conn: &mut Conn) -> Result<HashSet<Xid>, SourceError> {
+    if !server.logs_prepare() {
+        return Ok(HashSet::new());
+    }
+    Ok(server.prepared(conn).await?.unwrap_or_else(|| {
+        tracing::debug!("the server does not tell which XA transactions are prepared");
+        HashSet::new()
+    }))
+}
+
+/// Rows that prepared transactions of the checkpoint may have changed in a table that was not
+/// followed then were passed over.
+fn refuse_new_tables(tables: &TableSet, resume: Option<&SourceState>) -> Result<(), SourceError> {
+    let Some(state) = resume else { return Ok(()) };
+    let Some(prepared) = state.xa.prepared.first() else { return Ok(()) };
+    let known: HashSet<&TableName> = state.tables.iter().map(TableState::name).collect();
+    match tables.followed.keys().find(|name| !known.contains(name)) {
+        Some(table) => {
+            let (table, xid) = (table.clone(), prepared.xid.clone());
+            Err(SourceError::XaNewTable { table, xid })
+        }
+        None => Ok(()),
+    }
 }
 
 fn reads_tables(job: &JobSpec) -> bool {

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use binlog::reader::{Delivered, StreamEvent};
+use binlog::reader::{Delivered, Settled, StreamEvent};
 use bytes::Bytes;
 use model::{
     Cell, KeyRange, Origin, PackedCodec, RowCodec, RowError, RowsBlock, RowsKind, TableName,
@@ -23,7 +23,10 @@ impl MySqlSource {
             self.position_ts_ms = delivered.ts_ms;
         }
         match delivered.event {
-            StreamEvent::Begin => self.transaction = Transaction { open: true, bytes: 0 },
+            StreamEvent::Begin(settled) => {
+                self.transaction = Transaction { open: true, bytes: 0 };
+                self.xa.begin(settled == Settled::Later);
+            }
             StreamEvent::Rows(ref rows) => {
                 let block = RowsBlock {
                     table: Arc::clone(rows.plan.schema()),
@@ -32,17 +35,39 @@ impl MySqlSource {
                     data: rows.images.clone(),
                     origin: origin(&delivered),
                 };
-                self.transaction.bytes += block.data.len() as u64;
-                self.counters.events_streamed += 1;
-                self.route(block).await?;
+                if self.xa.is_open() {
+                    self.xa.hold(&block).await?;
+                } else {
+                    self.transaction.bytes += block.data.len() as u64;
+                    self.change(block).await?;
+                }
             }
             StreamEvent::Query { ref query, in_transaction } => {
                 self.transaction.open = in_transaction;
                 self.statement(query, &delivered).await?;
             }
             StreamEvent::Commit => {
+                if let Some(held) = self.xa.take_open() {
+                    self.release(held, origin(&delivered)).await?;
+                }
                 self.transaction.open = false;
                 self.file_known = true;
+            }
+            StreamEvent::Prepared(ref xid) => {
+                self.xa.prepared(xid.clone())?;
+                // From here on its verdict means something.
+                self.awaited.settled(xid);
+                self.transaction.open = false;
+                self.file_known = true;
+            }
+            StreamEvent::XaCommit(ref xid) => {
+                self.file_known = true;
+                self.xa_commit(xid, &delivered).await?;
+            }
+            StreamEvent::XaRollback(ref xid) => {
+                self.file_known = true;
+                self.awaited.settled(xid);
+                drop(self.xa.take(xid));
             }
             StreamEvent::Progress => self.file_known = true,
             StreamEvent::ServerChanged => self.server_changed()?,
@@ -59,6 +84,15 @@ impl MySqlSource {
         }
         self.file_known = false;
         Ok(())
+    }
+
+    /// Rows change here.
+    pub(super) async fn change(&mut self, block: RowsBlock) -> Result<(), SourceError> {
+        if self.beginning {
+            return Ok(());
+        }
+        self.counters.events_streamed += 1;
+        self.route(block).await
     }
 
     async fn route(&mut self, block: RowsBlock) -> Result<(), SourceError> {
@@ -84,6 +118,7 @@ impl MySqlSource {
 
     /// Opens the chunks that readers asked for, between two transactions.
     pub(super) async fn open_chunks(&mut self) -> Result<(), SourceError> {
+        self.see_commits().await?;
         for ask in std::mem::take(&mut self.opens) {
             let Ask::Open { job, reply } = ask else { continue };
             let id = ChunkId(self.next_chunk);

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use binlog::reader::{BinlogError, Tables};
+use binlog::reader::{BinlogError, Settled, Tables};
 use binlog::{TableMap, TablePlan};
 use job::TablePatterns;
 use model::checkpoint::{TablePhase, TableState, Unproven};
@@ -221,10 +221,23 @@ impl TableSet {
     pub fn is_all_live(&self) -> bool {
         self.followed.values().all(|t| matches!(t.phase, Phase::Live))
     }
+
+    /// True where no row of any table is read: what was committed before now is still to be seen.
+    pub fn is_unread(&self) -> bool {
+        self.followed.values().all(|t| match &t.phase {
+            Phase::Live => false,
+            Phase::Snapshot(table) => table.is_blank(),
+            Phase::Pass(pass) => !pass.is_emitting(),
+        })
+    }
 }
 
 impl Tables for TableSet {
-    fn plan(&mut self, map: &TableMap) -> Result<Option<Arc<TablePlan>>, BinlogError> {
+    fn plan(
+        &mut self,
+        map: &TableMap,
+        settled: Settled,
+    ) -> Result<Option<Arc<TablePlan>>, BinlogError> {
         let name = TableName::new(&*map.db, &*map.table);
         let Some(followed) = self.followed.get_mut(&name) else {
             if self.patterns.matches(&name) && !self.others.contains(&name) {
@@ -234,8 +247,9 @@ impl Tables for TableSet {
             }
             return Ok(None);
         };
-        if followed.is_untouched() {
-            // Its rows are dropped whatever they hold: the chunk that covers them opens later.
+        if followed.is_untouched() && settled == Settled::Here {
+            // Its rows are dropped whatever they hold: the chunk that covers them opens later. Those
+            // of an XA transaction are not: its commit may come behind that chunk.
             followed.asleep = true;
             return Ok(None);
         }

@@ -8,7 +8,9 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
-use model::checkpoint::{Counters, ServerIdentity, SourceState, TablePhase, TableState, Unproven};
+use model::checkpoint::{
+    Counters, ServerIdentity, SourceState, TablePhase, TableState, Unproven, XaState,
+};
 use model::sink::SinkToken;
 use model::table::{Collation, Column, Index, TableName, TableSchema};
 use model::{BarrierKind, Checkpoint, CheckpointId, Position, RangeSet};
@@ -17,6 +19,8 @@ use serde::{Deserialize, Serialize};
 
 use super::frame::Sections;
 
+/// Section of [`XaState`].
+const XA: &str = "xa";
 /// MySQL's own limit (manual, "Limits on Table Column Count and Row Size").
 const COLUMNS_PER_TABLE_MAX: usize = 4096;
 /// Columns of all tables together. A few bytes name a table of a shared shape, which in memory is a
@@ -92,8 +96,9 @@ pub(super) fn sections(checkpoint: &Checkpoint) -> Result<Vec<(&'static str, Vec
     // Taken apart in full, so that a field added to the model cannot be forgotten here.
     let Checkpoint { job, id, kind, trigger, completed_at_ms, duration_ms, source, sinks } =
         checkpoint;
-    let SourceState { server, position, position_ts_ms, tables, counters } = source.as_ref();
+    let SourceState { server, position, position_ts_ms, tables, counters, xa } = source.as_ref();
     check(tables)?;
+    check_xa(xa)?;
     let header = Header {
         job: job.clone(),
         id: *id,
@@ -115,13 +120,17 @@ pub(super) fn sections(checkpoint: &Checkpoint) -> Result<Vec<(&'static str, Vec
     });
     let tokens: BTreeMap<&str, Token> =
         sinks.iter().map(|(sink, token)| (sink.as_str(), Token::of(token))).collect();
-    Ok(vec![
+    let mut sections = vec![
         ("header", json(&header)?),
         ("position", json(position)?),
         ("tables", json(&refs.collect::<Vec<_>>())?),
         ("schemas", shapes.json()),
         ("sinks", json(&tokens)?),
-    ])
+    ];
+    if *xa != XaState::default() {
+        sections.push((XA, json(xa)?));
+    }
+    Ok(sections)
 }
 
 pub(super) fn checkpoint(sections: &Sections<'_>) -> Result<Checkpoint, String> {
@@ -153,6 +162,10 @@ pub(super) fn checkpoint(sections: &Sections<'_>) -> Result<Checkpoint, String> 
         states.push(TableState { schema: Arc::new(schema), phase, unproven });
     }
     check(&states)?;
+    // Snapshots of before there was one have none.
+    let xa: XaState =
+        if sections.contains_key(XA) { parse(sections, XA)? } else { XaState::default() };
+    check_xa(&xa)?;
     let sinks = tokens.into_iter().map(|(sink, token)| token.bytes(&sink).map(|b| (sink, b)));
     let source = SourceState {
         server: header.server,
@@ -160,6 +173,7 @@ pub(super) fn checkpoint(sections: &Sections<'_>) -> Result<Checkpoint, String> 
         position_ts_ms: header.position_ts_ms,
         tables: states,
         counters: header.counters,
+        xa,
     };
     Ok(Checkpoint {
         job: header.job,
@@ -200,6 +214,22 @@ fn check(tables: &[TableState]) -> Result<(), String> {
         }
         if let TablePhase::Snapshot { done, .. } = phase {
             check_ranges(done).map_err(|what| format!("the ranges of table {name} {what}"))?;
+        }
+    }
+    Ok(())
+}
+
+/// Two transactions of one name, or of one id, would be taken for each other.
+fn check_xa(xa: &XaState) -> Result<(), String> {
+    let (mut names, mut ids) = (HashSet::new(), HashSet::new());
+    for prepared in &xa.prepared {
+        let xid = &prepared.xid;
+        if !names.insert(xid) {
+            return Err(format!("XA transaction {xid} is there twice"));
+        }
+        let Some(rows) = &prepared.rows else { continue };
+        if !ids.insert(rows.id) || rows.id >= xa.next {
+            return Err(format!("the rows of XA transaction {xid} bear a wrong number"));
         }
     }
     Ok(())

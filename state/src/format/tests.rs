@@ -1,7 +1,10 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use model::checkpoint::{Counters, ServerIdentity, SourceState, TablePhase, TableState};
+use model::checkpoint::{
+    Counters, HeldId, HeldRows, PreparedXa, ServerIdentity, SourceState, TablePhase, TableState,
+    XaState,
+};
 use model::conformance::samples;
 use model::position::InTransaction;
 use model::table::Collation;
@@ -97,6 +100,20 @@ fn version_1() -> Checkpoint {
             TableState { schema: Arc::new(keyless), phase: waiting, unproven: None },
         ],
         counters: Counters { rows_read: 1_000_000, events_streamed: u64::MAX },
+        xa: XaState {
+            prepared: vec![
+                PreparedXa { xid: "X'67',X'',1".into(), rows: None },
+                PreparedXa {
+                    xid: "X'67',X'62',4294967295".into(),
+                    rows: Some(HeldRows {
+                        id: HeldId { run: 3, number: 17 },
+                        records: 12_345,
+                        bytes: u64::MAX,
+                    }),
+                },
+            ],
+            next: HeldId { run: 4, number: 2 },
+        },
     };
     Checkpoint {
         job: "retail/emp_sync".into(),
@@ -281,6 +298,34 @@ fn what_could_not_be_resumed_is_never_written() {
     assert_eq!(what, "table shop.orders_1 is there twice");
     let what = refused(&|source| Arc::make_mut(&mut source.tables[0].schema).key = vec![6]);
     assert_eq!(what, "the key of table shop.orders_1 names column 6, which is not there");
+}
+
+#[test]
+fn held_rows_that_two_xa_transactions_would_share_are_never_written() {
+    let refused = |change: &dyn Fn(&mut XaState)| {
+        let mut checkpoint = version_1();
+        change(&mut Arc::make_mut(&mut checkpoint.source).xa);
+        encode(&checkpoint).unwrap_err().what
+    };
+    let what = refused(&|xa| xa.prepared.push(xa.prepared[0].clone()));
+    assert_eq!(what, "XA transaction X'67',X'',1 is there twice");
+    let wrong = "the rows of XA transaction X'67',X'62',4294967295 bear a wrong number";
+    assert_eq!(refused(&|xa| xa.prepared[0].rows = xa.prepared[1].rows), wrong);
+    assert_eq!(refused(&|xa| xa.next = HeldId { run: 3, number: 17 }), wrong);
+}
+
+#[test]
+fn a_snapshot_from_before_there_were_xa_transactions_in_it_is_read() {
+    let mut checkpoint = version_1();
+    let bytes = encode(&checkpoint).unwrap();
+    let sections = frame::read(&bytes).ok().unwrap();
+    let old: Vec<(&str, Vec<u8>)> = sections
+        .iter()
+        .filter(|(tag, _)| **tag != "xa")
+        .map(|(tag, payload)| (*tag, payload.to_vec()))
+        .collect();
+    Arc::make_mut(&mut checkpoint.source).xa = XaState::default();
+    assert_eq!(decode(&frame::write(&old).unwrap(), PLACE).unwrap(), checkpoint);
 }
 
 #[test]

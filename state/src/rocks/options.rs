@@ -9,6 +9,7 @@ use rocksdb::{
 };
 
 pub(super) const SPOOL: &str = "spool";
+pub(super) const HELD: &str = "held";
 
 const MIB: usize = 1024 * 1024;
 /// Checkpoints are a few KiB; large ones go to disk one by one.
@@ -27,11 +28,12 @@ pub(super) fn open(dir: &Path) -> Result<DB, rocksdb::Error> {
     let families = [
         ColumnFamilyDescriptor::new(rocksdb::DEFAULT_COLUMN_FAMILY_NAME, snapshots(&cache)),
         ColumnFamilyDescriptor::new(SPOOL, spool_with(&cache)),
+        ColumnFamilyDescriptor::new(HELD, spool_with(&cache)),
     ];
     DB::open_cf_descriptors(&options, dir, families)
 }
 
-/// Opens for reading what is there at this moment, whoever else has it open. The spool stays shut.
+/// Opens for reading what is there at this moment, whoever else has it open. The rest stays shut.
 pub(super) fn open_read_only(dir: &Path) -> Result<DB, rocksdb::Error> {
     let families = [rocksdb::DEFAULT_COLUMN_FAMILY_NAME];
     DB::open_cf_for_read_only(&database(), dir, families, false)

@@ -121,6 +121,28 @@ impl Log {
     fn ddl(&mut self) -> &mut Self {
         self.begin().add(query("CREATE TABLE t (a int)")).finish()
     }
+
+    fn xa_prepared(&mut self, rows_events: usize) -> &mut Self {
+        self.begin().add(query("XA START X'67',X'',1"));
+        for _ in 0..rows_events {
+            self.add(rows());
+        }
+        self.add(query("XA END X'67',X'',1"));
+        self.push(kind::XA_PREPARE, 40, prepare(false));
+        self.finish()
+    }
+
+    fn xa_verdict(&mut self, verb: &str) -> &mut Self {
+        self.begin().add(query(&format!("XA {verb} X'67',X'',1"))).finish()
+    }
+}
+
+fn xid() -> Xid {
+    Xid { format_id: 1, gtrid: Bytes::from_static(b"g"), bqual: Bytes::new() }
+}
+
+fn prepare(one_phase: bool) -> Event {
+    Event::XaPrepare(XaPrepare { one_phase, xid: xid() })
 }
 
 /// What a caller sees: the step, or the rows event that ends there.
@@ -135,7 +157,12 @@ fn feed(tracker: &mut Tracker, logged: &Logged) -> Option<String> {
     } else {
         match tracker.apply(&logged.event, &logged.header, located).unwrap() {
             Step::Nothing | Step::Progress => None,
-            step @ (Step::Begin | Step::Query { .. } | Step::Commit) => Some(format!("{step:?}")),
+            step @ (Step::Begin(_)
+            | Step::Query { .. }
+            | Step::Commit
+            | Step::Prepared(_)
+            | Step::XaCommit(_)
+            | Step::XaRollback(_)) => Some(format!("{step:?}")),
         }
     };
     seen.map(|what| format!("{what} {}", tracker.offset()))
@@ -175,6 +202,7 @@ fn sample(gtids: bool) -> Log {
     log.transaction(3).ddl().transaction(0).transaction(2);
     log.begin().add(query("BEGIN")).add(query("SAVEPOINT `a`")).add(rows()).add(query("COMMIT"));
     log.finish();
+    log.xa_prepared(2).transaction(1).xa_verdict("ROLLBACK");
     log
 }
 
@@ -186,7 +214,7 @@ fn a_cut_at_any_event_resumes_without_loss_or_repetition() {
         let events = dump(&mut tracker, &log);
         let whole: Vec<_> = events.iter().filter_map(|e| feed(&mut tracker, e)).collect();
         let end = tracker.position().clone();
-        assert_eq!(whole.iter().filter(|s| s.starts_with("rows")).count(), 6);
+        assert_eq!(whole.iter().filter(|s| s.starts_with("rows")).count(), 9);
         for cut in 0..=events.len() {
             let mut tracker = fresh(gtids);
             let events = dump(&mut tracker, &log);
@@ -297,7 +325,7 @@ fn a_stream_from_a_file_takes_its_gtids_from_the_head_and_hands_out_from_the_pla
     tracker.rotate(&Rotate { file: file(1), offset: FILE_START }, false);
     let seen: Vec<_> = log.events.iter().filter_map(|e| feed(&mut tracker, e)).collect();
     assert!(seen[0].starts_with("Query"), "{seen:?}");
-    assert_eq!(tracker.position().gtids.to_string(), format!("{U}:1-5"));
+    assert_eq!(tracker.position().gtids.to_string(), format!("{U}:1-8"));
 }
 
 #[test]
@@ -330,8 +358,8 @@ fn a_stream_from_a_time_passes_over_what_is_older_and_counts_its_gtids() {
     tracker.connected(&Connected { from_head: true, incomplete: true, ..Default::default() });
     let seen: Vec<_> = log.events.iter().filter_map(|e| feed(&mut tracker, e)).collect();
     assert!(seen[0].starts_with("Begin"), "{seen:?}");
-    assert_eq!(seen.iter().filter(|s| s.starts_with("rows")).count(), 3);
-    assert_eq!(tracker.position().gtids.to_string(), format!("{U}:1-5"));
+    assert_eq!(seen.iter().filter(|s| s.starts_with("rows")).count(), 6);
+    assert_eq!(tracker.position().gtids.to_string(), format!("{U}:1-8"));
 }
 
 #[test]
@@ -350,29 +378,46 @@ fn another_transaction_before_the_rest_of_the_open_one_is_refused() {
 }
 
 #[test]
-fn rows_under_xa_prepare_are_refused_and_one_phase_is_a_commit() {
-    let prepare = |one_phase| {
-        let xid = Xid { format_id: 1, gtrid: Bytes::from_static(b"g"), bqual: Bytes::new() };
-        Event::XaPrepare(XaPrepare { one_phase, xid })
-    };
-    let run = |last: Event, with_rows: bool| {
+fn an_xa_transaction_is_told_from_its_first_event_on_and_its_verdict_by_its_name() {
+    let mut log = Log::new(true);
+    log.xa_prepared(1).xa_verdict("COMMIT").xa_prepared(0).xa_verdict("ROLLBACK");
+    let mut tracker = fresh(true);
+    let steps: Vec<_> = dump(&mut tracker, &log)
+        .iter()
+        .filter_map(|logged| feed(&mut tracker, logged))
+        .map(|seen| seen.split([' ', '(']).next().unwrap().to_owned())
+        .collect();
+    let want = ["Begin", "rows", "Prepared", "XaCommit", "Begin", "Prepared", "XaRollback"];
+    assert_eq!(steps, want);
+    assert_eq!(tracker.position().gtids.to_string(), format!("{U}:1-4"));
+}
+
+#[test]
+fn rows_of_an_xa_transaction_are_settled_later_until_it_ends() {
+    let run = |first: &str, last: Event| {
         let mut log = Log::new(true);
-        log.begin().add(query("XA START X'67',X'',1"));
-        if with_rows {
-            log.add(rows());
-        }
+        log.begin().add(query(first)).add(rows());
         let mut tracker = fresh(true);
         for logged in &dump(&mut tracker, &log) {
             feed(&mut tracker, logged);
         }
+        let settled = tracker.settled();
         let header =
             EventHeader { event_size: 40, event_type: kind::XA_PREPARE, ..Default::default() };
         let located = tracker.locate(&header, false);
-        tracker.apply(&last, &header, located)
+        (settled, tracker.apply(&last, &header, located))
     };
-    assert!(run(prepare(false), true).is_err());
-    assert_eq!(run(prepare(false), false).unwrap(), Step::Commit);
-    assert_eq!(run(prepare(true), true).unwrap(), Step::Commit);
+    let (settled, step) = run("XA START X'67',X'',1", prepare(false));
+    assert_eq!((settled, step.unwrap()), (Settled::Later, Step::Prepared(xid())));
+    let (settled, step) = run("XA START X'67',X'',1", prepare(true));
+    assert_eq!((settled, step.unwrap()), (Settled::Later, Step::Commit));
+    let (settled, step) = run("BEGIN", prepare(false));
+    assert_eq!(settled, Settled::Here);
+    assert!(step.is_err(), "they went out as committed ones");
+    let (_, step) = run("XA START X'68',X'',1", prepare(false));
+    assert!(step.is_err(), "it began under another name");
+    let (_, step) = run("BEGIN", query("XA COMMIT X'67',X'',1"));
+    assert!(step.is_err(), "a verdict inside another transaction");
 }
 
 #[test]
@@ -406,7 +451,8 @@ fn mariadb_transactions_begin_with_their_gtid_and_standalone_ones_are_one_event(
     let ddl = tracker.apply(&query("CREATE TABLE t (a int)"), &header, true).unwrap();
     assert_eq!(ddl, Step::Query { in_transaction: false });
     assert_eq!(tracker.position().gtids.to_string(), "0-1-5");
-    assert_eq!(tracker.apply(&maria(6, false), &header, true).unwrap(), Step::Begin);
+    let begin = Step::Begin(Settled::Here);
+    assert_eq!(tracker.apply(&maria(6, false), &header, true).unwrap(), begin);
     tracker.rows().unwrap();
     assert_eq!(tracker.position().gtids.to_string(), "0-1-5");
     assert_eq!(tracker.apply(&Event::Xid(1), &header, true).unwrap(), Step::Commit);

@@ -9,7 +9,7 @@ use bytes::Bytes;
 use crate::change::{Batch, Item, Origin, RowsBlock, RowsKind};
 use crate::checkpoint::{
     Barrier, BarrierKind, Checkpoint, CheckpointId, Counters, ServerIdentity, SourceState,
-    TablePhase, TableState,
+    TablePhase, TableState, XaState,
 };
 use crate::gtid::Gtids;
 use crate::position::{BinlogPosition, Position};
@@ -89,6 +89,7 @@ pub fn source(offset: u64) -> SourceState {
         position_ts_ms: 1_663_840_800_000,
         tables: vec![TableState { schema: items(), phase: TablePhase::Live, unproven: None }],
         counters: Counters { rows_read: 0, events_streamed: offset },
+        xa: XaState::default(),
     }
 }
 

@@ -1,4 +1,4 @@
-use model::checkpoint::{Counters, ServerIdentity, SourceState};
+use model::checkpoint::{Counters, ServerIdentity, SourceState, XaState};
 use model::gtid::Gtids;
 use model::{BinlogPosition, Position};
 
@@ -20,6 +20,7 @@ fn answer(id: u64, sink: &str) -> Event {
         position_ts_ms: 0,
         tables: vec![],
         counters: Counters::default(),
+        xa: XaState::default(),
     };
     let barrier =
         Barrier { id: CheckpointId(id), kind: BarrierKind::Checkpoint, source: Arc::new(source) };
