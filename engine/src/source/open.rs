@@ -62,7 +62,8 @@ pub async fn open(
     awaited.retain(|xid| !xa.is_held(xid));
     let streams_from_now = job.source.startup == StartupMode::LatestOffset && resume.is_none();
     let beginning = streams_from_now && !(before.is_empty() && awaited.is_empty());
-    if !beginning && !(reads_tables(job) && tables.is_unread()) {
+    let waits = beginning || (reads_tables(job) && tables.is_unread());
+    if !waits {
         awaited.clear();
     }
     let opens_after = Watermark::Binlog(server.binlog_end(&mut conn).await?);
