@@ -380,7 +380,7 @@ fn the_outline_tells_who_wrote_it_and_what_it_takes() {
     assert_eq!((outline.format, outline.needed.as_str()), (1, "0.1.0"));
     assert_eq!(outline.writer, env!("CARGO_PKG_VERSION"));
     let tags: Vec<_> = outline.sections.iter().map(|section| section.tag.as_str()).collect();
-    assert_eq!(tags, ["header", "position", "tables", "schemas", "sinks"]);
+    assert_eq!(tags, ["header", "position", "tables", "schemas", "sinks", "xa"]);
 }
 
 fn a_checkpoint() -> impl Strategy<Value = Checkpoint> {
