@@ -67,7 +67,7 @@ columns='emp_no INT NOT NULL, birth_date DATE NOT NULL, first_name VARCHAR(14) N
 create() {
   sql "CREATE DATABASE $1; USE $1; CREATE TABLE employees_1 ($columns); CREATE TABLE employees_2 ($columns);"
   insert "$1.$2" "10,'1992-09-12','cai','kunkun','M','2022-09-22'"
-  insert "$1.$2" "11,'1990-09-15','wang','meili','F','2021-04-12'"
+  insert "$1.$2" "11,'1990-09-15','wang','meimei','F','2021-04-12'"
 }
 insert() {
   note "mysql> INSERT INTO $1 VALUES ($2);"

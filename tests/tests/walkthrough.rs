@@ -31,7 +31,7 @@ async fn database(server: &Server, number: u32) -> Result<()> {
         ))
         .await?;
     insert(server, number, 10, "'1992-09-12','cai','kunkun','M','2022-09-22'").await?;
-    insert(server, number, 11, "'1990-09-15','wang','meili','F','2021-04-12'").await
+    insert(server, number, 11, "'1990-09-15','wang','meimei','F','2021-04-12'").await
 }
 
 async fn insert(server: &Server, database: u32, id: u32, values: &str) -> Result<()> {
@@ -66,7 +66,7 @@ async fn savepoint(server: &Server) -> Result<()> {
     run(server, &mut job, &[])?;
     let (cai, wang) = (
         "emp_1.employees_1> +I[10, 1992-09-12, cai, kunkun, M, 2022-09-22]",
-        "emp_1.employees_1> +I[11, 1990-09-15, wang, meili, F, 2021-04-12]",
+        "emp_1.employees_1> +I[11, 1990-09-15, wang, meimei, F, 2021-04-12]",
     );
     prints(&mut job, &[cai, wang]).await?;
     job.sigterm().await?;
@@ -88,7 +88,7 @@ async fn crash(server: &Server) -> Result<()> {
         &mut job,
         &[
             "emp_2.employees_2> +I[10, 1992-09-12, cai, kunkun, M, 2022-09-22]",
-            "emp_2.employees_2> +I[11, 1990-09-15, wang, meili, F, 2021-04-12]",
+            "emp_2.employees_2> +I[11, 1990-09-15, wang, meimei, F, 2021-04-12]",
         ],
     )
     .await?;
