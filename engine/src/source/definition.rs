@@ -18,8 +18,19 @@ use super::ddl::index::IndexDef;
 use super::dialect::Dialect;
 use super::dialect::types::ROW_BYTES_MAX;
 
+/// `NO_BACKSLASH_ESCAPES` in a logged `sql_mode` (MySQL manual, "Server SQL Modes").
+const NO_BACKSLASH_ESCAPES: u64 = 0x0010_0000;
+
+/// True where a string may end elsewhere than the tokenizer thinks.
+fn is_ambiguous(query: &QueryEvent) -> bool {
+    query.sql.contains('\\') && query.sql_mode.is_some_and(|mode| mode & NO_BACKSLASH_ESCAPES != 0)
+}
+
 /// `before` after a statement that alters it.
 pub fn altered(before: &TableSchema, query: &QueryEvent, dialect: &Dialect) -> Option<TableSchema> {
+    if is_ambiguous(query) {
+        return None;
+    }
     let clauses = alteration(&query.sql)?;
     let mut after = Definition::of(before, query, dialect)?;
     after.columns(&clauses)?;
@@ -34,6 +45,9 @@ pub fn created(
     dialect: &Dialect,
     like: impl Fn(&TableName) -> Option<Arc<TableSchema>>,
 ) -> Option<TableSchema> {
+    if is_ambiguous(query) {
+        return None;
+    }
     let (columns, indexes, text) = match creation(&query.sql, &query.db)? {
         Creation::Like(other) => {
             let other = TableSchema::clone(&*like(&other)?);
@@ -78,6 +92,11 @@ fn renamed_to(renamed: &BTreeMap<String, Option<String>>, before: &str, name: &s
         Some(None) => false,
         None => same(before, name),
     }
+}
+
+/// True for a clause about a column that was there before.
+fn is_about_a_column(clause: &Clause) -> bool {
+    matches!(clause, Clause::Drop { .. } | Clause::Change { .. } | Clause::RenameColumn { .. })
 }
 
 /// An index may hold the beginning of it alone.
@@ -153,6 +172,10 @@ impl<'a> Definition<'a> {
                 | Clause::DropIndex { .. }
                 | Clause::RenameIndex { .. } => {}
             }
+        }
+        // Servers differ in what two clauses about one column come to.
+        if clauses.iter().filter(|c| is_about_a_column(c)).count() > renamed.len() {
+            return None;
         }
         self.rename_in_indexes(&renamed);
         let mut moved = Vec::new();

@@ -73,7 +73,7 @@ impl MySqlSource {
             "a statement could not be read; the tables that it names are read from the server again");
         let named = self.named_in(&query.sql);
         for table in named {
-            self.touch(Touch::Alter(table), query, delivered).await?;
+            self.redefine(&table, None, query, delivered).await?;
         }
         self.reader.replan();
         Ok(())
