@@ -21,6 +21,7 @@ pub use proxy::Proxy;
 pub use server::{Kind, Server, for_each_server};
 pub use workload::Workload;
 
+use anyhow::Context;
 use std::future::Future;
 use std::time::{Duration, Instant};
 
@@ -41,6 +42,19 @@ where
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
     Ok(())
+}
+
+/// What the dice of a workload begin with: `SEED`, which replays one, or a new one each time.
+///
+/// # Errors
+/// Where `SEED` is no number.
+pub fn seed() -> anyhow::Result<u64> {
+    let seed = match std::env::var("SEED") {
+        Ok(seed) => seed.parse().context("SEED is a number")?,
+        Err(_) => rand::random::<u32>().into(),
+    };
+    say(format!("SEED={seed}"));
+    Ok(seed)
 }
 
 /// One line of a test's story, on stderr.

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Result, bail};
 use mysql_async::prelude::*;
 use mysql_async::{Conn, OptsBuilder};
 use rand::rngs::StdRng;
@@ -16,7 +16,6 @@ use rand::{Rng, SeedableRng};
 use tokio::task::JoinSet;
 
 use crate::chain::Auditor;
-use crate::say;
 use crate::server::{Kind, Server};
 
 mod tables;
@@ -51,11 +50,7 @@ struct Shared {
 impl Workload {
     /// For a database that [`Workload::load`] will create.
     pub fn new(server: &Server, db: &str) -> Result<Self> {
-        let seed = match std::env::var("SEED") {
-            Ok(seed) => seed.parse().context("SEED is a number")?,
-            Err(_) => rand::random::<u32>().into(),
-        };
-        say(format!("SEED={seed}"));
+        let seed = crate::seed()?;
         Ok(Self {
             db: db.to_owned(),
             kind: server.kind,

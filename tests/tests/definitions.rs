@@ -19,6 +19,11 @@ use tests::{Server, for_each_server, say};
 
 const STATEMENTS: u32 = 400;
 
+/// How many times the dice are played: `ROUNDS=…` looks further.
+fn rounds() -> Result<u32> {
+    std::env::var("ROUNDS").map_or(Ok(1), |rounds| Ok(rounds.parse()?))
+}
+
 /// Each is run on a table `t` as [`FIRST`] makes it.
 const BY_HAND: &[&str] = &[
     "ALTER TABLE t ADD COLUMN x INT",
@@ -165,6 +170,20 @@ impl Judge {
         Ok(())
     }
 
+    async fn play(&mut self, dice: &mut StdRng) -> Result<()> {
+        for n in 0..STATEMENTS {
+            if n % 40 == 0 {
+                self.renew().await?;
+            }
+            let name = self.name.clone();
+            let columns: Vec<String> =
+                self.now(&name).await?.columns.iter().map(|c| c.name.to_string()).collect();
+            let sql = by_dice(dice, &columns);
+            self.alter(&sql).await?;
+        }
+        Ok(())
+    }
+
     fn judge(&mut self, sql: &str, ours: Option<TableSchema>, after: &TableSchema) {
         self.run += 1;
         match ours {
@@ -207,27 +226,13 @@ async fn definitions_follow_statements_as_the_server_does() -> Result<()> {
         // Widening every TEXT, and what only one server knows.
         ensure!(judge.unread.len() <= 6, "too many are not read");
 
-        let seed = match std::env::var("SEED") {
-            Ok(seed) => seed.parse()?,
-            Err(_) => rand::random::<u32>(),
-        };
-        say(format!("SEED={seed}"));
-        let mut dice = StdRng::seed_from_u64(u64::from(seed));
         (judge.run, judge.unread) = (0, vec![]);
-        judge.renew().await?;
-        for n in 0..STATEMENTS {
-            if n % 40 == 39 {
-                judge.renew().await?;
-            }
-            let name = judge.name.clone();
-            let columns: Vec<String> =
-                judge.now(&name).await?.columns.iter().map(|c| c.name.to_string()).collect();
-            let sql = by_dice(&mut dice, &columns);
-            judge.alter(&sql).await?;
+        for _ in 0..rounds()? {
+            judge.play(&mut StdRng::seed_from_u64(tests::seed()?)).await?;
         }
         ensure!(judge.misread.is_empty(), "{}", judge.misread.join("\n"));
         say(format!("{} by dice, {} left to the server", judge.run, judge.unread.len()));
-        ensure!(judge.run > STATEMENTS / 4, "the server refused nearly all");
+        ensure!(judge.run > rounds()? * STATEMENTS / 4, "the server refused nearly all");
         // What CONVERT does beside other clauses is no two servers' the same.
         judge.unread.retain(|sql| !sql.contains("CONVERT"));
         ensure!(judge.unread.len() * 10 < judge.run as usize, "{:#?}", judge.unread);

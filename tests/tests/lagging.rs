@@ -39,14 +39,9 @@ async fn a_reader_that_lags_gives_every_row_the_schema_of_its_time() -> Result<(
         job.live(PATIENCE).await?;
         job.sigterm().await?;
 
-        let seed = match std::env::var("SEED") {
-            Ok(seed) => seed.parse()?,
-            Err(_) => rand::random::<u32>(),
-        };
-        say(format!("SEED={seed}"));
         let mut writer = Writer {
             conn,
-            dice: StdRng::seed_from_u64(u64::from(seed)),
+            dice: StdRng::seed_from_u64(tests::seed()?),
             expected: vec![],
             changed: 0,
             next: 100,

@@ -312,11 +312,7 @@ struct Writers {
 impl Writers {
     async fn start(server: &Server, tables: &[&'static [&'static str]]) -> Result<Self> {
         let mut writers = Self { stop: Arc::default(), tasks: JoinSet::new() };
-        let seed = match std::env::var("SEED") {
-            Ok(seed) => seed.parse().context("SEED is a number")?,
-            Err(_) => rand::random::<u32>().into(),
-        };
-        say(format!("SEED={seed}"));
+        let seed = tests::seed()?;
         for (at, names) in tables.iter().enumerate() {
             for number in 0..WRITERS_PER_TABLE {
                 let salt = at as u64 * WRITERS_PER_TABLE + number;

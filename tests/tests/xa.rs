@@ -276,7 +276,15 @@ async fn storm(
         if same_session {
             conn.query_drop(format!("XA {verb} {xid}")).await?;
         } else {
+            // A verdict that MariaDB 10.11 gets while it is leaving the session finds the XID, says
+            // OK, and leaves the transaction prepared for ever, its locks held.
+            let session = conn.id();
             conn.disconnect().await?;
+            let gone =
+                format!("SELECT id FROM information_schema.processlist WHERE id = {session}");
+            while last.query_first::<u64, _>(&gone).await?.is_some() {
+                tokio::time::sleep(Duration::from_millis(2)).await;
+            }
             let begun = Instant::now();
             while let Err(error) = last.query_drop(format!("XA {verb} {xid}")).await {
                 ensure!(begun.elapsed() < Duration::from_secs(5), "XA {verb} {xid}: {error}");
@@ -292,11 +300,7 @@ async fn storm(
 async fn the_changelog_is_exact_under_a_storm_of_xa_transactions_and_kills() -> Result<()> {
     const ROWS: usize = 6_000;
     on_servers(&KINDS, &[], async |server| {
-        let seed = match std::env::var("SEED") {
-            Ok(seed) => seed.parse().context("SEED is a number")?,
-            Err(_) => rand::random::<u32>().into(),
-        };
-        say(format!("SEED={seed}"));
+        let seed = tests::seed()?;
         setup(server, ROWS).await?;
         grant(server).await?;
         let storm = Storm::start(server, 4, ROWS as u64, seed);

@@ -94,9 +94,20 @@ fn renamed_to(renamed: &BTreeMap<String, Option<String>>, before: &str, name: &s
     }
 }
 
-/// True for a clause about a column that was there before.
-fn is_about_a_column(clause: &Clause) -> bool {
-    matches!(clause, Clause::Drop { .. } | Clause::Change { .. } | Clause::RenameColumn { .. })
+impl Clause {
+    /// True for a clause about a column that was there before.
+    fn is_about_a_column(&self) -> bool {
+        matches!(self, Self::Drop { .. } | Self::Change { .. } | Self::RenameColumn { .. })
+    }
+
+    /// True where a column has the name `name` after it, new or renamed.
+    fn gives(&self, name: &str) -> bool {
+        match self {
+            Self::Add { column, .. } | Self::Change { column, .. } => same(&column.name, name),
+            Self::RenameColumn { to, .. } => same(to, name),
+            _ => false,
+        }
+    }
 }
 
 /// An index may hold the beginning of it alone.
@@ -131,6 +142,10 @@ impl<'a> Definition<'a> {
 
     fn at(&self, column: &str) -> Option<usize> {
         self.columns.iter().position(|c| same(&c.name, column))
+    }
+
+    fn indexes_hold(&self, column: &str) -> bool {
+        self.indexes.iter().any(|i| i.columns.iter().any(|c| same(c, column)))
     }
 
     /// First what happens to the columns that are there, in their place; then, in the statement's
@@ -174,7 +189,13 @@ impl<'a> Definition<'a> {
             }
         }
         // Servers differ in what two clauses about one column come to.
-        if clauses.iter().filter(|c| is_about_a_column(c)).count() > renamed.len() {
+        if clauses.iter().filter(|c| c.is_about_a_column()).count() > renamed.len() {
+            return None;
+        }
+        // And in whether an index goes with a column whose name another one takes.
+        let is_replaced =
+            |gone: &str| clauses.iter().any(|c| c.gives(gone)) && self.indexes_hold(gone);
+        if renamed.iter().any(|(column, to)| to.is_none() && is_replaced(column)) {
             return None;
         }
         self.rename_in_indexes(&renamed);
