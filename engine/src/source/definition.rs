@@ -105,7 +105,13 @@ impl Clause {
         match self {
             Self::Add { column, .. } | Self::Change { column, .. } => same(&column.name, name),
             Self::RenameColumn { to, .. } => same(to, name),
-            _ => false,
+            Self::Drop { .. }
+            | Self::Show { .. }
+            | Self::AddIndex(_)
+            | Self::DropIndex { .. }
+            | Self::RenameIndex { .. }
+            | Self::Convert(_)
+            | Self::Default(_) => false,
         }
     }
 }
@@ -157,7 +163,44 @@ impl<'a> Definition<'a> {
         if converts && clauses.len() > 1 {
             return None;
         }
-        let mut renamed: BTreeMap<String, Option<String>> = BTreeMap::new();
+        let renamed = self.settle_present(clauses)?;
+        self.rename_in_indexes(&renamed);
+        let mut moved = Vec::new();
+        for column in std::mem::take(&mut self.columns) {
+            let whole_key = self.indexes.iter().any(|i| {
+                i.unique && i.columns.iter().any(|name| renamed_to(&renamed, &column.name, name))
+            });
+            let change = clauses.iter().find_map(|c| {
+                let Clause::Change { from, column: def } = c else { return None };
+                same(from, &column.name).then_some(def)
+            });
+            match (renamed.get(&column.name.to_lowercase()), change) {
+                (Some(None), _) => {}
+                (_, Some(def)) => {
+                    let new = self.column(def)?;
+                    // Whether an index still holds the whole of it is the server's to say.
+                    if whole_key && new.ty != column.ty && (has_length(&new) || has_length(&column))
+                    {
+                        return None;
+                    }
+                    match &def.place {
+                        Some(place) => moved.push((def.name.clone(), new, place)),
+                        None => self.columns.push(new),
+                    }
+                }
+                (Some(Some(to)), None) => {
+                    self.columns.push(Column { name: to.as_str().into(), ..column });
+                }
+                (None, None) => self.columns.push(column),
+            }
+        }
+        self.place(clauses, moved)
+    }
+
+    /// Does what needs no order, and gives the columns that go or change their name: the new one, or
+    /// `None` for one that goes.
+    fn settle_present(&mut self, clauses: &[Clause]) -> Option<BTreeMap<String, Option<String>>> {
+        let mut renamed = BTreeMap::new();
         for clause in clauses {
             match clause {
                 Clause::Drop { column, if_exists } => match self.at(column) {
@@ -198,37 +241,7 @@ impl<'a> Definition<'a> {
         if renamed.iter().any(|(column, to)| to.is_none() && is_replaced(column)) {
             return None;
         }
-        self.rename_in_indexes(&renamed);
-        let mut moved = Vec::new();
-        for column in std::mem::take(&mut self.columns) {
-            let whole_key = self.indexes.iter().any(|i| {
-                i.unique && i.columns.iter().any(|name| renamed_to(&renamed, &column.name, name))
-            });
-            let change = clauses.iter().find_map(|c| {
-                let Clause::Change { from, column: def } = c else { return None };
-                same(from, &column.name).then_some(def)
-            });
-            match (renamed.get(&column.name.to_lowercase()), change) {
-                (Some(None), _) => {}
-                (_, Some(def)) => {
-                    let new = self.column(def)?;
-                    // Whether an index still holds the whole of it is the server's to say.
-                    if whole_key && new.ty != column.ty && (has_length(&new) || has_length(&column))
-                    {
-                        return None;
-                    }
-                    match &def.place {
-                        Some(place) => moved.push((def.name.clone(), new, place)),
-                        None => self.columns.push(new),
-                    }
-                }
-                (Some(Some(to)), None) => {
-                    self.columns.push(Column { name: to.as_str().into(), ..column });
-                }
-                (None, None) => self.columns.push(column),
-            }
-        }
-        self.place(clauses, moved)
+        Some(renamed)
     }
 
     fn place(
