@@ -22,6 +22,29 @@ use super::definition;
 use super::tables::{Followed, Phase, Redefined};
 use super::{MySqlSource, SourceError};
 
+/// A table may be renamed twice in one statement (`a TO tmp, b TO a, tmp TO b`). The name in between
+/// is nobody's to see, and no pattern's to match.
+#[derive(Debug, Clone, Copy)]
+struct Hop {
+    /// The name it has here is one in between.
+    has_begun: bool,
+    /// The name it gets is.
+    goes_on: bool,
+}
+
+impl Hop {
+    /// Of the `n`th of a statement's touches.
+    fn of(touches: &[Touch], n: usize) -> Self {
+        let (before, rest) = touches.split_at(n.min(touches.len()));
+        let Some((Touch::Rename { from, to }, after)) = rest.split_first() else {
+            return Self { has_begun: false, goes_on: false };
+        };
+        let gave = |t: &Touch| matches!(t, Touch::Rename { to, .. } if to == from);
+        let takes = |t: &Touch| matches!(t, Touch::Rename { from, .. } if from == to);
+        Self { has_begun: before.iter().any(gave), goes_on: after.iter().any(takes) }
+    }
+}
+
 impl MySqlSource {
     /// Takes a statement of the binlog.
     pub(super) async fn statement(
@@ -34,8 +57,8 @@ impl MySqlSource {
             // Bytes outside the statement's character set: its names may be other names.
             Logged::Touches(_) if !query.sql_exact => self.unreadable(query, delivered).await?,
             Logged::Touches(touches) => {
-                for touch in touches {
-                    self.touch(touch, query, delivered).await?;
+                for (n, touch) in touches.iter().enumerate() {
+                    self.touch(touch.clone(), Hop::of(&touches, n), query, delivered).await?;
                 }
                 self.reader.replan();
             }
@@ -89,6 +112,7 @@ impl MySqlSource {
     async fn touch(
         &mut self,
         touch: Touch,
+        hop: Hop,
         query: &QueryEvent,
         delivered: &Delivered,
     ) -> Result<(), SourceError> {
@@ -142,7 +166,7 @@ impl MySqlSource {
             Touch::Rename { from, to } => {
                 let (from, to) = (self.tables.stored(&from), self.tables.stored(&to));
                 self.refuse_blind_trust(&from, query)?;
-                self.renamed(&from, to, query, delivered).await
+                self.renamed(&from, to, hop, query, delivered).await
             }
         }
     }
@@ -314,11 +338,12 @@ impl MySqlSource {
         &mut self,
         from: &TableName,
         to: TableName,
+        hop: Hop,
         query: &QueryEvent,
         delivered: &Delivered,
     ) -> Result<(), SourceError> {
         self.refuse_inside_a_pass(from)?;
-        let wanted = self.tables.patterns.matches(&to);
+        let wanted = hop.goes_on || self.tables.patterns.matches(&to);
         let Some(mut followed) = self.tables.followed.remove(from) else {
             if wanted && !self.tables.followed.contains_key(&to) {
                 return self.follow(&to, true, query, delivered).await;
@@ -326,7 +351,9 @@ impl MySqlSource {
             return Ok(());
         };
         self.shared.planner.lock().await.remove(followed.plan);
-        self.announce_dropped(from, query, delivered);
+        if !hop.has_begun {
+            self.announce_dropped(from, query, delivered);
+        }
         if !wanted {
             return Ok(());
         }
@@ -342,6 +369,9 @@ impl MySqlSource {
         let schema = Arc::new(TableSchema { name: to.clone(), ..schema });
         followed.rename(Arc::clone(&schema));
         self.tables.followed.insert(to.clone(), followed);
+        if hop.goes_on {
+            return Ok(());
+        }
         self.announce(&to, Some(schema), query, delivered);
         self.plan(&to).await;
         if exact { Ok(()) } else { self.redefine_quietly(&to).await }
@@ -436,4 +466,27 @@ fn shortened(sql: &str) -> String {
         return line;
     }
     line.chars().take(200).chain("…".chars()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_in_between_is_seen_as_one() {
+        let rename = |(from, to)| Touch::Rename {
+            from: TableName::new("d", from),
+            to: TableName::new("d", to),
+        };
+        let hops = |pairs: &[(&str, &str)]| -> Vec<(bool, bool)> {
+            let touches: Vec<Touch> = pairs.iter().copied().map(rename).collect();
+            let hop = |n| Hop::of(&touches, n);
+            (0..touches.len()).map(|n| (hop(n).has_begun, hop(n).goes_on)).collect()
+        };
+        let swap = [("a", "tmp"), ("b", "a"), ("tmp", "b")];
+        assert_eq!(hops(&swap), [(false, true), (false, false), (true, false)]);
+        assert_eq!(hops(&[("a", "b"), ("b", "c")]), [(false, true), (true, false)]);
+        // As the tools that alter online cut over: no name is in between.
+        assert_eq!(hops(&[("a", "_a_del"), ("_a_gho", "a")]), [(false, false); 2]);
+    }
 }
