@@ -284,7 +284,24 @@ async fn privileges(
     for db in databases {
         checks.push(select(conn, &grants, db, user).await);
     }
+    if server.logs_prepare() {
+        checks.push(prepared(conn, server, user).await);
+    }
     checks
+}
+
+/// The privilege to ask which XA transactions are prepared, tried.
+async fn prepared(conn: &mut Conn, server: &Server, user: &str) -> Check {
+    const NAME: &str = "privilege to see prepared XA transactions";
+    match server.prepared(conn).await {
+        Ok(Some(xids)) => Check::ok(NAME, format!("{} prepared now", xids.len())),
+        Ok(None) => Check::warn(
+            NAME,
+            "without it a job that begins between an XA PREPARE and its XA COMMIT may have to end",
+            format!("GRANT XA_RECOVER_ADMIN ON *.* TO {user};"),
+        ),
+        Err(error) => Check::fail(NAME, chain(&error), ""),
+    }
 }
 
 /// The privilege to ask for the binlog's position, tried.
