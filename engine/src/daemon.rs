@@ -172,7 +172,7 @@ impl Daemon {
         let (request, requests) = watch::channel(None);
         let (defer, deferred) = mpsc::channel(QUESTIONS);
         let (stop, stops) = mpsc::channel(QUESTIONS);
-        for _ in 0..self.job.parallelism.get() {
+        for _ in 0..self.job.parallelism.get() * snapshot::READERS_PER_TURN {
             tasks.spawn(read_chunks(Arc::clone(&shared), ask.clone()));
         }
         drop(ask);

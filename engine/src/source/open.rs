@@ -11,7 +11,7 @@ use job::{JobSpec, RuntimeMode, SourceSpec, SslMode, StartOffset, StartupMode};
 use model::checkpoint::{Counters, SourceState, TableState};
 use model::{TableName, Watermark};
 use mysql_async::Conn;
-use tokio::sync::{Mutex, Notify, watch};
+use tokio::sync::{Mutex, Notify, Semaphore, watch};
 use tokio::time::Instant;
 
 use super::catalog::{self, CatalogTable};
@@ -70,6 +70,7 @@ pub async fn open(
     let shared = Arc::new(Shared {
         planner: Mutex::new(Planner::default()),
         work: Notify::new(),
+        turns: Semaphore::new(job.parallelism.get() as usize),
         options: options.clone(),
         server: Arc::clone(&server),
     });

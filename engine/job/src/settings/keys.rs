@@ -59,7 +59,7 @@ pub const SETTINGS: &[SettingDoc] = &[
     with(H, "sink[N].*", "", "The same with several sinks: `sink[0].connector`, `sink[1].connector`, …."),
 
     with(A, "schema-name", "", "For PostgreSQL and Oracle."),
-    with(A, "source.connection.pool.size", "20", "A job has one connection per reader and one for the binlog."),
+    with(A, "source.connection.pool.size", "20", "A job has two connections per reader and one for the binlog."),
     with(A, "source.schema.changes", "", "Schema changes are always followed."),
     with(A, "source.chunk-key.even-distribution.factor.*", "", "Chunks are bounded by keys as they are, evenly spread or not."),
     with(A, "split.match_number_regex", "_[0-9]+", "Only with `split.enable`."),

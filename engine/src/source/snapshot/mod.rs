@@ -1,7 +1,9 @@
 //! The snapshot's readers: each takes a chunk, opens it in the stream, reads it, and hands it over.
 //!
-//! A reader reads one chunk while the one before is merged, and waits for that with the next in hand,
-//! so what a snapshot has in memory is bounded by twice `parallelism` chunks. Why this loses and doubles nothing: [`super::merge`].
+//! A chunk waits for its low watermark before its SELECT, and for the stream after it. So that the
+//! server has a SELECT of ours to answer all the time, there are [`READERS_PER_TURN`] times
+//! `parallelism` readers, and `parallelism` of them SELECT at a time. What a snapshot has in memory
+//! is bounded by a chunk per reader. Why this loses and doubles nothing: [`super::merge`].
 
 pub mod density;
 pub mod keyless;
@@ -17,7 +19,7 @@ use bytes::Bytes;
 use model::{KeyRange, Position, TableName, TableSchema, Watermark};
 use mysql_async::Conn;
 use mysql_async::prelude::Queryable;
-use tokio::sync::{Mutex, Notify, mpsc, oneshot};
+use tokio::sync::{Mutex, Notify, Semaphore, mpsc, oneshot};
 use tracing::{debug, warn};
 
 use self::plan::{Job, Planner, where_sql};
@@ -27,6 +29,8 @@ use super::merge::{ChunkId, ChunkRows, Closed};
 use super::order::KeyOrder;
 use crate::pipeline::CHUNK_BYTES_MAX;
 
+/// While one SELECTs, the other's chunk is merged and its next one opened.
+pub const READERS_PER_TURN: u32 = 2;
 /// How long a chunk waits for its low watermark to be visible.
 const VISIBLE_WITHIN: Duration = Duration::from_secs(120);
 /// Attempts at one chunk that the server refuses because the table is not what we think it is: the
@@ -78,17 +82,10 @@ pub struct Shared {
     pub planner: Mutex<Planner>,
     /// Rung when the planner has got something.
     pub work: Notify,
+    /// As many as may SELECT at a time.
+    pub turns: Semaphore,
     pub options: SourceOptions,
     pub server: Arc<Server>,
-}
-
-/// A chunk that was handed over, and is not merged yet.
-struct HandedOver {
-    job: Job,
-    opened: Opened,
-    /// What was read; `None`: the whole table, in one pass.
-    range: Option<KeyRange>,
-    closed: oneshot::Receiver<Closed>,
 }
 
 /// One reader. Ends when the source's loop is gone.
@@ -96,7 +93,7 @@ struct HandedOver {
 /// # Errors
 /// A chunk that cannot be read, with the server's reason.
 pub async fn run(shared: Arc<Shared>, asks: mpsc::Sender<Ask>) -> Result<(), SourceError> {
-    let mut reader = Reader { shared, asks, conn: None, method: None, before: None };
+    let mut reader = Reader { shared, asks, conn: None, method: None };
     let mut backoff = binlog::backoff::Backoff::default();
     let mut attempts = 0;
     loop {
@@ -140,15 +137,13 @@ struct Reader {
     asks: mpsc::Sender<Ask>,
     conn: Option<Conn>,
     method: Option<VisibilityMethod>,
-    /// Being merged while the next one is read.
-    before: Option<HandedOver>,
 }
 
 impl Reader {
     /// Reads one chunk; `false` where there is none to read.
     async fn one_chunk(&mut self) -> Result<bool, SourceError> {
         if self.conn.is_none() && self.shared.planner.lock().await.is_empty() {
-            return self.settle().await;
+            return Ok(false);
         }
         let mut conn = match self.conn.take() {
             Some(conn) => conn,
@@ -161,7 +156,7 @@ impl Reader {
         self.method = Some(method);
         let Some(job) = self.next_job(&mut conn).await? else {
             self.conn = Some(conn);
-            return self.settle().await;
+            return Ok(false);
         };
         let Some(opened) = self.open(&job).await? else {
             debug!(table = %job.table, "this plan of the table is over");
@@ -181,19 +176,6 @@ impl Reader {
             return Err(error);
         }
         self.conn = Some(conn);
-        Ok(true)
-    }
-
-    /// Waits until the chunk before is merged; `false` where there is none.
-    async fn settle(&mut self) -> Result<bool, SourceError> {
-        let Some(HandedOver { job, opened, range, closed }) = self.before.take() else {
-            return Ok(false);
-        };
-        match closed.await.map_err(|_| SourceError::Stopped)? {
-            Closed::Done => self.shared.planner.lock().await.grow(job.plan),
-            Closed::Again => self.give_back(&job, &opened, range, job.rows / 2).await,
-            Closed::Gone => {}
-        }
         Ok(true)
     }
 
@@ -224,7 +206,7 @@ impl Reader {
     }
 
     async fn chunk(
-        &mut self,
+        &self,
         conn: &mut Conn,
         method: VisibilityMethod,
         job: &Job,
@@ -237,7 +219,10 @@ impl Reader {
         let read = method.begin(conn, server, &opened.low, VISIBLE_WITHIN).await?;
         let limit = job.guessed.then_some(job.rows);
         let sql = select_sql(&opened.schema, Some((order, &whole)), limit, read.select_suffix());
-        let (rows, cut) = select(conn, &opened.schema, order, &sql, limit).await?;
+        let (rows, cut) = {
+            let _turn = self.shared.turns.acquire().await.map_err(|_| SourceError::Stopped)?;
+            select(conn, &opened.schema, order, &sql, limit).await?
+        };
         let high = read.end(conn, server).await?;
         let fits = rows.rows;
         let mut range = whole.clone();
@@ -247,39 +232,52 @@ impl Reader {
         if job.guessed {
             self.shared.planner.lock().await.learn(job.plan, order, &range, fits);
         }
-        self.settle().await?;
         let (reply, closed) = oneshot::channel();
         let (table, chunk) = (job.table.clone(), opened.chunk);
         let loaded = LoadedChunk { table, chunk, range: range.clone(), rows, high };
         let ask = Ask::Loaded { chunk: loaded, reply };
         self.asks.send(ask).await.map_err(|_| SourceError::Stopped)?;
-        let (job, opened) = (job.clone(), opened.clone());
         // After the source was told, which narrows the window first.
         let rest = KeyRange { after: cut.clone(), through: whole.through };
         if cut.is_some() && !rest.is_empty() {
-            self.give_back(&job, &opened, Some(rest), fits).await;
+            self.give_back(job, opened, Some(rest), fits).await;
         }
-        self.before = Some(HandedOver { job, opened, range: Some(range), closed });
+        self.settle(job, opened, Some(range), closed).await
+    }
+
+    /// Waits until what was handed over is merged.
+    async fn settle(
+        &self,
+        job: &Job,
+        opened: &Opened,
+        range: Option<KeyRange>,
+        closed: oneshot::Receiver<Closed>,
+    ) -> Result<(), SourceError> {
+        match closed.await.map_err(|_| SourceError::Stopped)? {
+            Closed::Done => self.shared.planner.lock().await.grow(job.plan),
+            Closed::Again => self.give_back(job, opened, range, job.rows / 2).await,
+            Closed::Gone => {}
+        }
         Ok(())
     }
 
     /// Reads a table without a key, in one pass.
     async fn pass(
-        &mut self,
+        &self,
         conn: &mut Conn,
         method: VisibilityMethod,
         job: &Job,
         opened: &Opened,
     ) -> Result<(), SourceError> {
-        self.settle().await?;
-        let high = keyless::pass(&self.shared, conn, method, opened, &self.asks).await?;
+        let high = {
+            let _turn = self.shared.turns.acquire().await.map_err(|_| SourceError::Stopped)?;
+            keyless::pass(&self.shared, conn, method, opened, &self.asks).await?
+        };
         let (reply, closed) = oneshot::channel();
         let (table, chunk) = (job.table.clone(), opened.chunk);
         let done = Ask::PassDone { table, chunk, high, reply };
         self.asks.send(done).await.map_err(|_| SourceError::Stopped)?;
-        let (job, opened) = (job.clone(), opened.clone());
-        self.before = Some(HandedOver { job, opened, range: None, closed });
-        Ok(())
+        self.settle(job, opened, None, closed).await
     }
 }
 
