@@ -478,7 +478,7 @@ mod tests {
             from: TableName::new("d", from),
             to: TableName::new("d", to),
         };
-        let hops = |pairs: &[(&str, &str)]| -> Vec<(bool, bool)> {
+        let hops = |pairs: &[(&'static str, &'static str)]| -> Vec<(bool, bool)> {
             let touches: Vec<Touch> = pairs.iter().copied().map(rename).collect();
             let hop = |n| Hop::of(&touches, n);
             (0..touches.len()).map(|n| (hop(n).has_begun, hop(n).goes_on)).collect()
