@@ -154,7 +154,7 @@ fn encode(blocks: &[RowsBlock]) -> Result<usize> {
     let context = SinkContext {
         job: "bench".to_owned(),
         sink_name: "sink[0]".to_owned(),
-        time_zone: chrono_tz::UTC,
+        time_zone: model::TimeZone::Utc,
         clock: Arc::new(Stopped),
     };
     let mut encoder = encoder(Format::DebeziumJson, &context);
