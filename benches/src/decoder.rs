@@ -96,12 +96,12 @@ fn our_events(bytes: &Bytes) -> Result<Vec<RowsBlock>> {
             }
         } else if let Event::Rows(rows) = event {
             let (_, plan) = plan.as_ref().context("rows without a table map")?;
-            plan.check_full(&rows)?;
+            let data = plan.whole_images(&rows)?;
             blocks.push(RowsBlock {
                 table: Arc::clone(&schema),
                 kind: rows.kind,
                 codec: Arc::clone(plan) as Arc<dyn RowCodec>,
-                data: rows.images,
+                data,
                 origin: Origin {
                     ts_ms: i64::from(raw.header.timestamp) * 1000,
                     server_id: raw.header.server_id,
@@ -154,7 +154,7 @@ fn encode(blocks: &[RowsBlock]) -> Result<usize> {
     let context = SinkContext {
         job: "bench".to_owned(),
         sink_name: "sink[0]".to_owned(),
-        time_zone: chrono_tz::UTC,
+        time_zone: model::TimeZone::Utc,
         clock: Arc::new(Stopped),
     };
     let mut encoder = encoder(Format::DebeziumJson, &context);

@@ -30,12 +30,13 @@ pub enum DecodeError {
     )]
     PartialImage { table: String, column: String },
 
-    /// PARTIAL_UPDATE_ROWS_EVENT: JSON columns as differences.
+    /// A partial update whose JSON documents do not come out of it; `at` is the offset in its row
+    /// images.
     #[error(
-        "rows of {table} hold JSON columns as differences: the session that wrote them had \
-         binlog_row_value_options = PARTIAL_JSON, which must be empty"
+        "partial update of {table}, column `{column}`, at byte {at} of its rows: {reason} \
+         (binlog_row_value_options = PARTIAL_JSON)"
     )]
-    PartialJson { table: String },
+    PartialJson { table: String, column: String, at: usize, reason: String },
 
     /// A rows event that is not of the table map it was read with.
     #[error("rows event does not fit table {table}: {reason}")]

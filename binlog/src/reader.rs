@@ -414,10 +414,11 @@ impl Reader {
             }
         };
         let Event::Rows(rows) = self.decode(raw)? else { return Ok(None) };
-        plan.check_full(&rows).map_err(|source| BinlogError::Decode { at: self.at(), source })?;
+        let images = plan.whole_images(&rows);
+        let images = images.map_err(|source| BinlogError::Decode { at: self.at(), source })?;
         self.tracker.delivered();
         let gtid = self.tracker.gtid();
-        let rows = Rows { plan, kind: rows.kind, images: rows.images };
+        let rows = Rows { plan, kind: rows.kind, images };
         Ok(Some(self.deliver(StreamEvent::Rows(rows), gtid, &raw.header)))
     }
 

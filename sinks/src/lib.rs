@@ -4,8 +4,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use chrono_tz::Tz;
-use model::{Clock, Sink};
+use model::{Clock, Sink, TimeZone};
 
 mod blackhole;
 mod blocking;
@@ -31,7 +30,7 @@ pub struct SinkContext {
     /// Name of the sink within the job: `sink[0]`, `sink[1]`, ….
     pub sink_name: String,
     /// Zone in which the changelog format shows TIMESTAMP.
-    pub time_zone: Tz,
+    pub time_zone: TimeZone,
     pub clock: Arc<dyn Clock>,
 }
 

@@ -24,7 +24,7 @@ pub(crate) fn context() -> SinkContext {
     SinkContext {
         job: "retail/emp".to_owned(),
         sink_name: "sink[0]".to_owned(),
-        time_zone: chrono_tz::Asia::Shanghai,
+        time_zone: "Asia/Shanghai".parse().unwrap(),
         clock: Arc::new(Held(1_700_000_000_123)),
     }
 }

@@ -1,11 +1,13 @@
 //! Any table map, with a schema made to fit it, and any row images under it: read or refused, never
-//! a panic.
+//! a panic. So too where they are those of a partial update.
 #![no_main]
 
 use std::sync::Arc;
 
 use binlog::rows::WireType;
-use binlog::{Event, EventHeader, Flavor, FormatDescription, RawEvent, TableMap, TablePlan};
+use binlog::{
+    Event, EventHeader, Flavor, FormatDescription, RawEvent, RowsEvent, TableMap, TablePlan,
+};
 use bytes::Bytes;
 use libfuzzer_sys::fuzz_target;
 use model::table::Collation;
@@ -20,6 +22,13 @@ fuzz_target!(|input: (&[u8], u8, bool, &[u8])| {
     let name = TableName::new(Arc::clone(&map.db), Arc::clone(&map.table));
     let schema = TableSchema { name, columns, key: Vec::new(), key_index: "".into(), collation: None, indexes: vec![] };
     let Ok(plan) = TablePlan::new(&map, &Arc::new(schema)) else { return };
+    if let Some(rows) = partial_update(&map, images)
+        && let Ok(whole) = plan.whole_images(&rows)
+    {
+        assert!(whole.len() <= 2 * images.len() + 64);
+        let mut cells = Vec::new();
+        let _ = plan.decode(&whole, &mut cells);
+    }
     let mut rest = images;
     let mut cells = Vec::new();
     while let Ok(taken) = plan.decode(rest, &mut cells) {
@@ -32,13 +41,31 @@ fuzz_target!(|input: (&[u8], u8, bool, &[u8])| {
     }
 });
 
+fn event(event_type: u8, body: &[u8]) -> Option<Event> {
+    let event_size = u32::try_from(19 + body.len()).ok()?;
+    let header = EventHeader { event_type, event_size, ..EventHeader::default() };
+    let raw = RawEvent::from_parts(header, Bytes::copy_from_slice(body), None).ok()?;
+    Event::decode(&raw, &FormatDescription::initial(Flavor::MySql)).ok()
+}
+
 fn table_map(body: &[u8]) -> Option<TableMap> {
     const TABLE_MAP: u8 = 19;
-    let event_size = u32::try_from(19 + body.len()).ok()?;
-    let header = EventHeader { event_type: TABLE_MAP, event_size, ..EventHeader::default() };
-    let raw = RawEvent::from_parts(header, Bytes::copy_from_slice(body), None).ok()?;
-    match Event::decode(&raw, &FormatDescription::initial(Flavor::MySql)) {
-        Ok(Event::TableMap(map)) => Some(map),
+    match event(TABLE_MAP, body) {
+        Some(Event::TableMap(map)) => Some(map),
+        _ => None,
+    }
+}
+
+/// `images` as those of a partial update of all columns.
+fn partial_update(map: &TableMap, images: &[u8]) -> Option<RowsEvent> {
+    const PARTIAL_UPDATE_ROWS: u8 = 39;
+    let columns = u8::try_from(map.columns.len()).ok().filter(|&columns| columns < 251)?;
+    // Table, flags, no extra data.
+    let mut body = vec![0, 0, 0, 0, 0, 0, 0, 0, 2, 0, columns];
+    body.resize(body.len() + 2 * map.columns.len().div_ceil(8), 0xFF);
+    body.extend_from_slice(images);
+    match event(PARTIAL_UPDATE_ROWS, &body) {
+        Some(Event::Rows(rows)) => Some(rows),
         _ => None,
     }
 }

@@ -42,7 +42,8 @@ pub struct RowsEvent {
     pub kind: RowsKind,
     /// The last rows event of its statement: the table maps before it are void after it.
     pub stmt_end: bool,
-    /// JSON columns hold differences (PARTIAL_UPDATE_ROWS_EVENT): the images are not whole.
+    /// `after` images may hold JSON columns as differences (PARTIAL_UPDATE_ROWS_EVENT):
+    /// [`TablePlan::whole_images`](crate::TablePlan::whole_images) makes them whole.
     pub partial_json: bool,
     /// Columns of a `before` image (update, delete); for an insert the same as `columns_after`.
     pub columns_before: Presence,

@@ -3,6 +3,7 @@
 use std::ops::Range;
 use std::sync::Arc;
 
+use bytes::Bytes;
 use model::{Cell, RowCodec, RowError, RowsKind, TableSchema};
 
 use super::fit;
@@ -10,6 +11,8 @@ use super::op::{Fault, Op};
 use crate::cursor::Cursor;
 use crate::error::DecodeError;
 use crate::event::{Presence, RowsEvent, TableMap};
+
+mod partial;
 
 /// A table map that is not of the schema in force: a change of the table that we have not seen, or
 /// a type that we do not read.
@@ -73,15 +76,22 @@ impl TablePlan {
         &self.schema
     }
 
-    /// Checks that every image of `event` holds all columns, whole.
+    /// The row images of `event`, every column in them and whole: the event's own, unless JSON
+    /// columns came as differences.
     ///
     /// # Errors
-    /// Names the server setting that must change.
-    pub fn check_full(&self, event: &RowsEvent) -> Result<(), DecodeError> {
-        let table = || self.schema.name.to_string();
+    /// Where columns are absent, names the server setting that must change; where differences do
+    /// not apply, the column and the place.
+    pub fn whole_images(&self, event: &RowsEvent) -> Result<Bytes, DecodeError> {
+        self.check_full(event)?;
         if event.partial_json {
-            return Err(DecodeError::PartialJson { table: table() });
+            return partial::whole(self, &event.images).map(Bytes::from);
         }
+        Ok(event.images.clone())
+    }
+
+    fn check_full(&self, event: &RowsEvent) -> Result<(), DecodeError> {
+        let table = || self.schema.name.to_string();
         let check = |presence: &Presence| {
             let (binlog, known) = (presence.columns(), self.ops.len());
             if binlog != known {
@@ -112,12 +122,12 @@ impl TablePlan {
     }
 
     /// Where each row of `event` lies in its images, in order; a row of an update is both of its
-    /// images. The event must have passed [`TablePlan::check_full`].
+    /// images. The event must have all columns, and none as differences.
     pub fn rows<'a>(&'a self, event: &'a RowsEvent) -> RowRanges<'a> {
         RowRanges { plan: self, event, at: 0 }
     }
 
-    /// Number of rows of `event`, which must have passed [`TablePlan::check_full`].
+    /// Number of rows of `event`, which must have all columns, and none as differences.
     ///
     /// # Errors
     /// Where an image is cut.

@@ -12,6 +12,11 @@ use model::Decimal;
 use super::temporal;
 use crate::cursor::Cursor;
 
+mod diff;
+mod path;
+
+pub(crate) use diff::apply;
+
 /// Nesting that MySQL itself allows (manual, "The JSON Data Type").
 const DEPTH_MAX: usize = 100;
 /// The worst honest case is a string of control characters, each printed as six: `\u0001`.
@@ -19,7 +24,7 @@ const GROWTH_MAX: usize = 8;
 /// Room for a scalar whose text is longer than its few bytes.
 const GROWTH_MIN: usize = 64;
 
-type Fault = &'static str;
+pub(crate) type Fault = &'static str;
 const CUT: Fault = "binary JSON that ends too soon";
 const TOO_LARGE: Fault = "binary JSON whose parts overlap";
 

@@ -8,7 +8,7 @@ mod source;
 
 use std::num::NonZeroU32;
 
-use chrono_tz::Tz;
+use model::TimeZone;
 
 pub(crate) use sinks::is_sink_option;
 
@@ -102,7 +102,7 @@ fn runtime_mode(draft: &mut Draft<'_>) -> RuntimeMode {
     given.unwrap_or(RuntimeMode::Streaming)
 }
 
-fn local_time_zone(draft: &mut Draft<'_>) -> Tz {
+fn local_time_zone(draft: &mut Draft<'_>) -> TimeZone {
     let given = draft.get(Set, "table.local-time-zone", |text| match text.trim() {
         // Flink's word for the zone of its JVM.
         "default" => Ok(None),
@@ -115,7 +115,7 @@ fn local_time_zone(draft: &mut Draft<'_>) -> Tz {
             "`table.local-time-zone` = `default` is UTC here, whatever the zone of the machine",
         );
     }
-    given.flatten().unwrap_or(Tz::UTC)
+    given.flatten().unwrap_or_default()
 }
 
 /// A key that has to be there, and not empty.

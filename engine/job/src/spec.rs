@@ -6,8 +6,7 @@ use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use chrono_tz::Tz;
-use model::{BinlogFile, Gtids};
+use model::{BinlogFile, Gtids, TimeZone};
 
 use crate::diagnostics::{Note, Place};
 use crate::settings::is_sensitive;
@@ -26,8 +25,8 @@ pub struct JobSpec {
     pub checkpointing: Checkpointing,
     pub restart: RestartStrategy,
     pub runtime_mode: RuntimeMode,
-    /// Zone in which times without one are shown (`table.local-time-zone`).
-    pub time_zone: Tz,
+    /// Zone in which the format `changelog` shows TIMESTAMP columns (`table.local-time-zone`).
+    pub time_zone: TimeZone,
     pub restore: RestoreSettings,
     /// What the reader has to tell, to be logged once.
     pub notes: Vec<Note>,
@@ -46,8 +45,8 @@ pub struct SourceSpec {
     pub startup: StartupMode,
     /// Ids to show the server as a replica; `None`: chosen by the engine.
     pub server_id: Option<ServerIds>,
-    /// Zone of the server's session; `None`: asked of the server.
-    pub server_time_zone: Option<Tz>,
+    /// As given; without effect, for our sessions and the binlog are in UTC.
+    pub server_time_zone: Option<TimeZone>,
     /// Rows per chunk of the snapshot.
     pub chunk_rows: Option<NonZeroU32>,
     /// Rows fetched at a time within a chunk.

@@ -14,6 +14,7 @@ pub mod position;
 pub mod row;
 pub mod sink;
 pub mod table;
+pub mod time_zone;
 pub mod value;
 
 pub use change::{Batch, Change, Item, Op, Origin, RowsBlock, RowsKind, SchemaChange};
@@ -27,4 +28,5 @@ pub use position::{BinlogFile, BinlogPosition, Position, Watermark};
 pub use row::{PackedCodec, PackedRow, RowCodec, RowError};
 pub use sink::{Sink, SinkError};
 pub use table::{Column, ColumnType, TableName, TableSchema};
+pub use time_zone::TimeZone;
 pub use value::{Cell, Date, DateTime, Decimal, Time};

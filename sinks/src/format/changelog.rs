@@ -1,11 +1,8 @@
 //! `changelog`: `db.table> +I[10, 1992-09-12, cai]`, one line per image, for people.
 
-use chrono::{Datelike, NaiveDate, TimeZone, Timelike, Utc};
-use chrono_tz::Tz;
 use model::row::RowError;
 use model::{
-    Cell, Change, Date, DateTime, Item, Op, RowsBlock, SchemaChange, SinkError, TableName,
-    TableSchema,
+    Cell, Change, Item, Op, RowsBlock, SchemaChange, SinkError, TableName, TableSchema, TimeZone,
 };
 
 use super::Encoder;
@@ -15,7 +12,7 @@ use super::plans::Plans;
 use super::temporal;
 
 pub(super) struct Changelog {
-    time_zone: Tz,
+    time_zone: TimeZone,
     plans: Plans<Plan>,
 }
 
@@ -27,7 +24,7 @@ struct Plan {
 }
 
 impl Changelog {
-    pub(super) fn new(time_zone: Tz) -> Self {
+    pub(super) fn new(time_zone: TimeZone) -> Self {
         Self { time_zone, plans: Plans::new() }
     }
 
@@ -73,7 +70,7 @@ fn line_start(table: &TableName) -> Vec<u8> {
 struct Lines<'p> {
     plan: &'p Plan,
     table: &'p TableSchema,
-    time_zone: Tz,
+    time_zone: TimeZone,
 }
 
 impl Lines<'_> {
@@ -125,7 +122,7 @@ impl Lines<'_> {
             Cell::Date(v) => temporal::date(out, *v),
             Cell::DateTime(v) => temporal::date_time(out, v, b' ', form.fraction()),
             Cell::Timestamp(v) => {
-                temporal::date_time(out, &self.local(v), b' ', form.fraction());
+                temporal::date_time(out, &self.time_zone.local(v), b' ', form.fraction());
             }
             Cell::Time(v) => temporal::time(out, v, form.fraction()),
             Cell::Bit(v) => hexadecimal(out, form.bit_bytes(*v, &mut [0; 8])),
@@ -133,31 +130,6 @@ impl Lines<'_> {
             Cell::Geometry(v) => hexadecimal(out, v),
         }
         Ok(())
-    }
-
-    /// A time in UTC as the zone's clocks showed it. The zero timestamp is the same everywhere.
-    fn local(&self, at: &DateTime) -> DateTime {
-        if self.time_zone == Tz::UTC {
-            return *at;
-        }
-        let date = &at.date;
-        let day = NaiveDate::from_ymd_opt(date.year.into(), date.month.into(), date.day.into());
-        let utc =
-            day.and_then(|day| day.and_hms_opt(at.hour.into(), at.minute.into(), at.second.into()));
-        let Some(utc) = utc else { return *at };
-        let there = Utc.from_utc_datetime(&utc).with_timezone(&self.time_zone).naive_local();
-        let small = |part: u32| u8::try_from(part).unwrap_or_default();
-        DateTime {
-            date: Date {
-                year: u16::try_from(there.year()).unwrap_or_default(),
-                month: small(there.month()),
-                day: small(there.day()),
-            },
-            hour: small(there.hour()),
-            minute: small(there.minute()),
-            second: small(there.second()),
-            micros: at.micros,
-        }
     }
 }
 

@@ -41,7 +41,7 @@ pub const SETTINGS: &[SettingDoc] = &[
     with(H, "source.scan.startup.specific-offset.gtid-set", "", "GTIDs that count as applied, instead of file and offset."),
     with(H, "source.scan.startup.timestamp-millis", "", "Time from which `timestamp` reads, in milliseconds since 1970 (UTC)."),
     with(H, "source.server-id", "chosen", "Id to show the server as a replica, `5400` or `5400-5404`."),
-    with(I, "source.server-time-zone", "UTC", "The session is always UTC."),
+    with(I, "source.server-time-zone", "UTC", "A TIMESTAMP is a moment: in the binlog it is in UTC whatever the zone of the server, and our sessions ask for UTC, so the snapshot is too. There is nothing to convert from."),
     with(H, "source.scan.incremental.snapshot.chunk.size", "", "Rows per chunk of the snapshot, at most. By default as many as take about 4 MiB, by the server's estimate of a row."),
     with(I, "source.scan.snapshot.fetch.size", "", "A chunk is read as it comes."),
     with(H, "source.connect.timeout", "30 s", "Time to wait for a connection, at least 250 ms."),
@@ -156,7 +156,7 @@ pub const SETTINGS: &[SettingDoc] = &[
     set(H, "restart-strategy.exponential-delay.jitter-factor", "0.1", "Share of the wait that is drawn at random."),
     set(H, "restart-strategy.exponential-delay.reset-backoff-threshold", "1 h", "A run of this length sets the wait back."),
     set(H, "restart-strategy.exponential-delay.attempts-before-reset-backoff", "infinite", "Restarts before the job fails."),
-    set(M, "table.local-time-zone", "UTC", "Zone in which times without one are shown."),
+    set(M, "table.local-time-zone", "UTC", "Zone in which the format `changelog` shows TIMESTAMP columns: a name (`Asia/Shanghai`) or an offset (`GMT+8`, `+08:00`, `GMT+05:30`). Flink's default is the zone of its JVM. `debezium-json` stays in UTC, with `Z`."),
     set(M, "execution.runtime-mode", "streaming", "`batch`: the snapshot, then the end; `streaming` and `automatic`: for ever."),
     set(M, "parallelism.default", "1", "Readers of the snapshot."),
 

@@ -36,6 +36,19 @@ fn an_unknown_option_is_shown_with_its_line_and_the_nearest_name() {
 }
 
 #[test]
+fn a_zone_that_is_none_is_refused_with_its_place() {
+    for bad in ["Asia/Shangai", "GMT+25", "+08:60"] {
+        check_all(
+            &format!("SET table.local-time-zone = {bad};\n{}", script("", "")),
+            &[&format!(
+                "1:29: `table.local-time-zone` is `{bad}`, expected a time zone by its name \
+                 (`Asia/Shanghai`), or an offset of at most 18 hours"
+            )],
+        );
+    }
+}
+
+#[test]
 fn all_mistakes_are_told_in_one_go() {
     check_all(
         "SET execution.checkpointing.intervall = 3s;\nSET restart-strategy = fixed;\n\

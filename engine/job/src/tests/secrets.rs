@@ -153,7 +153,7 @@ fn defaults_are_those_of_dinky_and_flink() {
     assert_eq!(checkpointing.timeout, Duration::from_secs(600));
     assert_eq!((checkpointing.retention, checkpointing.num_retained.get()), (Retention::Retain, 1));
     assert_eq!(job.restart, RestartStrategy::None, "without checkpoints");
-    assert_eq!((job.time_zone, job.runtime_mode), (Tz::UTC, RuntimeMode::Streaming));
+    assert_eq!((job.time_zone, job.runtime_mode), (TimeZone::Utc, RuntimeMode::Streaming));
     let told: Vec<_> = job.notes.iter().map(|note| note.kind).collect();
     assert_eq!(told, [NoteKind::Default; 2], "the startup mode and the checkpoints");
     let with = good(&script("", "'checkpoint' = '3000'"));
