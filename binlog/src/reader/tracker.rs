@@ -122,6 +122,10 @@ impl Tracker {
     /// A new dump begins, from the position.
     pub(crate) fn connected(&mut self, dump: &Connected) {
         self.group = None;
+        if dump.other_server {
+            // Nothing of it is out, and this server may put others first.
+            self.position.in_transaction.take_if(|inside| inside.rows_events == 0);
+        }
         self.resume = self.position.in_transaction.clone();
         self.cursor = self.position.binlog.clone();
         self.rebase |= dump.other_server;
