@@ -57,19 +57,9 @@ pub async fn open(
     // Before the tables are listed: one that is created in between is then on the list as well as
     // in the stream.
     let before = prepared(&server, &mut conn).await?;
-    let start = start(job, resume, &server, &mut conn).await?;
-    let mut known = Server::clone(&server);
-    if let Some(identity) = origin {
-        // Whose files the position speaks of: another server is refused, or, with GTIDs, said.
-        known.identity.clone_from(identity);
-    }
     // First of all that is asked of this server: it may not be one that the job can go on from.
-    let reader = Reader::open(options.clone(), known, start).await?;
-    info!(%host, server = %server.identity, version = server.version_text,
-        "this server is read");
-    if job.source.hosts.len() > 1 && !server.gtids {
-        warn!("without GTIDs a position is good on one server: the other hosts cannot take over");
-    }
+    let start = start(job, resume, &server, &mut conn).await?;
+    let reader = reader(job, host, options.clone(), &server, origin, start).await?;
     let tables = table_set(job, resume, moved, &server, &mut conn).await?;
     refuse_new_tables(&tables, resume)?;
     let known = resume.map(|state| state.xa.clone()).unwrap_or_default();
@@ -90,6 +80,7 @@ pub async fn open(
         options: options.clone(),
         server: Arc::clone(&server),
     });
+    let at_home = !moved && reader.server().identity == server.identity;
     let in_transaction = reader.position().in_transaction.is_some();
     let source = MySqlSource {
         dialect: Dialect::read(&mut conn, &server).await?,
@@ -114,8 +105,8 @@ pub async fn open(
         next_plan: 1,
         planned: false,
         linger_until: None,
-        // The position is still one in the files of the server before.
-        file_known: !moved,
+        // Elsewhere the position is still one in the files of the server before.
+        file_known: at_home,
         opens_after: Some(opens_after),
         transaction: Transaction {
             // A stream that begins inside a transaction has no `Begin`.
@@ -133,6 +124,28 @@ pub async fn open(
         ended: false,
     };
     Ok((source, shared))
+}
+
+/// The stream of `host`, if it can go on from `start`; `origin`: the server that this belongs to.
+async fn reader(
+    job: &JobSpec,
+    host: &Host,
+    options: SourceOptions,
+    server: &Server,
+    origin: Option<&String>,
+    start: Start,
+) -> Result<Reader, SourceError> {
+    let mut known = server.clone();
+    if let Some(identity) = origin {
+        // Whose files the position speaks of: another server is refused, or, with GTIDs, said.
+        known.identity.clone_from(identity);
+    }
+    let reader = Reader::open(options, known, start).await?;
+    info!(%host, server = %server.identity, version = server.version_text, "this server is read");
+    if job.source.hosts.len() > 1 && !server.gtids {
+        warn!("without GTIDs a position is good on one server: the other hosts cannot take over");
+    }
+    Ok(reader)
 }
 
 async fn reach(options: &SourceOptions) -> Result<(Conn, Arc<Server>), SourceError> {
