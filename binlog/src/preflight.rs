@@ -53,6 +53,8 @@ impl Check {
 
 /// Name of the check that the server can be reached and logged in to.
 pub const CONNECTION: &str = "connection";
+/// Name of the check that positions survive a change of servers.
+pub const GTID: &str = "gtid";
 /// Warn below this retention: a weekend's outage should not cost a snapshot, a day's never.
 const RETENTION_S_MIN: u64 = 24 * 3600;
 
@@ -71,7 +73,7 @@ pub async fn run(options: &SourceOptions, databases: &[String]) -> Vec<Check> {
     let mut checks = vec![Check::ok(CONNECTION, format!("{user} at {}", options.address()))];
     checks.push(version(&server));
     checks.extend(settings(&server));
-    checks.extend(relays(&mut conn, &server).await);
+    checks.extend(relays(&mut conn, &server, &user).await);
     checks.push(gtids(&server));
     checks.push(retention(&server));
     checks.push(server_id(&mut conn, &server, options).await);
@@ -79,6 +81,11 @@ pub async fn run(options: &SourceOptions, databases: &[String]) -> Vec<Check> {
     checks.push(visibility(&mut conn, &server, &user).await);
     drop(conn.disconnect().await);
     checks
+}
+
+/// Whether the checks are those of a server, not of the way to it.
+pub fn is_reached(checks: &[Check]) -> bool {
+    !checks.iter().any(|check| check.name == CONNECTION && check.outcome == Outcome::Fail)
 }
 
 /// An error with its causes, on one line; of a server's answer, its words alone.
@@ -173,38 +180,38 @@ fn settings(server: &Server) -> Vec<Check> {
 }
 
 /// A replica that does not log what it replicates sends us nothing but its own writes, for ever.
-async fn relays(conn: &mut Conn, server: &Server) -> Option<Check> {
+async fn relays(conn: &mut Conn, server: &Server, user: &str) -> Option<Check> {
     const NAME: &str = "log_replica_updates";
-    let names = [NAME, "log_slave_updates"];
-    let on = names.iter().find_map(|name| server.variable(name))?.eq_ignore_ascii_case("ON");
-    if on {
+    if server.logs_what_it_replicates() {
         return None;
     }
-    let mut status = conn.query::<Row, _>("SHOW REPLICA STATUS").await;
-    if status.is_err() {
-        status = conn.query("SHOW SLAVE STATUS").await;
-    }
     let fix = "my.cnf: [mysqld] log_replica_updates = ON (log_slave_updates before 8.0.26 and on MariaDB)";
-    match status {
-        Ok(rows) if rows.is_empty() => None,
-        Ok(_) => Some(Check::fail(
+    match server.replication(conn).await {
+        Ok(Some(replication)) if replication.channels == 0 => None,
+        Ok(Some(_)) => Some(Check::fail(
             NAME,
             "OFF, and this server is a replica: what it replicates is not in its binlog",
             fix,
         )),
-        Err(_) => Some(Check::ok(
+        Ok(None) if server.is_mariadb() => Some(Check::warn(
+            NAME,
+            "OFF, as it may be on a primary; whether this is a replica is not ours to see",
+            format!("GRANT SLAVE MONITOR ON *.* TO {user}; (on a replica) {fix}"),
+        )),
+        Ok(None) => Some(Check::ok(
             NAME,
             "OFF, as it may be on a primary; whether this is a replica is not ours to see",
         )),
+        Err(error) => Some(Check::fail(NAME, chain(&error), "")),
     }
 }
 
 fn gtids(server: &Server) -> Check {
     match (server.is_mariadb(), server.variable("gtid_mode")) {
-        (true, _) => Check::ok("gtid", "MariaDB GTIDs"),
-        (false, Some(mode)) if server.gtids => Check::ok("gtid", format!("gtid_mode = {mode}")),
+        (true, _) => Check::ok(GTID, "MariaDB GTIDs"),
+        (false, Some(mode)) if server.gtids => Check::ok(GTID, format!("gtid_mode = {mode}")),
         (false, mode) => Check::warn(
-            "gtid",
+            GTID,
             format!(
                 "gtid_mode = {}: positions are file and offset, and do not survive a failover",
                 mode.unwrap_or("OFF")

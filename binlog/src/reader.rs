@@ -19,12 +19,13 @@ use crate::connection::{Broken, Dump, Incoming};
 use crate::event::{Event, FormatDescription, QueryEvent, Xid, kind};
 use crate::packet::{EventHeader, RawEvent};
 use crate::rows::{RowsEvent, TableMap, TablePlan};
-use crate::server::{Server, SourceOptions};
+use crate::server::{RECONNECTS_MIN, Server, SourceOptions};
 
 mod error;
 mod start;
 mod statement;
 mod tracker;
+mod verify;
 
 pub use error::BinlogError;
 pub use start::Start;
@@ -139,6 +140,8 @@ pub struct Reader {
     tables: HashMap<u64, Mapped>,
     link: Link,
     backoff: Backoff,
+    /// Since when nothing was handed out, for connections that failed.
+    down_since: Option<Instant>,
     /// Failures since the last event that was handed out, other than lost connections.
     unreadable: u32,
     server_changed: bool,
@@ -164,6 +167,7 @@ impl Reader {
             tables: HashMap::new(),
             link: Link::Down { retry_at: Instant::now() },
             backoff: Backoff::default(),
+            down_since: None,
             unreadable: 0,
             server_changed: false,
             last_ts_ms: None,
@@ -190,6 +194,7 @@ impl Reader {
                 Ok(None) => {}
                 Ok(Some(delivered)) => {
                     self.backoff.reset();
+                    self.down_since = None;
                     self.unreadable = 0;
                     return Ok(delivered);
                 }
@@ -298,8 +303,7 @@ impl Reader {
         let at = format!("{}:{}", self.tracker.file(), self.tracker.offset());
         let error = broken.into_error(&at);
         if mends {
-            self.retry(&error);
-            return Ok(());
+            return self.retry(error);
         }
         self.unreadable = 0;
         self.link = Link::Down { retry_at: Instant::now() };
@@ -308,21 +312,31 @@ impl Reader {
 
     fn failed(&mut self, error: BinlogError) -> Result<(), BinlogError> {
         if error.is_transient() {
-            self.retry(&error);
-            return Ok(());
+            return self.retry(error);
         }
         self.link = Link::Down { retry_at: Instant::now() };
         Err(error)
     }
 
-    fn retry(&mut self, error: &BinlogError) {
+    /// Goes on after a wait, unless the server was given up.
+    fn retry(&mut self, error: BinlogError) -> Result<(), BinlogError> {
         let wait = self.backoff.next_delay();
-        let cause = std::error::Error::source(error).map(ToString::to_string).unwrap_or_default();
-        tracing::warn!(%error, cause, attempt = self.backoff.attempts(),
-            wait_ms = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX),
-            "the binlog connection broke, connecting again");
+        let attempts = self.backoff.attempts();
+        let waited = self.down_since.get_or_insert_with(Instant::now).elapsed();
         self.at_head = false;
         self.link = Link::Down { retry_at: Instant::now() + wait };
+        if self.options.reconnect_for.is_some_and(|most| waited >= most)
+            && attempts >= RECONNECTS_MIN
+        {
+            (self.down_since, self.backoff) = (None, Backoff::default());
+            let (address, source) = (self.options.address(), Box::new(error));
+            return Err(BinlogError::Unreachable { address, attempts, waited, source });
+        }
+        let cause = std::error::Error::source(&error).map(ToString::to_string).unwrap_or_default();
+        tracing::warn!(%error, cause, attempt = attempts,
+            wait_ms = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX),
+            "the binlog connection broke, connecting again");
+        Ok(())
     }
 
     /// What an event means to the caller; `None` for nothing.

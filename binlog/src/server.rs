@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use model::{BinlogFile, BinlogPosition, GtidSet, Gtids, MariaGtids, Position};
+use model::{BinlogFile, BinlogPosition, GtidSet, Gtids, MariaGtid, MariaGtids, Position};
 use mysql_async::prelude::Queryable;
 use mysql_async::{Conn, Row};
 
@@ -15,8 +15,10 @@ use crate::reader::BinlogError;
 
 mod options;
 mod prepared;
+mod replication;
 
-pub use options::{ClientCertificate, Password, SourceOptions, Tls, connect};
+pub use options::{ClientCertificate, Password, RECONNECTS_MIN, SourceOptions, Tls, connect};
+pub(crate) use replication::Replication;
 
 /// Offset of the first event of every binlog file: after the four magic bytes.
 pub const FILE_START: u64 = 4;
@@ -117,6 +119,12 @@ impl Server {
         matches!(self.flavor, Flavor::MariaDb)
     }
 
+    /// False where what it replicates is not in its binlog; it may replicate nothing.
+    pub(crate) fn logs_what_it_replicates(&self) -> bool {
+        let names = ["log_replica_updates", "log_slave_updates"];
+        names.iter().find_map(|name| self.variable(name)).is_none_or(is_on)
+    }
+
     /// The end of the binlog, as the server tells it. It can be ahead of what a SELECT sees: the
     /// binlog is written before the engine commits.
     ///
@@ -200,6 +208,25 @@ impl Server {
     /// `gtid_purged`: what the server executed but no longer has a binlog of (MySQL).
     pub async fn gtid_purged(&self, conn: &mut Conn) -> Result<GtidSet, BinlogError> {
         global_gtids(conn, "gtid_purged").await
+    }
+
+    /// What a MariaDB server holds: of each domain and writer the last transaction of its binlog, and
+    /// of each domain the last one that it replicated.
+    pub(crate) async fn maria_executed(
+        &self,
+        conn: &mut Conn,
+    ) -> Result<Vec<MariaGtid>, BinlogError> {
+        let texts: Option<(Option<String>, Option<String>)> = conn
+            .query_first("SELECT @@GLOBAL.gtid_binlog_state, @@GLOBAL.gtid_slave_pos")
+            .await
+            .map_err(BinlogError::query("read `gtid_binlog_state` and `gtid_slave_pos`"))?;
+        let (state, replicated) = texts.unwrap_or_default();
+        [state.unwrap_or_default(), replicated.unwrap_or_default()]
+            .iter()
+            .flat_map(|text| text.split(','))
+            .filter(|text| !text.trim().is_empty())
+            .map(|text| parse(text, "cannot read a MariaDB GTID"))
+            .collect()
     }
 
     /// The files that the server still has, oldest first.

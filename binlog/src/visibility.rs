@@ -163,7 +163,7 @@ impl VisibilityMethod {
     /// visible to the SELECT that follows on `conn`.
     ///
     /// # Errors
-    /// [`BinlogError::NotVisible`] after `deadline`; [`BinlogError::OtherServer`] where `conn` has
+    /// [`BinlogError::NotVisible`] after `deadline`; [`BinlogError::ReadElsewhere`] where `conn` has
     /// reached another server than `server`, the one whose binlog the stream reads.
     pub async fn begin(
         self,
@@ -244,11 +244,8 @@ impl Wait<'_> {
         if found == self.server.identity {
             return Ok(());
         }
-        Err(BinlogError::OtherServer {
-            expected: self.server.identity.clone(),
-            found,
-            position: self.low.to_string(),
-        })
+        let expected = self.server.identity.clone();
+        Err(BinlogError::ReadElsewhere { expected, found })
     }
 
     fn expired(&self) -> Result<(), BinlogError> {

@@ -17,6 +17,7 @@ use tracing::{error, info, warn};
 use crate::checkpoint::coordinator::Coordinator;
 use crate::checkpoint::machine::{Machine, Policy};
 use crate::error::{EngineError, Remedy, chain};
+use crate::hosts::{Hosts, Next};
 use crate::pipeline::batch::Batcher;
 use crate::pipeline::{deliver, queue};
 use crate::source::open::Outputs;
@@ -95,24 +96,32 @@ impl Daemon {
         let own = self.next_id().await?;
         let choice = Choice { from: self.from, own };
         let mut restarts = Restarts::new(self.job.restart.clone());
+        let mut hosts = Hosts::new(self.job.source.hosts.clone());
         let began = Instant::now();
         loop {
             let started = Instant::now();
-            let error = match self.attempt(choice).await {
+            let error = match self.attempt(choice, &mut hosts).await {
                 Ok(ended) => return Ok(ended),
                 Err(error) => error,
             };
             if *self.stop.borrow() != Stop::Not {
                 return Err(error);
             }
-            let delay = match error.remedy() {
-                Remedy::Halt => None,
-                Remedy::Restart => {
-                    restarts.after_failure(began.elapsed(), started.elapsed(), rand::random())
+            let delay = match hosts.after(error, began.elapsed(), started.elapsed()) {
+                Next::Again(delay) => delay,
+                Next::Failed(error) => {
+                    let delay = match error.remedy() {
+                        Remedy::Halt => None,
+                        Remedy::Restart => {
+                            let (now, ran) = (began.elapsed(), started.elapsed());
+                            restarts.after_failure(now, ran, rand::random())
+                        }
+                    };
+                    let Some(delay) = delay else { return Err(error) };
+                    warn!(?delay, "the job failed and starts again: {}", chain(&error));
+                    delay
                 }
             };
-            let Some(delay) = delay else { return Err(error) };
-            warn!(?delay, "the job failed and starts again: {}", chain(&error));
             tokio::select! {
                 () = tokio::time::sleep(delay) => {}
                 stop = self.stop.wait_for(|s| *s != Stop::Not) => {
@@ -129,7 +138,7 @@ impl Daemon {
     }
 
     /// One start of the job, to its end.
-    async fn attempt(&mut self, choice: Choice) -> Result<Ended, EngineError> {
+    async fn attempt(&mut self, choice: Choice, hosts: &mut Hosts) -> Result<Ended, EngineError> {
         // A fence of its own: what an attempt before this one still writes is refused.
         let fence = self.state.checkpoints.acquire().await?;
         let resume = self.choose(choice).await?;
@@ -145,11 +154,13 @@ impl Daemon {
             status: self.status.clone(),
         };
         let resumed = resume.as_ref().filter(|c| self.is_exact(c)).map(|c| &*c.source);
-        let opening = source::open::open(&self.job, resumed, outputs);
+        let host = hosts.current().ok_or_else(|| EngineError::Job("no host".to_owned()))?;
+        let opening = source::open::open(&self.job, host, resumed, outputs);
         let (source, shared) = tokio::select! {
             opened = opening => opened?,
             _ = stopped(&self.stop, Stop::Cancel) => return Ok(Ended::Cancelled),
         };
+        hosts.opened();
         // Only now, when the source is known to have what follows, is anything cut back.
         self.anchor(fence, resume.as_ref(), &source).await?;
         restore(&mut sinks, resume.as_ref()).await?;

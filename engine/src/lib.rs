@@ -5,6 +5,7 @@ pub mod cli;
 pub mod commands;
 pub mod daemon;
 pub mod error;
+pub mod hosts;
 pub mod pipeline;
 pub mod progress;
 pub mod source;

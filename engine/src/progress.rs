@@ -5,6 +5,7 @@ use std::io::{IsTerminal, Write};
 use std::time::Duration;
 
 use binlog::server::{Server, SourceOptions, connect};
+use job::Host;
 use model::BinlogPosition;
 use mysql_async::Conn;
 use tokio::sync::watch;
@@ -89,6 +90,7 @@ struct Lag {
 
 impl Lag {
     async fn line(&mut self, status: &Status) -> String {
+        self.follow(status);
         let behind = match &status.position {
             Some(position) => self.bytes_behind(position).await,
             None => None,
@@ -104,6 +106,16 @@ impl Lag {
             "streaming: {} tables, {} rows events, at {at}, lag {seconds} s, {bytes}",
             status.tables, status.events_streamed
         )
+    }
+
+    /// Positions mean something to the server that is read alone.
+    fn follow(&mut self, status: &Status) {
+        let Some(Host { name, port }) = &status.host else { return };
+        if (&self.options.host, self.options.port) != (name, *port) {
+            self.conn = None;
+            self.options.host.clone_from(name);
+            self.options.port = *port;
+        }
     }
 
     /// Binlog bytes between the stream and the server's end; `None` where the server does not say.

@@ -11,6 +11,7 @@ pub mod matrix;
 mod process;
 pub mod proxy;
 pub mod render;
+mod replica;
 pub mod server;
 #[cfg(test)]
 mod tidy;

@@ -38,21 +38,59 @@ pub enum BinlogError {
         purged_text(.purged)
     )]
     Purged { wanted: String, oldest: String, purged: String },
-    /// The server lacks transactions that we have applied: it is not the one, or not the line of
-    /// history, that this job read.
+    /// The server lacks transactions that we have applied, and does not get them: it is not the one,
+    /// or not the line of history, that this job read.
     #[error(
         "the server {server} has not executed {missing}, which this job has already applied: its \
-         data has diverged (a failover that lost transactions, a restored backup, or another \
-         server). Connect the job to a server that has them, or take a new snapshot (`--from none`)"
+         data has diverged (a failover that lost transactions, a write on a replica, a restored \
+         backup, or another server). Applied: {applied}. Executed there: {executed}. Connect the \
+         job to a server that has them, or take a new snapshot (`--from none`)"
     )]
-    Diverged { server: String, missing: String },
+    Diverged { server: String, missing: String, applied: String, executed: String },
+    /// The same, and it may still get them.
+    #[error(
+        "the server {server} has not executed {missing} yet, which this job has already applied; \
+         as a replica it may still get them, and the job waits. Applied: {applied}. Executed \
+         there: {executed}. If a failover lost them, take a new snapshot (`--from none`)"
+    )]
+    Behind { server: String, missing: String, applied: String, executed: String },
     /// Without GTIDs a file and an offset mean nothing on another server.
     #[error(
         "connected to server {found}, but the position {position} belongs to server {expected} \
          and the servers have no GTIDs to translate it. Connect the job to {expected}, or take a \
-         new snapshot (`--from none`)"
+         new snapshot (`--from none`); with gtid_mode = ON on all of them a position is good on each"
     )]
     OtherServer { expected: String, found: String, position: String },
+    /// Servers cut the rows of a transaction into events as their own settings say.
+    #[error(
+        "connected to server {found}, but the position lies inside transaction {gtid}: {rows_events} \
+         of its rows events are applied as server {expected} cut them, and another server may cut \
+         them otherwise. Connect the job to {expected}, restore a snapshot that lies between two \
+         transactions (`--from`), or take a new one (`--from none`)"
+    )]
+    InsideTransaction { expected: String, found: String, gtid: String, rows_events: u64 },
+    /// It would send its own writes and nothing else, for ever.
+    #[error(
+        "the server {server} is a replica that does not log what it replicates: nothing of that \
+         would be seen. Set log_replica_updates = ON (log_slave_updates before MySQL 8.0.26 and on \
+         MariaDB) in its my.cnf and restart it, or connect the job to another server"
+    )]
+    NotLogged { server: String },
+    /// A load balancer, or a failover that the stream has not met yet.
+    #[error(
+        "a table is to be read from server {expected}, whose binlog is followed, and the \
+         connection reached {found}: one address must lead to one server at a time"
+    )]
+    ReadElsewhere { expected: String, found: String },
+    /// See [`crate::server::SourceOptions::reconnect_for`].
+    #[error("{address} cannot be reached any more: {attempts} attempts in {waited:?} failed")]
+    Unreachable {
+        address: String,
+        attempts: u32,
+        waited: Duration,
+        #[source]
+        source: Box<BinlogError>,
+    },
     #[error(
         "the position {wanted} lies beyond the end of its file, which holds {size} bytes: the \
          server was recreated or restored since. Take a new snapshot (`--from none`)"
@@ -113,12 +151,45 @@ impl BinlogError {
             Self::ConnectTimeout { .. }
             | Self::Stream { .. }
             | Self::Silent { .. }
+            | Self::Behind { .. }
+            | Self::Unreachable { .. }
             | Self::NotVisible { .. } => true,
             Self::Answer { .. }
             | Self::Purged { .. }
             | Self::Diverged { .. }
             | Self::OtherServer { .. }
+            | Self::InsideTransaction { .. }
+            | Self::NotLogged { .. }
+            | Self::ReadElsewhere { .. }
             | Self::BeyondEnd { .. }
+            | Self::Incident { .. }
+            | Self::Setting { .. }
+            | Self::SameServerId { .. }
+            | Self::Unsupported { .. }
+            | Self::Decode { .. }
+            | Self::Table(_) => false,
+        }
+    }
+
+    /// True where another server of the same data may do what this one cannot.
+    pub fn is_of_the_server(&self) -> bool {
+        match self {
+            Self::Connect { .. }
+            | Self::ConnectTimeout { .. }
+            | Self::Unreachable { .. }
+            | Self::Purged { .. }
+            | Self::Diverged { .. }
+            | Self::Behind { .. }
+            | Self::OtherServer { .. }
+            | Self::InsideTransaction { .. }
+            | Self::NotLogged { .. }
+            | Self::BeyondEnd { .. } => true,
+            Self::Query { .. }
+            | Self::Answer { .. }
+            | Self::Stream { .. }
+            | Self::Silent { .. }
+            | Self::NotVisible { .. }
+            | Self::ReadElsewhere { .. }
             | Self::Incident { .. }
             | Self::Setting { .. }
             | Self::SameServerId { .. }

@@ -1,19 +1,12 @@
 //! From what the user asked for to a position, and from a position to a dump.
 
-use std::time::Duration;
-
 use model::{BinlogFile, BinlogPosition, Gtids, Position};
-use mysql_async::Conn;
-use tokio::time::Instant;
 
 use super::BinlogError;
 use super::tracker::Skip;
+use super::verify::{fitted, listed, verify};
 use crate::connection::{self, Blocking, Broken, Dump, Incoming};
 use crate::server::{FILE_START, Server, SourceOptions, connect, parse};
-
-/// How long a server may take to have executed what it sent us: it sends a transaction before it
-/// commits it, and semi-synchronous replication waits in between, 10 s by default.
-const EXECUTED_AFTER_MAX: Duration = Duration::from_secs(15);
 
 /// Where a stream begins.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -69,27 +62,6 @@ pub(super) async fn resolve(
             (at(Gtids::None, head(file)), Some(Skip::Before(second)))
         }
     })
-}
-
-/// A checkpoint's position, as this server can take it.
-fn fitted(mut position: Position, server: &Server) -> Result<Position, BinlogError> {
-    let fits = match &position.gtids {
-        Gtids::None => true,
-        Gtids::Mysql(_) => !server.is_mariadb(),
-        Gtids::Mariadb(_) => server.is_mariadb(),
-    };
-    if !fits {
-        return Err(BinlogError::OtherServer {
-            expected: "of the other family (MySQL, MariaDB)".to_owned(),
-            found: format!("{} ({})", server.identity, server.version_text),
-            position: position.to_string(),
-        });
-    }
-    if !server.gtids && position.gtids != Gtids::None {
-        tracing::warn!(%position, "the server has no GTIDs any more: resuming by file and offset");
-        position.gtids = Gtids::None;
-    }
-    Ok(position)
 }
 
 /// The newest file that was begun at `second` or before: what was committed since then is in it or
@@ -152,18 +124,10 @@ pub(super) async fn link(
 ) -> Result<Linked, BinlogError> {
     let mut conn = connect(&options).await?;
     let server = Server::probe(&mut conn).await?;
-    let position = fitted(position, &server)?;
-    if position.gtids == Gtids::None && server.identity != expected {
-        return Err(BinlogError::OtherServer {
-            expected,
-            found: server.identity,
-            position: position.to_string(),
-        });
-    }
+    let position = verify(&mut conn, &server, position, &expected).await?;
     let incomplete = position.gtids == Gtids::None && server.gtids;
     let beyond_protocol = u32::try_from(position.binlog.offset).is_err();
     let from_head = position.gtids == Gtids::None && (incomplete || beyond_protocol);
-    available(&mut conn, &server, &position).await?;
     let start = match &position.gtids {
         Gtids::None if from_head => connection::Start::Head(position.binlog.file.clone()),
         Gtids::None => connection::Start::At(position.binlog.clone()),
@@ -184,62 +148,6 @@ pub(super) async fn link(
     Ok(Linked { server, dump, first, from_head, incomplete })
 }
 
-/// Verifies that the server still has what comes after `position`, so that the refusal is precise.
-async fn available(
-    conn: &mut Conn,
-    server: &Server,
-    position: &Position,
-) -> Result<(), BinlogError> {
-    match &position.gtids {
-        Gtids::Mysql(applied) => {
-            let started = Instant::now();
-            loop {
-                let missing = applied.minus(&server.gtid_executed(conn).await?);
-                if missing.is_empty() {
-                    break;
-                }
-                if started.elapsed() > EXECUTED_AFTER_MAX {
-                    let server = server.identity.clone();
-                    return Err(BinlogError::Diverged { server, missing: missing.to_string() });
-                }
-                tokio::time::sleep(Duration::from_millis(200)).await;
-            }
-            let purged = server.gtid_purged(conn).await?;
-            if !applied.is_superset(&purged) {
-                return Err(BinlogError::Purged {
-                    wanted: format!("{} on", purged.minus(applied)),
-                    oldest: server.oldest(conn).await?.to_string(),
-                    purged: purged.to_string(),
-                });
-            }
-            Ok(())
-        }
-        // MariaDB finds the file itself, and refuses with its reason.
-        Gtids::Mariadb(_) => Ok(()),
-        Gtids::None => in_files(conn, server, &position.binlog).await,
-    }
-}
-
-async fn in_files(
-    conn: &mut Conn,
-    server: &Server,
-    wanted: &BinlogPosition,
-) -> Result<(), BinlogError> {
-    let logs = server.binary_logs(conn).await?;
-    match logs.iter().find(|log| log.file == wanted.file) {
-        Some(log) if log.size >= wanted.offset => Ok(()),
-        Some(log) => Err(BinlogError::BeyondEnd { wanted: wanted.to_string(), size: log.size }),
-        None if logs.iter().all(|log| log.file < wanted.file) => {
-            Err(BinlogError::BeyondEnd { wanted: wanted.to_string(), size: 0 })
-        }
-        None => Err(BinlogError::Purged {
-            wanted: wanted.to_string(),
-            oldest: logs.first().map_or_else(String::new, |log| log.file.to_string()),
-            purged: String::new(),
-        }),
-    }
-}
-
 /// Puts the server's refusal of a dump into our words, where we know it (MySQL and MariaDB source,
 /// `rpl_binlog_sender.cc` and `sql_repl.cc`: all are error 1236).
 async fn explain(
@@ -251,19 +159,27 @@ async fn explain(
     const GONE: [&str; 3] =
         ["purged", "Could not find first log file name", "Could not find GTID state"];
     let says = |words: &str| refused.message.contains(words);
-    if says("not in the master's binlog") {
-        return BinlogError::Diverged {
-            server: server.identity.clone(),
-            missing: format!("{} ({})", position.gtids, refused.message),
-        };
-    }
-    if !GONE.iter().any(|words| says(words)) {
+    let gone = GONE.iter().any(|words| says(words));
+    let diverged = says("not in the master's binlog");
+    if !gone && !diverged {
         return Broken::Refused(refused).into_error(&position.to_string());
     }
-    let oldest = match connect(options).await {
-        Ok(mut conn) => server.oldest(&mut conn).await,
-        Err(error) => Err(error),
+    let mut conn = match connect(options).await {
+        Ok(conn) => conn,
+        Err(error) => return error,
     };
+    if diverged {
+        return match server.maria_executed(&mut conn).await {
+            Ok(executed) => BinlogError::Diverged {
+                server: server.identity.clone(),
+                missing: format!("one of {} ({})", position.gtids, refused.message),
+                applied: position.gtids.to_string(),
+                executed: listed(&executed),
+            },
+            Err(error) => error,
+        };
+    }
+    let oldest = server.oldest(&mut conn).await;
     BinlogError::Purged {
         wanted: position.to_string(),
         oldest: oldest.map_or_else(|e| format!("unknown ({e})"), |file| file.to_string()),

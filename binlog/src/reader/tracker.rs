@@ -10,13 +10,17 @@ use std::cmp::Ordering;
 use std::sync::Arc;
 
 use model::position::InTransaction;
-use model::{BinlogFile, BinlogPosition, Gtid, Gtids, MariaGtid, Position};
+use model::{BinlogFile, BinlogPosition, Gtids, Position};
 
-use super::statement::{Statement, classify, xa_name};
 use super::{BinlogError, Settled};
-use crate::event::{Event, Heartbeat, MariaGtidEvent, MariaXa, Rotate, XaPrepare, Xid, kind};
+use crate::event::{Event, Heartbeat, MariaGtidEvent, MariaXa, Rotate, Xid, kind};
 use crate::packet::EventHeader;
 use crate::server::FILE_START;
+
+mod group;
+mod statements;
+
+use group::{Group, Id};
 
 /// What is read but not handed out at the start of a stream.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -63,38 +67,6 @@ pub(crate) enum RowsStep {
     Deliver,
     /// Handed out before, or before the start that was asked for.
     Skip,
-}
-
-/// What identifies a transaction to its server.
-#[derive(Debug, Clone)]
-enum Id {
-    None,
-    Mysql(Gtid),
-    Maria(MariaGtid),
-}
-
-/// A transaction from its first event on.
-#[derive(Debug)]
-struct Group {
-    id: Id,
-    gtid: Option<Arc<str>>,
-    start: BinlogPosition,
-    /// `BEGIN` has come; before it, a statement is a transaction of its own.
-    open: bool,
-    /// Rows events so far, of any table.
-    rows_events: u64,
-    /// So many of them were applied before this connection.
-    applied: u64,
-    /// It continues one whose beginning was handed out.
-    resumed: bool,
-    /// Its rows went out, now or before.
-    delivered: bool,
-    /// All of it lies before the start that was asked for.
-    skipped: bool,
-    /// The first or the undone part of an ALTER in two parts: not to be acted on.
-    void: bool,
-    /// Its name, where it is an XA transaction that may end prepared.
-    xa: Option<Xid>,
 }
 
 #[derive(Debug)]
@@ -150,6 +122,10 @@ impl Tracker {
     /// A new dump begins, from the position.
     pub(crate) fn connected(&mut self, dump: &Connected) {
         self.group = None;
+        if dump.other_server {
+            // Nothing of it is out, and this server may put others first.
+            self.position.in_transaction.take_if(|inside| inside.rows_events == 0);
+        }
         self.resume = self.position.in_transaction.clone();
         self.cursor = self.position.binlog.clone();
         self.rebase |= dump.other_server;
@@ -352,85 +328,6 @@ impl Tracker {
             }
         }
         if event.standalone || verdict { Ok(Step::Nothing) } else { Ok(self.begin()) }
-    }
-
-    fn query(&mut self, sql: &str, header: &EventHeader) -> Result<Step, BinlogError> {
-        match classify(sql) {
-            Statement::Begin => {
-                self.open_if_none(header)?;
-                Ok(self.begin())
-            }
-            Statement::XaStart => {
-                let xid = self.xid(sql)?;
-                self.open_if_none(header)?;
-                if let Some(group) = &mut self.group {
-                    group.xa = Some(xid);
-                }
-                Ok(self.begin())
-            }
-            Statement::Commit => self.end(),
-            Statement::Rollback => {
-                self.refuse_delivered(|| "rows of a transaction that was rolled back".to_owned())?;
-                self.end()
-            }
-            Statement::RollbackTo => {
-                self.refuse_delivered(|| "rows rolled back to a savepoint".to_owned())?;
-                Ok(Step::Nothing)
-            }
-            Statement::Savepoint | Statement::XaEnd => Ok(Step::Nothing),
-            Statement::Dummy => Ok(self.passed(true)),
-            Statement::XaCommit => self.verdict(sql, header, Step::XaCommit),
-            Statement::XaRollback => self.verdict(sql, header, Step::XaRollback),
-            Statement::Other if self.group.as_ref().is_some_and(|g| g.open) => {
-                let skipped = self.is_skipping();
-                Ok(if skipped { Step::Nothing } else { Step::Query { in_transaction: true } })
-            }
-            Statement::Other => {
-                self.open_if_none(header)?;
-                let group = self.group.as_ref();
-                let (skipped, void) = group.map_or((false, false), |g| (g.skipped, g.void));
-                self.end()?;
-                Ok(match (skipped, void) {
-                    (true, _) => Step::Nothing,
-                    (false, true) => Step::Progress,
-                    (false, false) => Step::Query { in_transaction: false },
-                })
-            }
-        }
-    }
-
-    /// `XA PREPARE`: the end of the transaction in this place, and no commit.
-    fn prepared(&mut self, prepare: &XaPrepare) -> Result<Step, BinlogError> {
-        if self.group.as_ref().is_none_or(|g| g.xa.as_ref() != Some(&prepare.xid)) {
-            // They went out as rows of a transaction that is committed in this place.
-            let what = || format!("rows prepared by XA transaction {} (XA PREPARE)", prepare.xid);
-            self.refuse_delivered(what)?;
-        }
-        let counts = self.end()? == Step::Commit;
-        Ok(if counts { Step::Prepared(prepare.xid.clone()) } else { Step::Nothing })
-    }
-
-    fn xid(&self, sql: &str) -> Result<Xid, BinlogError> {
-        xa_name(sql).parse().map_err(|error| self.unsupported(format!("`{sql}`: {error}")))
-    }
-
-    /// `XA COMMIT` or `XA ROLLBACK`, which `step` makes of a name: a transaction of its own.
-    fn verdict(
-        &mut self,
-        sql: &str,
-        header: &EventHeader,
-        step: fn(Xid) -> Step,
-    ) -> Result<Step, BinlogError> {
-        let xid = self.xid(sql)?;
-        if self.group.as_ref().is_some_and(|g| g.open) {
-            return Err(self.unsupported(format!("`{sql}` inside a transaction")));
-        }
-        self.open_if_none(header)?;
-        Ok(if self.end()? == Step::Commit { step(xid) } else { Step::Nothing })
-    }
-
-    fn open_if_none(&mut self, header: &EventHeader) -> Result<(), BinlogError> {
-        if self.group.is_none() { self.open(Id::None, None, header) } else { Ok(()) }
     }
 
     fn begin(&mut self) -> Step {

@@ -81,7 +81,13 @@ pub struct SourceOptions {
     pub server_id: u32,
     /// How often the server speaks up when it has nothing to send.
     pub heartbeat: Duration,
+    /// How long a stream that lost its connection asks the server again before that is an error, at
+    /// least [`RECONNECTS_MIN`] times; `None`: for ever.
+    pub reconnect_for: Option<Duration>,
 }
+
+/// So often at least a server is asked again before it counts as one that cannot be reached.
+pub const RECONNECTS_MIN: u32 = 3;
 
 impl Default for SourceOptions {
     fn default() -> Self {
@@ -95,6 +101,7 @@ impl Default for SourceOptions {
             connect_timeout: Duration::from_secs(30),
             server_id: 0,
             heartbeat: Duration::from_secs(1),
+            reconnect_for: None,
         }
     }
 }

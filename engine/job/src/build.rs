@@ -2,6 +2,7 @@
 //! what nobody asks for is told apart by [`crate::settings`].
 
 mod checkpointing;
+mod hosts;
 mod restart;
 mod sinks;
 mod source;

@@ -24,7 +24,7 @@ mod value;
 
 pub use diagnostics::{Excerpt, Note, NoteKind, Place, ScriptError, ScriptErrors};
 pub use spec::{
-    BacklogInterval, CheckpointMode, Checkpointing, ClaimMode, JobSpec, RestartStrategy,
+    BacklogInterval, CheckpointMode, Checkpointing, ClaimMode, Host, JobSpec, RestartStrategy,
     RestoreSettings, Retention, RuntimeMode, Secret, ServerIds, SinkSpec, SourceSpec, SslMode,
     StartOffset, StartupMode, Tls,
 };

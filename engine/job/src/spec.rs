@@ -37,8 +37,8 @@ pub struct JobSpec {
 pub struct SourceSpec {
     /// `mysql-cdc`, the only one there is.
     pub connector: String,
-    pub hostname: String,
-    pub port: u16,
+    /// At least one, each once. Several are servers of the same data, in order of preference.
+    pub hosts: Vec<Host>,
     pub username: String,
     pub password: Secret,
     pub tables: TablePatterns,
@@ -59,6 +59,21 @@ pub struct SourceSpec {
     /// After a restore, tables that match and are new are snapshotted, and removed ones dropped.
     pub scan_newly_added: bool,
     pub tls: Tls,
+}
+
+/// Where a server listens.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Host {
+    /// A name or an address; one of IPv6 without its brackets.
+    pub name: String,
+    pub port: u16,
+}
+
+impl fmt::Display for Host {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { name, port } = self;
+        if name.contains(':') { write!(f, "[{name}]:{port}") } else { write!(f, "{name}:{port}") }
+    }
 }
 
 /// A text that never shows: not in logs, listings or errors.

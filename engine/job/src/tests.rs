@@ -56,6 +56,10 @@ fn script(set: &str, options: &str) -> String {
     )
 }
 
+fn host(name: &str, port: u16) -> Host {
+    Host { name: name.to_owned(), port }
+}
+
 fn example(name: &str) -> String {
     let path = format!("{}/../../examples/{name}", env!("CARGO_MANIFEST_DIR"));
     std::fs::read_to_string(&path).unwrap()
@@ -65,7 +69,7 @@ fn example(name: &str) -> String {
 fn the_walkthrough_scripts_mean_what_they_meant() {
     let job = good(&example("emp_1.sql"));
     assert_eq!(job.name, "job");
-    assert_eq!((job.source.hostname.as_str(), job.source.port), ("127.0.0.1", 3306));
+    assert_eq!(job.source.hosts, [host("127.0.0.1", 3306)]);
     assert_eq!((job.source.username.as_str(), job.source.password.reveal()), ("root", ""));
     assert_eq!(job.source.startup, StartupMode::Initial);
     assert!(job.source.tables.matches(&TableName::new("emp_1", "employees_1")));

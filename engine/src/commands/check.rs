@@ -3,7 +3,7 @@
 use binlog::preflight::{self, Check, Outcome};
 use binlog::server::{Server, connect};
 use comfy_table::{ContentArrangement, Table, presets};
-use job::JobSpec;
+use job::{Host, JobSpec};
 use model::TableName;
 use mysql_async::Conn;
 use mysql_async::prelude::Queryable;
@@ -14,35 +14,60 @@ use crate::source::catalog::{self, CatalogTable};
 use crate::source::open::source_options;
 use crate::source::order::KeyOrder;
 
+/// What was found at one host.
+struct Looked {
+    host: Host,
+    checks: Vec<Check>,
+}
+
 pub async fn run(args: &CheckArgs) -> anyhow::Result<u8> {
     let job = super::read_job(&args.script)?;
-    let options = source_options(&job.name, &job.source);
-    let databases = job.source.tables.databases_hint().unwrap_or_default();
-    let mut checks = preflight::run(&options, &databases).await;
-    let reached = !checks.iter().any(|c| c.name == preflight::CONNECTION && failed(c));
-    let tables = match tables(&job).await {
-        Ok((tables, more)) => {
-            checks.extend(more);
-            tables
+    let mut looked = Vec::new();
+    for host in &job.source.hosts {
+        looked.push(Looked { host: host.clone(), checks: server(&job, host).await });
+    }
+    // Of servers of the same data one is as good as another.
+    let reached = looked.iter_mut().find(|one| preflight::is_reached(&one.checks));
+    let mut found = Vec::new();
+    if let Some(Looked { host, checks }) = reached {
+        let (tables, more) = tables(&job, host).await?;
+        checks.extend(more);
+        if tables.is_empty() {
+            checks.push(Check {
+                name: "tables",
+                outcome: Outcome::Warn,
+                found: format!("none matches {}", job.source.tables),
+                fix: Some(
+                    "check `table-name`: each pattern must match the whole of `db.table`".into(),
+                ),
+            });
         }
-        // Why there is no connection is said already.
-        Err(_) if !reached => Vec::new(),
-        Err(error) => return Err(error),
-    };
-    if reached && tables.is_empty() {
-        checks.push(Check {
-            name: "tables",
-            outcome: Outcome::Warn,
-            found: format!("none matches {}", job.source.tables),
-            fix: Some("check `table-name`: each pattern must match the whole of `db.table`".into()),
-        });
+        found = tables;
     }
     if args.json {
-        show(json(&checks, &tables))?;
+        show(json(&looked, &found))?;
     } else {
-        show(text(&job, &checks, &tables))?;
+        show(text(&job, &looked, &found))?;
     }
-    Ok(if checks.iter().any(failed) { exit::CHECK } else { exit::DONE })
+    let bad = looked.iter().flat_map(|one| &one.checks).any(failed);
+    Ok(if bad { exit::CHECK } else { exit::DONE })
+}
+
+/// Looks at one host of the job.
+async fn server(job: &JobSpec, host: &Host) -> Vec<Check> {
+    let options = source_options(&job.name, &job.source, host);
+    let databases = job.source.tables.databases_hint().unwrap_or_default();
+    let mut checks = preflight::run(&options, &databases).await;
+    if job.source.hosts.len() > 1 {
+        // What is a pity on one server is the end of it with several.
+        let lacks = |check: &&mut Check| check.name == preflight::GTID && !is_ok(check);
+        checks.iter_mut().filter(lacks).for_each(|check| check.outcome = Outcome::Fail);
+    }
+    checks
+}
+
+fn is_ok(check: &Check) -> bool {
+    check.outcome == Outcome::Ok
 }
 
 fn failed(check: &Check) -> bool {
@@ -50,8 +75,8 @@ fn failed(check: &Check) -> bool {
 }
 
 /// The tables that match, and what is to be said of them.
-async fn tables(job: &JobSpec) -> anyhow::Result<(Vec<CatalogTable>, Vec<Check>)> {
-    let mut conn = connect(&source_options(&job.name, &job.source)).await?;
+async fn tables(job: &JobSpec, host: &Host) -> anyhow::Result<(Vec<CatalogTable>, Vec<Check>)> {
+    let mut conn = connect(&source_options(&job.name, &job.source, host)).await?;
     let server = Server::probe(&mut conn).await?;
     let wanted = |name: &TableName| job.source.tables.matches(name);
     let hint = job.source.tables.databases_hint();
@@ -109,14 +134,20 @@ fn key_text(table: &CatalogTable) -> String {
     }
 }
 
-fn text(job: &JobSpec, checks: &[Check], tables: &[CatalogTable]) -> String {
-    let mut out = Table::new();
-    out.load_preset(presets::NOTHING).set_content_arrangement(ContentArrangement::Dynamic);
-    for check in checks {
-        let fix = check.fix.as_deref().unwrap_or_default();
-        out.add_row([mark(check.outcome), check.name, &check.found, fix]);
+fn text(job: &JobSpec, looked: &[Looked], tables: &[CatalogTable]) -> String {
+    let mut text = format!("source of job {}\n", job.name);
+    for Looked { host, checks } in looked {
+        if looked.len() > 1 {
+            text.push_str(&format!("{host}\n"));
+        }
+        let mut out = Table::new();
+        out.load_preset(presets::NOTHING).set_content_arrangement(ContentArrangement::Dynamic);
+        for check in checks {
+            let fix = check.fix.as_deref().unwrap_or_default();
+            out.add_row([mark(check.outcome), check.name, &check.found, fix]);
+        }
+        text.push_str(&format!("{out}\n\n"));
     }
-    let mut text = format!("source of job {}\n{out}\n\n", job.name);
     let mut out = Table::new();
     out.load_preset(presets::NOTHING).set_content_arrangement(ContentArrangement::Dynamic);
     for table in tables {
@@ -124,27 +155,27 @@ fn text(job: &JobSpec, checks: &[Check], tables: &[CatalogTable]) -> String {
         out.add_row([table.schema.name.to_string(), rows, format!("key: {}", key_text(table))]);
     }
     text.push_str(&format!("{} tables match\n{out}", tables.len()));
-    let bad = checks.iter().filter(|c| failed(c)).count();
+    let bad = looked.iter().flat_map(|one| &one.checks).filter(|c| failed(c)).count();
     if bad > 0 {
         text.push_str(&format!("\n\n{bad} to be mended before the job can run"));
     }
     text
 }
 
-fn json(checks: &[Check], tables: &[CatalogTable]) -> String {
-    let checks: Vec<_> = checks
-        .iter()
-        .map(|c| {
-            let outcome = match c.outcome {
-                Outcome::Ok => "ok",
-                Outcome::Warn => "warn",
-                Outcome::Fail => "fail",
-            };
-            serde_json::json!({
-                "name": c.name, "outcome": outcome, "found": c.found, "fix": c.fix,
-            })
+fn json(looked: &[Looked], tables: &[CatalogTable]) -> String {
+    let one = |host: &Host, c: &Check| {
+        let outcome = match c.outcome {
+            Outcome::Ok => "ok",
+            Outcome::Warn => "warn",
+            Outcome::Fail => "fail",
+        };
+        serde_json::json!({
+            "host": host.to_string(), "name": c.name, "outcome": outcome, "found": c.found,
+            "fix": c.fix,
         })
-        .collect();
+    };
+    let checks: Vec<_> =
+        looked.iter().flat_map(|l| l.checks.iter().map(|c| one(&l.host, c))).collect();
     let tables: Vec<_> = tables
         .iter()
         .map(|t| {

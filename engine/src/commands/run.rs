@@ -3,8 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use binlog::preflight::{self, Outcome};
-use job::{JobSpec, NoteKind, Retention};
+use anyhow::Context;
+use binlog::preflight::{self, Check, Outcome};
+use job::{Host, JobSpec, NoteKind, Retention};
 use model::{BarrierKind, Clock};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
@@ -52,7 +53,7 @@ pub async fn run(args: &RunArgs) -> anyhow::Result<u8> {
     let retention = job.checkpointing.retention;
     let (stop, stopped) = watch::channel(Stop::Not);
     let (status, looks) = watch::channel(Status::default());
-    let shown = progress::run(source_options(&job.name, &job.source), looks);
+    let shown = progress::run(source_options(&job.name, &job.source, first(&job)?), looks);
     let daemon =
         Daemon { job, state, from: args.from, stop: stopped, clock: Arc::new(SystemClock), status };
     let ended = tokio::select! {
@@ -97,14 +98,31 @@ async fn delete_checkpoints(store: &dyn model::CheckpointStore) -> anyhow::Resul
     Ok(())
 }
 
+/// The host that a job would rather read than any other.
+fn first(job: &JobSpec) -> anyhow::Result<&Host> {
+    job.source.hosts.first().context("the job has no host")
+}
+
 /// Tells everything that keeps the source from being replicated, at once. A server that cannot be
-/// reached now is the restart strategy's business.
+/// reached now is the restart strategy's business, and the next host's.
 async fn fit(job: &JobSpec) -> bool {
-    let options = source_options(&job.name, &job.source);
     let databases = job.source.tables.databases_hint().unwrap_or_default();
-    let checks = preflight::run(&options, &databases).await;
+    for host in &job.source.hosts {
+        let options = source_options(&job.name, &job.source, host);
+        let checks = preflight::run(&options, &databases).await;
+        let reached = preflight::is_reached(&checks);
+        let fit = told(&checks);
+        if reached {
+            return fit;
+        }
+    }
+    true
+}
+
+/// False where something is to be mended.
+fn told(checks: &[Check]) -> bool {
     let mut fit = true;
-    for check in &checks {
+    for check in checks {
         let fix = check.fix.as_deref().unwrap_or_default();
         match check.outcome {
             Outcome::Ok => {}

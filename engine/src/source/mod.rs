@@ -26,6 +26,7 @@ use std::time::Duration;
 use binlog::event::Xid;
 use binlog::reader::{BinlogError, Reader};
 use binlog::server::{Server, SourceOptions};
+use job::Host;
 use model::checkpoint::{Counters, ServerIdentity, SourceState};
 use model::{Barrier, BarrierKind, CheckpointId, Origin, TableName, Watermark};
 use mysql_async::Conn;
@@ -363,8 +364,9 @@ impl MySqlSource {
         let inside = self.transaction.open
             && self.transaction.bytes < crate::pipeline::TRANSACTION_BYTES_BEFORE_INNER_BARRIER
             && since.elapsed() < self.barrier_patience;
-        // What is held of an open XA transaction is in no checkpoint.
-        if inside || self.xa.is_open() {
+        // What is held of an open XA transaction is in no checkpoint; nor is a place that would be
+        // taken for one in the files of a server that it is not of.
+        if inside || self.xa.is_open() || !self.file_known {
             return Ok(());
         }
         if self.is_emitting_a_pass() {
@@ -438,7 +440,9 @@ impl MySqlSource {
                 tables::Phase::Pass(_) => estimate += table.rows_estimate,
             }
         }
+        let host = Host { name: self.options.host.clone(), port: self.options.port };
         self.status.send_replace(Status {
+            host: Some(host),
             tables: self.tables.followed.len(),
             tables_live: live,
             rows_read: self.counters.rows_read,

@@ -7,22 +7,24 @@ use std::time::Duration;
 use binlog::event::Xid;
 use binlog::reader::{Reader, Start};
 use binlog::server::{ClientCertificate, Password, Server, SourceOptions, Tls, connect};
-use job::{JobSpec, RuntimeMode, SourceSpec, SslMode, StartOffset, StartupMode};
+use job::{Host, JobSpec, RuntimeMode, SourceSpec, SslMode, StartOffset, StartupMode};
 use model::checkpoint::{Counters, SourceState, TableState};
-use model::{TableName, Watermark};
+use model::{Position, TableName, Watermark};
 use mysql_async::Conn;
 use tokio::sync::{Mutex, Notify, Semaphore, watch};
 use tokio::time::Instant;
+use tracing::{info, warn};
 
 use super::catalog::{self, CatalogTable};
 use super::dialect::Dialect;
 use super::snapshot::Shared;
 use super::snapshot::plan::Planner;
 use super::status::Status;
-use super::tables::{Followed, TableSet};
+use super::tables::{Followed, Redefined, TableSet};
 use super::weights::Weights;
 use super::xa::{Awaited, XaTransactions};
 use super::{MySqlSource, SourceError, Transaction};
+use crate::hosts::UNREACHABLE_AFTER;
 use crate::pipeline::batch::Batcher;
 
 /// Without a checkpoint interval, a transaction this old may have a savepoint's barrier inside it.
@@ -44,16 +46,21 @@ pub struct Outputs {
 /// The server cannot be reached or used, or the position is not to be had any more.
 pub async fn open(
     job: &JobSpec,
+    host: &Host,
     resume: Option<&SourceState>,
     outputs: Outputs,
 ) -> Result<(MySqlSource, Arc<Shared>), SourceError> {
-    let options = source_options(&job.name, &job.source);
+    let options = source_options(&job.name, &job.source, host);
     let (mut conn, server) = reach(&options).await?;
+    let origin = resume.filter(|s| !s.server.identity.is_empty()).map(|s| &s.server.identity);
+    let moved = origin.is_some_and(|identity| *identity != server.identity);
     // Before the tables are listed: one that is created in between is then on the list as well as
     // in the stream.
     let before = prepared(&server, &mut conn).await?;
+    // First of all that is asked of this server: it may not be one that the job can go on from.
     let start = start(job, resume, &server, &mut conn).await?;
-    let tables = table_set(job, resume, &server, &mut conn).await?;
+    let reader = reader(job, host, options.clone(), &server, origin, start).await?;
+    let tables = table_set(job, resume, moved, &server, &mut conn).await?;
     refuse_new_tables(&tables, resume)?;
     let known = resume.map(|state| state.xa.clone()).unwrap_or_default();
     let xa = XaTransactions::open(outputs.held, outputs.run, &known).await?;
@@ -74,12 +81,8 @@ pub async fn open(
         options: options.clone(),
         server: Arc::clone(&server),
     });
-    let mut known = Server::clone(&server);
-    if let Some(state) = resume.filter(|s| !s.server.identity.is_empty()) {
-        // Whose files the position speaks of: another server is refused, or, with GTIDs, said.
-        known.identity.clone_from(&state.server.identity);
-    }
-    let reader = Reader::open(options.clone(), known, start).await?;
+    let at_home = !moved && reader.server().identity == server.identity;
+    let in_transaction = reader.position().in_transaction.is_some();
     let source = MySqlSource {
         dialect: Dialect::read(&mut conn, &server).await?,
         reader,
@@ -103,11 +106,12 @@ pub async fn open(
         next_plan: 1,
         planned: false,
         linger_until: None,
-        file_known: true,
+        // Elsewhere the position is still one in the files of the server before.
+        file_known: at_home,
         opens_after: Some(opens_after),
         transaction: Transaction {
             // A stream that begins inside a transaction has no `Begin`.
-            open: resume.is_some_and(|s| s.position.in_transaction.is_some()),
+            open: in_transaction,
             bytes: 0,
         },
         opens: Vec::new(),
@@ -121,6 +125,28 @@ pub async fn open(
         ended: false,
     };
     Ok((source, shared))
+}
+
+/// The stream of `host`, if it can go on from `start`; `origin`: the server that this belongs to.
+async fn reader(
+    job: &JobSpec,
+    host: &Host,
+    options: SourceOptions,
+    server: &Server,
+    origin: Option<&String>,
+    start: Start,
+) -> Result<Reader, SourceError> {
+    let mut known = server.clone();
+    if let Some(identity) = origin {
+        // Whose files the position speaks of: another server is refused, or, with GTIDs, said.
+        known.identity.clone_from(identity);
+    }
+    let reader = Reader::open(options, known, start).await?;
+    info!(%host, server = %server.identity, version = server.version_text, "this server is read");
+    if job.source.hosts.len() > 1 && !server.gtids {
+        warn!("without GTIDs a position is good on one server: the other hosts cannot take over");
+    }
+    Ok(reader)
 }
 
 async fn reach(options: &SourceOptions) -> Result<(Conn, Arc<Server>), SourceError> {
@@ -163,10 +189,12 @@ fn ends_after_snapshot(job: &JobSpec) -> bool {
     job.source.startup == StartupMode::Snapshot || job.runtime_mode == RuntimeMode::Batch
 }
 
-/// What the job follows: the checkpoint's tables and the server's, as far as they match.
+/// What the job follows: the checkpoint's tables and the server's, as far as they match. `moved`: the
+/// checkpoint is of another server.
 async fn table_set(
     job: &JobSpec,
     resume: Option<&SourceState>,
+    moved: bool,
     server: &Server,
     conn: &mut Conn,
 ) -> Result<TableSet, SourceError> {
@@ -177,12 +205,14 @@ async fn table_set(
     for (table, kind) in &others {
         tracing::warn!(%table, "the table matches and is a {kind}: it is not followed");
     }
-    let mut followed = followed(job, resume, catalog, reads_tables(job));
+    let mut followed = followed(job, resume, moved, catalog)?;
     // The stream begins before the definitions that were just read: by little, or by far.
     let read_at = server.binlog_end(conn).await?;
     for (name, table) in &mut followed {
         if !resume.is_some_and(|state| state.tables.iter().any(|t| t.name() == name)) {
             table.read_at(read_at.clone());
+        } else if let Some(unproven) = table.unproven.as_mut().filter(|_| moved) {
+            unproven.until = read_at.clone();
         }
     }
     if followed.is_empty() {
@@ -197,12 +227,12 @@ async fn table_set(
 }
 
 /// What the binlog reader is told about a job's source.
-pub fn source_options(job: &str, spec: &SourceSpec) -> SourceOptions {
+pub fn source_options(job: &str, spec: &SourceSpec, host: &Host) -> SourceOptions {
     let tls = &spec.tls;
     let ca = || tls.ca.clone();
     SourceOptions {
-        host: spec.hostname.clone(),
-        port: spec.port,
+        host: host.name.clone(),
+        port: host.port,
         user: spec.username.clone(),
         password: Password::new(spec.password.reveal()),
         tls: match tls.mode {
@@ -219,6 +249,7 @@ pub fn source_options(job: &str, spec: &SourceSpec) -> SourceOptions {
             .map(|(chain, key)| ClientCertificate { chain, key }),
         connect_timeout: spec.connect_timeout,
         server_id: spec.server_id.map_or_else(|| server_id(job), |ids| ids.first),
+        reconnect_for: (spec.hosts.len() > 1).then_some(UNREACHABLE_AFTER),
         ..SourceOptions::default()
     }
 }
@@ -259,15 +290,20 @@ async fn start(
 fn followed(
     job: &JobSpec,
     resume: Option<&SourceState>,
+    moved: bool,
     mut catalog: BTreeMap<TableName, CatalogTable>,
-    reads_tables: bool,
-) -> BTreeMap<TableName, Followed> {
+) -> Result<BTreeMap<TableName, Followed>, SourceError> {
+    let reads_tables = reads_tables(job);
     let mut all = BTreeMap::new();
     for state in resume.iter().flat_map(|s| &s.tables) {
         let name = state.name().clone();
         let now = catalog.remove(&name);
         if job.source.tables.matches(&name) {
-            all.insert(name, Followed::restored(state, now.as_ref()));
+            let mut table = Followed::restored(state, now.as_ref());
+            if let Some(resume) = resume.filter(|_| moved) {
+                settle_definition(&mut table, now, &resume.position)?;
+            }
+            all.insert(name, table);
         } else {
             tracing::info!(table = %name, "the table no longer matches and is let go");
         }
@@ -279,7 +315,30 @@ fn followed(
         let table = if reads_tables { Followed::to_read(table) } else { Followed::live(table) };
         all.insert(name, table);
     }
-    all
+    Ok(all)
+}
+
+/// A definition that the server before may have told too early: from when on it holds is a place in
+/// that one's files. So it is taken as proven where the stream was there, and is read anew else.
+fn settle_definition(
+    table: &mut Followed,
+    now: Option<CatalogTable>,
+    position: &Position,
+) -> Result<(), SourceError> {
+    if table.is_proven_at(&position.binlog) {
+        table.unproven = None;
+        return Ok(());
+    }
+    match now {
+        Some(now) if now.schema != table.schema => {
+            let name = now.schema.name.clone();
+            match table.redefine(now.schema) {
+                Redefined::AsBefore | Redefined::PlanAnew => Ok(()),
+                Redefined::KeyLost => Err(SourceError::KeyLost { table: name }),
+            }
+        }
+        Some(_) | None => Ok(()),
+    }
 }
 
 fn nothing_matches(job: &JobSpec, fatal: bool) -> Result<(), SourceError> {

@@ -1,10 +1,13 @@
 //! How a run stands, for people.
 
+use job::Host;
 use model::BinlogPosition;
 
 /// A look at the source, renewed twice a second.
 #[derive(Debug, Clone, Default)]
 pub struct Status {
+    /// The one that is read.
+    pub host: Option<Host>,
     pub tables: usize,
     /// Tables whose snapshot is complete.
     pub tables_live: usize,

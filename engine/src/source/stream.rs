@@ -22,6 +22,8 @@ impl MySqlSource {
         if delivered.ts_ms > 0 {
             self.position_ts_ms = delivered.ts_ms;
         }
+        // Whatever happened, it happened at a place in this server's files.
+        self.file_known |= !matches!(delivered.event, StreamEvent::ServerChanged);
         match delivered.event {
             StreamEvent::Begin(settled) => {
                 self.transaction = Transaction { open: true, bytes: 0 };
@@ -51,25 +53,19 @@ impl MySqlSource {
                     self.release(held, origin(&delivered)).await?;
                 }
                 self.transaction.open = false;
-                self.file_known = true;
             }
             StreamEvent::Prepared(ref xid) => {
                 self.xa.prepared(xid.clone())?;
                 // From here on its verdict means something.
                 self.awaited.settled(xid);
                 self.transaction.open = false;
-                self.file_known = true;
             }
-            StreamEvent::XaCommit(ref xid) => {
-                self.file_known = true;
-                self.xa_commit(xid, &delivered).await?;
-            }
+            StreamEvent::XaCommit(ref xid) => self.xa_commit(xid, &delivered).await?,
             StreamEvent::XaRollback(ref xid) => {
-                self.file_known = true;
                 self.awaited.settled(xid);
                 drop(self.xa.take(xid));
             }
-            StreamEvent::Progress => self.file_known = true,
+            StreamEvent::Progress => {}
             StreamEvent::ServerChanged => self.server_changed()?,
         }
         Ok(())

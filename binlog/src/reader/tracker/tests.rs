@@ -1,5 +1,5 @@
 use bytes::Bytes;
-use model::GtidSet;
+use model::{Gtid, GtidSet, MariaGtid};
 use uuid::Uuid;
 
 use super::*;

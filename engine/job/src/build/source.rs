@@ -6,13 +6,14 @@ use std::time::Duration;
 
 use model::{GtidSet, Gtids, MariaGtids};
 
+use super::hosts::hosts;
 use super::required;
 use crate::Mode;
 use crate::diagnostics::{At, NoteKind};
 use crate::draft::Draft;
 use crate::settings::Scope::With;
 use crate::settings::nearest;
-use crate::spec::{Secret, ServerIds, SourceSpec, SslMode, StartOffset, StartupMode, Tls};
+use crate::spec::{Host, Secret, ServerIds, SourceSpec, SslMode, StartOffset, StartupMode, Tls};
 use crate::tables::TablePatterns;
 use crate::value::{Expected, boolean, integer, nonempty, one_of, parse_duration, text, time_zone};
 
@@ -26,12 +27,12 @@ const TIMESTAMP: &str = "source.scan.startup.timestamp-millis";
 
 pub(super) fn source(draft: &mut Draft<'_>) -> Option<SourceSpec> {
     let connector = connector(draft);
-    let hostname = required(draft, "hostname");
-    let port = draft.get(With, "port", integer::<std::num::NonZeroU16>);
+    let hosts = hosts(draft);
     let username = required(draft, "username");
     let password = password(draft);
     let tables = tables(draft);
     let startup = startup(draft);
+    refuse_place_of_one(hosts.as_deref(), startup.as_ref(), draft);
     let server_id = draft.get(With, "source.server-id", server_ids);
     let server_time_zone = draft.get(With, "source.server-time-zone", time_zone);
     let chunk_rows =
@@ -47,8 +48,7 @@ pub(super) fn source(draft: &mut Draft<'_>) -> Option<SourceSpec> {
     let tls = tls(draft);
     Some(SourceSpec {
         connector: connector?,
-        hostname: hostname?,
-        port: port.map_or(3306, std::num::NonZeroU16::get),
+        hosts: hosts?,
         username: username?,
         password: password?,
         tables: tables?,
@@ -75,6 +75,22 @@ fn connector(draft: &mut Draft<'_>) -> Option<String> {
         return None;
     }
     Some(given)
+}
+
+/// A file and an offset are a place in the binlog of one server: on another one they are any place.
+fn refuse_place_of_one(
+    hosts: Option<&[Host]>,
+    startup: Option<&StartupMode>,
+    draft: &mut Draft<'_>,
+) {
+    let of_one = matches!(startup, Some(StartupMode::SpecificOffset(StartOffset::File { .. })));
+    if of_one && hosts.is_some_and(|hosts| hosts.len() > 1) {
+        let message = format!(
+            "a file and an offset are a place on one server, and `hostname` names several: give \
+             one host, or `{GTID_SET}`"
+        );
+        draft.refuse(With, FILE, message);
+    }
 }
 
 /// May be empty, and yet has to be given: one forgotten is a mistake, one empty a choice.
@@ -129,7 +145,7 @@ fn check_patterns(
     }
     let mut good = true;
     for (start, pattern) in written {
-        let at = pattern_at(key, start, pattern.len(), draft);
+        let at = part_at(key, start, pattern.len(), draft);
         if let Err(error) = TablePatterns::new(None, Some(pattern), None) {
             draft.report.error(at, format!("`{key}`: {error}"));
             good = false;
@@ -146,8 +162,8 @@ fn check_patterns(
     good
 }
 
-/// Where one pattern of a list stands.
-fn pattern_at(key: &str, start: usize, len: usize, draft: &mut Draft<'_>) -> At {
+/// Where one part of a list stands.
+pub(super) fn part_at(key: &str, start: usize, len: usize, draft: &mut Draft<'_>) -> At {
     match draft.entries(With).get(key).map(|entry| entry.value_at.clone()) {
         Some(At::Script(value)) if value.start + start + len <= value.end => {
             At::Script(value.start + start..value.start + start + len)

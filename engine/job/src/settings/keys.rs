@@ -26,8 +26,8 @@ const fn with(
 #[rustfmt::skip] // one row a line, as in the page it becomes
 pub const SETTINGS: &[SettingDoc] = &[
     with(H, "connector", "", "`mysql-cdc`. Required."),
-    with(H, "hostname", "", "Host of the MySQL server. Required."),
-    with(H, "port", "3306", "Its port."),
+    with(H, "hostname", "", "Host of the MySQL server, a name or an address. Several servers of the same data are a comma list, each with its port or without: `db1,db2:3307,[::1]:3308`. The first that can be used is read; when it cannot be reached any more, the next (see [operations.md](operations.md#several-servers-of-the-same-data)). Required."),
+    with(H, "port", "3306", "Port of every host that names none."),
     with(H, "username", "", "User with the privileges that `seachange check` lists. Required."),
     with(H, "password", "", "Its password; may be empty. Required. Better as `${env:NAME}` or `${file:PATH}`."),
     with(H, "database-name", "", "Databases to follow, a comma list of literal names. Required unless `table-name` is given."),

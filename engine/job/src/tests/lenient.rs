@@ -32,7 +32,7 @@ fn check_option(options: &str, expected: &[&str], holds: impl Fn(&JobSpec) -> bo
 }
 
 fn port(port: u16) -> impl Fn(&JobSpec) -> bool {
-    move |job| job.source.port == port
+    move |job| job.source.hosts[0].port == port
 }
 
 #[test]
@@ -43,12 +43,12 @@ fn options_are_lost_where_dinky_loses_them() {
             "9:14: the comma after the value of `port` is missing; as Dinky loses the next option",
             "9:17: option `parallelism` is lost",
         ],
-        |job| job.source.port == 1 && job.parallelism.get() == 1,
+        |job| job.source.hosts[0].port == 1 && job.parallelism.get() == 1,
     );
     check_option(
         "'port' = '1' , 'parallelism' = '7'",
         &["9:15: blank between the value of `port`", "9:19: option `parallelism` is lost"],
-        |job| job.source.port == 1 && job.parallelism.get() == 1,
+        |job| job.source.hosts[0].port == 1 && job.parallelism.get() == 1,
     );
     check_option(
         "port = '1',",
@@ -72,13 +72,13 @@ fn options_are_lost_where_dinky_loses_them() {
     check_option(
         "'port' = '1', 'parallelism' = '7",
         &["9:33: this quote is never closed in its statement"],
-        |job| job.source.port == 1 && job.parallelism.get() == 7,
+        |job| job.source.hosts[0].port == 1 && job.parallelism.get() == 7,
     );
     check_option(") 'port' = '1'", &["9:3: this `)` does not end the options"], port(1));
     check_option(
         "'source.ssl.ca' = 'it's', 'port' = '1'",
         &["9:24: a `'` within the value of `source.ssl.ca`; as Dinky cuts the value off there"],
-        |job| job.source.port == 1 && job.source.tls.ca == Some("it".into()),
+        |job| job.source.hosts[0].port == 1 && job.source.tls.ca == Some("it".into()),
     );
 }
 

@@ -78,6 +78,29 @@ fn check_option(options: &str, expected: &[&str]) {
 }
 
 #[test]
+fn several_hosts_are_read_in_their_order_and_each_slip_is_told_at_its_place() {
+    let list = |list: &str| script("", "'port' = '3310'").replace("'h'", &format!("'{list}'"));
+    let job = good(&list("db1, db2:3307,[::1]:3308"));
+    let hosts = [host("db1", 3310), host("db2", 3307), host("::1", 3308)];
+    assert_eq!(job.source.hosts, hosts);
+    check_all(
+        &list("db1,,db2:x, db1:3310"),
+        &[
+            "4:21: `hostname`: ``: expected a host on either side of every comma",
+            "4:22: `hostname`: `db2:x`: expected a port from 1 to 65535",
+            "4:29: `hostname`: `db1:3310`: it is in the list twice",
+        ],
+    );
+    let place = "'scan.startup.mode' = 'specific-offset',\n  \
+                 'source.scan.startup.specific-offset.file' = 'binlog.000001',\n  \
+                 'source.scan.startup.specific-offset.pos' = '4'";
+    check_all(
+        &script("", place).replace("'h'", "'db1,db2'"),
+        &["10:49: a file and an offset are a place on one server, and `hostname` names several"],
+    );
+}
+
+#[test]
 fn every_slip_in_the_options_is_found() {
     check_option(
         "'port' = '1' 'checkpoint' = '3s'",
@@ -369,7 +392,7 @@ fn what_dinky_accepts_is_accepted() {
         "",
         "'port'='3307','checkpoint'='3s',, -- 'parallelism' = '7'\n 'sink.format' = 'a,b)'",
     ));
-    assert_eq!((job.source.port, job.parallelism.get()), (3307, 1));
+    assert_eq!((job.source.hosts[0].port, job.parallelism.get()), (3307, 1));
     assert_eq!(job.sinks[0].options["format"], "a,b)");
     let dashes = good(&script("", "").replace("'p'", "'a--b/*c'"));
     assert_eq!(dashes.source.password.reveal(), "a--b/*c");
@@ -379,8 +402,8 @@ fn what_dinky_accepts_is_accepted() {
 fn variables_stand_for_text_anywhere() {
     let job = good(&script("who := h2;\nboth := 'port' = '3307', 'checkpoint' = '3s';\nSET pipeline.name = ${who};", "${both},").replace("'h'", "'${who}'"));
     assert_eq!(
-        (job.name.as_str(), job.source.hostname.as_str(), job.source.port),
-        ("h2", "h2", 3307)
+        (job.name.as_str(), job.source.hosts.as_slice()),
+        ("h2", [host("h2", 3307)].as_slice())
     );
     check_all(&script("both := 'prt' = '3307';", "${both},"), &["9:3: unknown option `prt`"]);
     check_all(&script("", "'port' = '${port}',"), &["9:13: this variable is not defined above"]);

@@ -108,7 +108,7 @@ fn overrides_win_over_options_settings_and_variables() {
         ("execution.checkpointing.interval", "7s"),
     ];
     let job = read(&text, Mode::Strict, &overrides).unwrap_or_else(|errors| panic!("{errors}"));
-    assert_eq!((job.source.port, job.source.hostname.as_str()), (3310, "h2"));
+    assert_eq!(job.source.hosts, [host("h2", 3310)]);
     assert_eq!((job.name.as_str(), job.source.username.as_str()), ("b", "u2"));
     assert_eq!(job.source.password.reveal(), "");
     assert_eq!(job.sinks[0].options["format"], "changelog");
@@ -140,7 +140,7 @@ fn a_bad_override_is_an_error_in_either_mode() {
 fn defaults_are_those_of_dinky_and_flink() {
     let job = good(&script("", ""));
     let source = &job.source;
-    assert_eq!((source.port, source.max_retries), (3306, 3));
+    assert_eq!((source.hosts[0].port, source.max_retries), (3306, 3));
     assert_eq!((source.chunk_rows, source.fetch_size.get()), (None, 1024));
     assert_eq!(source.connect_timeout, Duration::from_secs(30));
     assert_eq!(source.heartbeat, Some(Duration::from_secs(30)));

@@ -13,6 +13,7 @@ pub mod rows;
 use std::sync::Arc;
 use std::time::Duration;
 
+use binlog::reader::BinlogError;
 use binlog::server::{Server, SourceOptions, connect};
 use binlog::visibility::VisibilityMethod;
 use bytes::Bytes;
@@ -117,7 +118,10 @@ pub async fn run(shared: Arc<Shared>, asks: mpsc::Sender<Ask>) -> Result<(), Sou
                     return Ok(());
                 }
                 attempts += 1;
+                let elsewhere = |e: &BinlogError| matches!(e, BinlogError::ReadElsewhere { .. });
+                // The stream is about to meet the change, or the other server, too.
                 let changed = matches!(error, SourceError::Value { .. })
+                    || matches!(&error, SourceError::Binlog(e) if elsewhere(e))
                     || error.server_code().is_some_and(|c| TABLE_CHANGED_CODES.contains(&c));
                 let passes = error.is_transient() || (changed && attempts < ATTEMPTS_MAX);
                 if !passes {
