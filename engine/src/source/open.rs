@@ -9,13 +9,14 @@ use binlog::reader::{Reader, Start};
 use binlog::server::{ClientCertificate, Password, Server, SourceOptions, Tls, connect};
 use job::{JobSpec, RuntimeMode, SourceSpec, SslMode, StartOffset, StartupMode};
 use model::checkpoint::{Counters, SourceState, TableState};
-use model::{TableName, Watermark};
+use model::{Clock, TableName, Watermark};
 use mysql_async::Conn;
 use tokio::sync::{Mutex, Notify, watch};
 use tokio::time::Instant;
 
 use super::catalog::{self, CatalogTable};
 use super::dialect::Dialect;
+use super::quarantine::Apart;
 use super::snapshot::Shared;
 use super::snapshot::plan::Planner;
 use super::status::Status;
@@ -36,15 +37,19 @@ pub struct Outputs {
     /// The fence of the run.
     pub run: u64,
     pub status: watch::Sender<Status>,
+    pub clock: Arc<dyn Clock>,
 }
 
-/// Connects, decides where to begin and what to follow. The chunk readers' list is filled.
+/// Connects, decides where to begin and what to follow. The chunk readers' list is filled. `again`:
+/// names of tables that are read from the start again, as they are today.
 ///
 /// # Errors
-/// The server cannot be reached or used, or the position is not to be had any more.
+/// The server cannot be reached or used, the position is not to be had any more, or a table to be
+/// read again is not among those that the job follows.
 pub async fn open(
     job: &JobSpec,
     resume: Option<&SourceState>,
+    again: &[String],
     outputs: Outputs,
 ) -> Result<(MySqlSource, Arc<Shared>), SourceError> {
     let options = source_options(&job.name, &job.source);
@@ -53,7 +58,8 @@ pub async fn open(
     // in the stream.
     let before = prepared(&server, &mut conn).await?;
     let start = start(job, resume, &server, &mut conn).await?;
-    let tables = table_set(job, resume, &server, &mut conn).await?;
+    let apart = Apart::new(job.source.on_table_error, outputs.clock);
+    let tables = table_set(job, resume, (again, apart), &server, &mut conn).await?;
     refuse_new_tables(&tables, resume)?;
     let known = resume.map(|state| state.xa.clone()).unwrap_or_default();
     let xa = XaTransactions::open(outputs.held, outputs.run, &known).await?;
@@ -72,6 +78,7 @@ pub async fn open(
         work: Notify::new(),
         options: options.clone(),
         server: Arc::clone(&server),
+        sets_apart: tables.apart.is_wanted(),
     });
     let mut known = Server::clone(&server);
     if let Some(state) = resume.filter(|s| !s.server.identity.is_empty()) {
@@ -166,6 +173,7 @@ fn ends_after_snapshot(job: &JobSpec) -> bool {
 async fn table_set(
     job: &JobSpec,
     resume: Option<&SourceState>,
+    (again, mut apart): (&[String], Apart),
     server: &Server,
     conn: &mut Conn,
 ) -> Result<TableSet, SourceError> {
@@ -176,20 +184,23 @@ async fn table_set(
     for (table, kind) in &others {
         tracing::warn!(%table, "the table matches and is a {kind}: it is not followed");
     }
-    let mut followed = followed(job, resume, catalog, reads_tables(job));
+    refuse_unknown(again, job, &catalog)?;
+    let mut followed = followed(job, resume, catalog, again, &mut apart);
     // The stream begins before the definitions that were just read: by little, or by far.
     let read_at = server.binlog_end(conn).await?;
     for (name, table) in &mut followed {
-        if !resume.is_some_and(|state| state.tables.iter().any(|t| t.name() == name)) {
+        let known = resume.is_some_and(|state| state.tables.iter().any(|t| t.name() == name));
+        if !known || is_named(again, name) {
             table.read_at(read_at.clone());
         }
     }
-    if followed.is_empty() {
+    if followed.is_empty() && apart.tables().next().is_none() {
         nothing_matches(job, ends_after_snapshot(job))?;
     }
     Ok(TableSet {
         followed,
         others: others.into_keys().collect(),
+        apart,
         patterns: job.source.tables.clone(),
         fold_case: server.lower_case_table_names == 1,
     })
@@ -254,28 +265,80 @@ async fn start(
     })
 }
 
-/// The tables of the checkpoint that still match, and the matching ones that it does not know.
+fn is_named(names: &[String], table: &TableName) -> bool {
+    !names.is_empty() && names.contains(&table.to_string())
+}
+
+/// Only what the job follows, and the server has, can be read again.
+fn refuse_unknown(
+    again: &[String],
+    job: &JobSpec,
+    catalog: &BTreeMap<TableName, CatalogTable>,
+) -> Result<(), SourceError> {
+    for table in again {
+        if !catalog.keys().any(|name| name.to_string() == *table) {
+            let (db, name) = table.split_once('.').unwrap_or(("", table));
+            let what = match job.source.tables.matches(&TableName::new(db, name)) {
+                true => "there is no such table on the server",
+                false => "the job does not follow such a table (`table-name`)",
+            };
+            return Err(SourceError::NotFollowed { table: table.clone(), what });
+        }
+    }
+    Ok(())
+}
+
+/// The tables of the checkpoint that still match, and the matching ones that it does not know. Those
+/// that it has in quarantine stay `apart`, but for those that are to be read `again`.
 fn followed(
     job: &JobSpec,
     resume: Option<&SourceState>,
     mut catalog: BTreeMap<TableName, CatalogTable>,
-    reads_tables: bool,
+    again: &[String],
+    apart: &mut Apart,
 ) -> BTreeMap<TableName, Followed> {
     let mut all = BTreeMap::new();
+    let let_go = |name: &TableName| {
+        tracing::info!(table = %name, "the table no longer matches and is let go");
+    };
     for state in resume.iter().flat_map(|s| &s.tables) {
         let name = state.name().clone();
         let now = catalog.remove(&name);
-        if job.source.tables.matches(&name) {
-            all.insert(name, Followed::restored(state, now.as_ref()));
-        } else {
-            tracing::info!(table = %name, "the table no longer matches and is let go");
+        match now {
+            _ if !job.source.tables.matches(&name) => let_go(&name),
+            Some(now) if is_named(again, &name) => {
+                apart.starts_over(name.clone());
+                all.insert(name, Followed::to_read(now));
+            }
+            now => {
+                all.insert(name, Followed::restored(state, now.as_ref()));
+            }
         }
     }
+    let quarantine = resume.map(|s| s.quarantine.clone()).unwrap_or_default();
+    for known in quarantine.tables {
+        let name = known.table.clone();
+        match catalog.remove(&name) {
+            _ if !job.source.tables.matches(&name) => let_go(&name),
+            Some(now) if is_named(again, &name) => {
+                apart.starts_over(name.clone());
+                all.insert(name, Followed::to_read(now));
+            }
+            Some(_) | None => apart.restore(known),
+        }
+    }
+    quarantine
+        .start_over
+        .into_iter()
+        .filter(|t| all.contains_key(t))
+        .for_each(|t| apart.starts_over(t));
+    let reads_tables = reads_tables(job);
     for (name, table) in catalog {
         if resume.is_some() {
             tracing::info!(table = %name, snapshot = reads_tables, "the table matches newly");
         }
-        let table = if reads_tables { Followed::to_read(table) } else { Followed::live(table) };
+        let read = reads_tables || is_named(again, &name);
+        let table = if read { Followed::to_read(table) } else { Followed::live(table) };
         all.insert(name, table);
     }
     all
