@@ -259,8 +259,8 @@ impl Daemon {
 
     /// Makes what the run begins with the newest snapshot, before any sink is cut back to it: a copy
     /// of an older one that was chosen, one in which tables are read `again`, or, at a fresh start,
-    /// its origin. Else a crash before the
-    /// first checkpoint would leave, as the newest, a snapshot of what the sinks no longer hold.
+    /// its origin. Else a crash before the first checkpoint would leave, as the newest, a snapshot
+    /// of what the sinks no longer hold.
     async fn anchor(
         &self,
         fence: Fence,

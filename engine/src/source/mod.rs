@@ -63,7 +63,7 @@ pub enum SourceError {
     },
     /// The server refused to read rows of a table.
     #[error("{source}")]
-    Chunk { table: TableName, source: BinlogError },
+    Chunk { table: TableName, source: Box<BinlogError> },
     #[error(transparent)]
     Merge(#[from] MergeError),
     #[error(
@@ -129,19 +129,22 @@ impl SourceError {
     /// A query that reads rows of `table` failed: `cannot {what} db.table`.
     pub fn chunk(what: &str, table: &TableName, source: mysql_async::Error) -> Self {
         let source = BinlogError::Query { what: format!("{what} {table}"), source };
-        Self::Chunk { table: table.clone(), source }
+        Self::Chunk { table: table.clone(), source: Box::new(source) }
     }
 
     /// The server's error code, where the server refused something.
     pub fn server_code(&self) -> Option<u16> {
-        let (Self::Binlog(error) | Self::Chunk { source: error, .. }) = self else { return None };
-        error.server_code()
+        if let Self::Chunk { source, .. } = self {
+            return source.server_code();
+        }
+        if let Self::Binlog(error) = self { error.server_code() } else { None }
     }
 
     /// True where a new start from the newest checkpoint may help.
     pub fn is_transient(&self) -> bool {
         match self {
-            Self::Binlog(error) | Self::Chunk { source: error, .. } => error.is_transient(),
+            Self::Binlog(error) => error.is_transient(),
+            Self::Chunk { source, .. } => source.is_transient(),
             Self::PassBroken { .. }
             | Self::ServerChanged
             | Self::Stopped

@@ -73,13 +73,7 @@ pub async fn open(
         awaited.clear();
     }
     let opens_after = Watermark::Binlog(server.binlog_end(&mut conn).await?);
-    let shared = Arc::new(Shared {
-        planner: Mutex::new(Planner::default()),
-        work: Notify::new(),
-        options: options.clone(),
-        server: Arc::clone(&server),
-        sets_apart: tables.apart.is_wanted(),
-    });
+    let shared = Arc::new(shared(options.clone(), &server, tables.apart.is_wanted()));
     let mut known = Server::clone(&server);
     if let Some(state) = resume.filter(|s| !s.server.identity.is_empty()) {
         // Whose files the position speaks of: another server is refused, or, with GTIDs, said.
@@ -127,6 +121,11 @@ pub async fn open(
         ended: false,
     };
     Ok((source, shared))
+}
+
+fn shared(options: SourceOptions, server: &Arc<Server>, sets_apart: bool) -> Shared {
+    let (planner, work) = (Mutex::new(Planner::default()), Notify::new());
+    Shared { planner, work, options, server: Arc::clone(server), sets_apart }
 }
 
 async fn reach(options: &SourceOptions) -> Result<(Conn, Arc<Server>), SourceError> {

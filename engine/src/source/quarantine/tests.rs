@@ -61,6 +61,10 @@ fn refused(code: u16) -> BinlogError {
     BinlogError::Query { what: "read d.a".into(), source: mysql_async::Error::Server(refused) }
 }
 
+fn boxed(code: u16) -> Box<BinlogError> {
+    Box::new(refused(code))
+}
+
 #[test]
 fn a_table_set_apart_is_followed_no_more_and_what_it_misses_is_counted() {
     let mut tables = tables(OnTableError::Quarantine);
@@ -109,8 +113,8 @@ fn only_what_is_of_one_table_by_its_kind_can_set_it_apart() {
         SourceError::Value { table: name("a"), source: bad },
         SourceError::UnknownSchema { table: name("a"), what: "x".into() },
         SourceError::KeyLost { table: name("a") },
-        SourceError::Chunk { table: name("a"), source: refused(1146) },
-        SourceError::Chunk { table: name("a"), source: refused(1142) },
+        SourceError::Chunk { table: name("a"), source: boxed(1146) },
+        SourceError::Chunk { table: name("a"), source: boxed(1142) },
         SourceError::Merge(MergeError::Row(row)),
     ];
     for error in &of_table {
@@ -118,9 +122,9 @@ fn only_what_is_of_one_table_by_its_kind_can_set_it_apart() {
     }
     let of_more = [
         // A full server, a denied user, a replica that is no replica.
-        SourceError::Chunk { table: name("a"), source: refused(1040) },
-        SourceError::Chunk { table: name("a"), source: refused(1045) },
-        SourceError::Chunk { table: name("a"), source: refused(1227) },
+        SourceError::Chunk { table: name("a"), source: boxed(1040) },
+        SourceError::Chunk { table: name("a"), source: boxed(1045) },
+        SourceError::Chunk { table: name("a"), source: boxed(1227) },
         // The same refusal of a query that is not about the table's rows.
         SourceError::Binlog(refused(1146)),
         SourceError::Binlog(lacks_a_column()),

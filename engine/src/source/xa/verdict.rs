@@ -61,10 +61,9 @@ impl MySqlSource {
         if let Some(followed) = self.tables.followed.get(&block.table.name) {
             if followed.schema != block.table {
                 let table = block.table.name.clone();
-                let what =
-                    "its definition changed while an XA transaction that changed rows of it \
-                            was prepared"
-                        .to_owned();
+                let what = "its definition changed while an XA transaction that changed rows of \
+                            it was prepared"
+                    .to_owned();
                 return Err(SourceError::UnknownSchema { table, what });
             }
             block.table = Arc::clone(&followed.schema);
