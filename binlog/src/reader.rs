@@ -11,7 +11,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use model::{Position, RowsKind};
+use model::{BinlogPosition, Position, RowsKind, TableName};
 use tokio::time::Instant;
 
 use crate::backoff::Backoff;
@@ -57,12 +57,40 @@ pub trait Tables {
     /// [`Reader::replan`]. `None`: not wanted, its rows are passed over undecoded.
     ///
     /// # Errors
-    /// End the stream's [`Reader::next`]; [`BinlogError::Table`] carries the caller's own.
+    /// Are given to [`Tables::refused`]; [`BinlogError::Table`] carries the caller's own.
     fn plan(
         &mut self,
         map: &TableMap,
         settled: Settled,
     ) -> Result<Option<Arc<TablePlan>>, BinlogError>;
+
+    /// Rows of one table cannot be read. `Ok`: the table is not wanted any more.
+    ///
+    /// # Errors
+    /// End the stream's [`Reader::next`].
+    fn refused(
+        &mut self,
+        table: &TableName,
+        place: Place,
+        error: BinlogError,
+    ) -> Result<(), BinlogError> {
+        let _ = (table, place);
+        Err(error)
+    }
+
+    /// A rows event of a table that is not wanted was passed over.
+    fn passed_over(&mut self, table: &TableName) {
+        let _ = table;
+    }
+}
+
+/// An event in the stream.
+#[derive(Debug, Clone)]
+pub struct Place {
+    /// Where it ends.
+    pub binlog: BinlogPosition,
+    /// Of its transaction.
+    pub gtid: Option<Arc<str>>,
 }
 
 /// What happened.
@@ -117,6 +145,7 @@ pub struct Delivered {
 /// A table map and what the job said to it.
 #[derive(Debug)]
 struct Mapped {
+    table: TableName,
     raw: Bytes,
     settled: Settled,
     plan: Option<Arc<TablePlan>>,
@@ -360,7 +389,7 @@ impl Reader {
             return Ok(None);
         }
         if let Some(id) = RowsEvent::peek_table_id(&raw, &self.format) {
-            return self.rows(id, &raw);
+            return self.rows(id, &raw, tables);
         }
         let event = self.decode(&raw)?;
         if let Event::FormatDescription(format) = &event {
@@ -397,6 +426,10 @@ impl Reader {
         format!("{}:{}", self.tracker.file(), self.tracker.offset())
     }
 
+    fn place(&self) -> Place {
+        Place { binlog: self.tracker.cursor().clone(), gtid: self.tracker.gtid() }
+    }
+
     fn table_map(
         &mut self,
         id: u64,
@@ -410,17 +443,32 @@ impl Reader {
             return Ok(());
         }
         let Event::TableMap(map) = self.decode(raw)? else { return Ok(()) };
-        let plan = tables.plan(&map, settled)?;
-        self.tables.insert(id, Mapped { raw: raw.body.clone(), settled, plan });
+        let table = TableName::new(Arc::clone(&map.db), Arc::clone(&map.table));
+        let plan = match tables.plan(&map, settled) {
+            Ok(plan) => plan,
+            Err(error) => {
+                tables.refused(&table, self.place(), error)?;
+                None
+            }
+        };
+        self.tables.insert(id, Mapped { table, raw: raw.body.clone(), settled, plan });
         Ok(())
     }
 
-    fn rows(&mut self, id: u64, raw: &RawEvent) -> Result<Option<Delivered>, BinlogError> {
+    fn rows(
+        &mut self,
+        id: u64,
+        raw: &RawEvent,
+        tables: &mut impl Tables,
+    ) -> Result<Option<Delivered>, BinlogError> {
         if self.tracker.rows()? == RowsStep::Skip || id == NO_TABLE {
             return Ok(None);
         }
         let plan = match self.tables.get(&id) {
-            Some(Mapped { plan: None, .. }) => return Ok(None),
+            Some(Mapped { plan: None, table, .. }) => {
+                tables.passed_over(table);
+                return Ok(None);
+            }
             Some(Mapped { plan: Some(plan), .. }) => Arc::clone(plan),
             None => {
                 let what = format!("rows of a table that no table map has named (number {id})");
@@ -428,8 +476,19 @@ impl Reader {
             }
         };
         let Event::Rows(rows) = self.decode(raw)? else { return Ok(None) };
-        let images = plan.whole_images(&rows);
-        let images = images.map_err(|source| BinlogError::Decode { at: self.at(), source })?;
+        let images = match plan.whole_images(&rows) {
+            Ok(images) => images,
+            Err(source) => {
+                let table = &plan.schema().name;
+                let error = BinlogError::Decode { at: self.at(), source };
+                tables.refused(table, self.place(), error)?;
+                tables.passed_over(table);
+                if let Some(mapped) = self.tables.get_mut(&id) {
+                    mapped.plan = None;
+                }
+                return Ok(None);
+            }
+        };
         self.tracker.delivered();
         let gtid = self.tracker.gtid();
         let rows = Rows { plan, kind: rows.kind, images };

@@ -22,6 +22,7 @@ Examples:
   seachange run emp_1.sql
   seachange run emp_1.sql --state /var/lib/seachange --set hostname=db.example --set port=3307
   seachange run emp_1.sql --from 17          resume from snapshot 17, this time only
+  seachange run emp_1.sql --resnapshot emp_1.employees_1      read this table again
 
 Output of a print sink goes to stdout, everything else to stderr. SIGTERM or Ctrl-C takes a
 savepoint and stops; a second one stops at once. Exit codes: 0 done, 1 failed after its restarts,
@@ -75,6 +76,10 @@ pub struct RunArgs {
     /// Begin with: latest, earliest, none, or the id of a snapshot (for this start alone)
     #[arg(long, default_value = "latest", value_parser = from)]
     pub from: From,
+    /// Read this table from the start again, as it is today, while the others go on; takes it out
+    /// of quarantine. May be given several times
+    #[arg(long, value_name = "DB.TABLE")]
+    pub resnapshot: Vec<String>,
     /// What SIGTERM and Ctrl-C do before the job stops
     #[arg(long, value_enum, default_value_t = OnTerm::Savepoint)]
     pub on_term: OnTerm,

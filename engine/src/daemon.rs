@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use job::{JobSpec, StartupMode};
-use model::checkpoint::Fence;
+use model::checkpoint::{Fence, SourceState};
 use model::{BarrierKind, Checkpoint, CheckpointId, Clock, Sink, StoreError};
 use sinks::SinkContext;
 use state::JobState;
@@ -70,6 +70,8 @@ pub struct Daemon {
     pub job: JobSpec,
     pub state: JobState,
     pub from: From,
+    /// Tables that the run reads from the start again, by their exact names.
+    pub resnapshot: Vec<String>,
     pub stop: watch::Receiver<Stop>,
     pub clock: Arc<dyn Clock>,
     pub status: watch::Sender<Status>,
@@ -152,17 +154,21 @@ impl Daemon {
             held: self.state.held.clone(),
             run: fence.0,
             status: self.status.clone(),
+            clock: Arc::clone(&self.clock),
         };
+        // What an attempt before this one has stored begins with it.
+        let begun = resume.as_ref().is_some_and(|c| c.id.0 >= choice.own);
+        let again = if begun { &[] } else { self.resnapshot.as_slice() };
         let resumed = resume.as_ref().filter(|c| self.is_exact(c)).map(|c| &*c.source);
         let host = hosts.current().ok_or_else(|| EngineError::Job("no host".to_owned()))?;
-        let opening = source::open::open(&self.job, host, resumed, outputs);
+        let opening = source::open::open(&self.job, host, resumed, again, outputs);
         let (source, shared) = tokio::select! {
             opened = opening => opened?,
             _ = stopped(&self.stop, Stop::Cancel) => return Ok(Ended::Cancelled),
         };
         hosts.opened();
         // Only now, when the source is known to have what follows, is anything cut back.
-        self.anchor(fence, resume.as_ref(), &source).await?;
+        self.anchor(fence, resume.as_ref(), again, &source).await?;
         restore(&mut sinks, resume.as_ref()).await?;
 
         let mut tasks: JoinSet<Result<Option<Ended>, EngineError>> = JoinSet::new();
@@ -263,16 +269,18 @@ impl Daemon {
     }
 
     /// Makes what the run begins with the newest snapshot, before any sink is cut back to it: a copy
-    /// of an older one that was chosen, or, at a fresh start, its origin. Else a crash before the
-    /// first checkpoint would leave, as the newest, a snapshot of what the sinks no longer hold.
+    /// of an older one that was chosen, one in which tables are read `again`, or, at a fresh start,
+    /// its origin. Else a crash before the first checkpoint would leave, as the newest, a snapshot
+    /// of what the sinks no longer hold.
     async fn anchor(
         &self,
         fence: Fence,
         chosen: Option<&Checkpoint>,
+        again: &[String],
         source: &MySqlSource,
     ) -> Result<(), EngineError> {
         let own = self.next_id().await?;
-        if chosen.is_some_and(|c| c.id.0 + 1 == own) {
+        if again.is_empty() && chosen.is_some_and(|c| c.id.0 + 1 == own) {
             return Ok(());
         }
         let first = Checkpoint {
@@ -291,6 +299,14 @@ impl Daemon {
                 kind: first.kind,
                 trigger: if c.trigger == ORIGIN { ORIGIN } else { "restore" }.to_owned(),
                 completed_at_ms: first.completed_at_ms,
+                source: match again {
+                    [] => Arc::clone(&c.source),
+                    _ => Arc::new(SourceState {
+                        tables: first.source.tables.clone(),
+                        quarantine: first.source.quarantine.clone(),
+                        ..SourceState::clone(&c.source)
+                    }),
+                },
                 ..c.clone()
             },
             None => first,

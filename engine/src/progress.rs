@@ -31,18 +31,21 @@ pub async fn run(options: SourceOptions, looks: watch::Receiver<Status>) -> Infa
         tokio::time::sleep(period).await;
         let status = looks.borrow().clone();
         let reading = status.tables_live < status.tables;
-        if status.tables == 0
+        if (status.tables == 0 && status.quarantined.is_empty())
             || (!reading && !was_reading && !terminal && lagged.elapsed() < LAG_PERIOD)
         {
             continue;
         }
         was_reading = reading;
-        let line = if reading {
+        let mut line = if reading {
             pace.snapshot_line(&status)
         } else {
             lagged = Instant::now();
             lag.line(&status).await
         };
+        if !status.quarantined.is_empty() {
+            line.push_str(&format!(", {} in quarantine", status.quarantined.len()));
+        }
         if terminal {
             // A status line is a courtesy: a terminal that is gone stops nothing.
             let _ = write!(std::io::stderr(), "\r\x1b[2K{line}");

@@ -98,6 +98,10 @@ impl Tracker {
         self.cursor.file.name()
     }
 
+    pub(crate) fn cursor(&self) -> &BinlogPosition {
+        &self.cursor
+    }
+
     /// End of the last event, in its file.
     pub(crate) fn offset(&self) -> u64 {
         self.cursor.offset

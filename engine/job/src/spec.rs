@@ -59,6 +59,17 @@ pub struct SourceSpec {
     /// After a restore, tables that match and are new are snapshotted, and removed ones dropped.
     pub scan_newly_added: bool,
     pub tls: Tls,
+    pub on_table_error: OnTableError,
+}
+
+/// What an error does that is of one table.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum OnTableError {
+    /// It ends the job.
+    #[default]
+    Stop,
+    /// It sets the table apart; the others go on.
+    Quarantine,
 }
 
 /// Where a server listens.

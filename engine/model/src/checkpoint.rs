@@ -76,6 +76,34 @@ pub struct SourceState {
     pub counters: Counters,
     #[serde(default)]
     pub xa: XaState,
+    #[serde(default)]
+    pub quarantine: Quarantine,
+}
+
+/// Tables that stand apart from the stream, and those that start over in it.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Quarantine {
+    /// None of these is among the tables of the state: nothing of them is read or emitted.
+    pub tables: Vec<Quarantined>,
+    /// Tables that are read from the start again, of which no sink has been told yet.
+    pub start_over: Vec<TableName>,
+}
+
+/// A table that could not be followed any further.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Quarantined {
+    pub table: TableName,
+    /// The whole text of the error.
+    pub reason: String,
+    /// End of the event that could not be taken: of the table, everything before it was, and
+    /// nothing of it or after it. Between events: where the stream stood.
+    pub position: BinlogPosition,
+    /// Of that event's transaction, as the server prints it.
+    pub gtid: Option<String>,
+    /// Milliseconds since the epoch.
+    pub since_ms: i64,
+    /// Rows events of the table that were passed over since, with that one.
+    pub events_dropped: u64,
 }
 
 /// XA transactions whose rows lie before the position and whose verdict comes after it.

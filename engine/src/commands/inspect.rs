@@ -60,8 +60,19 @@ fn to_json(c: &Checkpoint) -> Value {
         "completed_at_ms": c.completed_at_ms, "completed_at": time_text(c.completed_at_ms),
         "duration_ms": c.duration_ms, "server": c.source.server, "position": c.source.position,
         "position_time": time_text(c.source.position_ts_ms), "counters": c.source.counters,
-        "tables": tables, "prepared_xa": c.source.xa.prepared, "sinks": sinks,
+        "tables": tables, "quarantine": quarantine(c), "prepared_xa": c.source.xa.prepared, "sinks": sinks,
     })
+}
+
+fn quarantine(c: &Checkpoint) -> Vec<Value> {
+    let tables = c.source.quarantine.tables.iter().map(|q| {
+        json!({
+            "table": q.table.to_string(), "reason": q.reason, "position": q.position,
+            "gtid": q.gtid, "since_ms": q.since_ms, "since": time_text(q.since_ms),
+            "events_dropped": q.events_dropped,
+        })
+    });
+    tables.collect()
 }
 
 fn text(c: &Checkpoint) -> String {
@@ -97,6 +108,13 @@ fn text(c: &Checkpoint) -> String {
                 line(format_args!("  {}  snapshot: {rows} rows read", table.name()));
             }
         }
+    }
+    for apart in &source.quarantine.tables {
+        let since = time_text(apart.since_ms);
+        line(format_args!("  {}  in quarantine since {since}", apart.table));
+        line(format_args!("    at       {}", apart.position));
+        line(format_args!("    dropped  {} rows events", apart.events_dropped));
+        line(format_args!("    reason   {}", apart.reason));
     }
     if !source.xa.prepared.is_empty() {
         line(format_args!("prepared   {} XA transactions", source.xa.prepared.len()));

@@ -53,9 +53,17 @@ pub async fn run(args: &RunArgs) -> anyhow::Result<u8> {
     let retention = job.checkpointing.retention;
     let (stop, stopped) = watch::channel(Stop::Not);
     let (status, looks) = watch::channel(Status::default());
+    let last = looks.clone();
     let shown = progress::run(source_options(&job.name, &job.source, first(&job)?), looks);
-    let daemon =
-        Daemon { job, state, from: args.from, stop: stopped, clock: Arc::new(SystemClock), status };
+    let daemon = Daemon {
+        job,
+        state,
+        from: args.from,
+        resnapshot: args.resnapshot.clone(),
+        stop: stopped,
+        clock: Arc::new(SystemClock),
+        status,
+    };
     let ended = tokio::select! {
         ended = daemon.run() => ended,
         never = shown => match never {},
@@ -64,6 +72,9 @@ pub async fn run(args: &RunArgs) -> anyhow::Result<u8> {
             return Ok(exit::FAILED);
         }
     };
+    for (table, events_dropped) in &last.borrow().quarantined {
+        warn!(%table, events_dropped, "the table is in quarantine as the job ends");
+    }
     match ended {
         Ok(Ended::With(id)) => {
             info!(%id, "the job has ended; its last snapshot is {id}");

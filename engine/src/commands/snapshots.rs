@@ -1,6 +1,7 @@
 //! `seachange snapshots`: what exists, read from the store itself.
 
 use comfy_table::{ContentArrangement, Table, presets};
+use model::Checkpoint;
 use model::checkpoint::{Listed, TablePhase};
 use serde_json::{Value, json};
 
@@ -31,24 +32,35 @@ pub async fn run(args: &SnapshotsArgs) -> anyhow::Result<u8> {
     Ok(exit::DONE)
 }
 
-fn progress(listed: &Listed) -> (usize, usize) {
-    let Ok(checkpoint) = &listed.content else { return (0, 0) };
-    let tables = &checkpoint.source.tables;
-    let live = tables.iter().filter(|t| t.phase == TablePhase::Live).count();
-    (live, tables.len())
+/// Tables that are live, all of them, and those in quarantine.
+fn progress(checkpoint: &Checkpoint) -> (usize, usize, usize) {
+    let source = &checkpoint.source;
+    let live = source.tables.iter().filter(|t| t.phase == TablePhase::Live).count();
+    let apart = source.quarantine.tables.len();
+    (live, source.tables.len() + apart, apart)
+}
+
+fn progress_text(checkpoint: &Checkpoint) -> String {
+    match progress(checkpoint) {
+        (live, tables, 0) => format!("{live}/{tables} live"),
+        (live, tables, apart) => format!("{live}/{tables} live, {apart} in quarantine"),
+    }
 }
 
 fn to_json(job: &str, listed: &Listed) -> Value {
-    let (live, tables) = progress(listed);
     match &listed.content {
-        Ok(c) => json!({
-            "job": job, "id": c.id.0, "kind": c.kind.to_string(), "trigger": c.trigger,
-            "completed_at_ms": c.completed_at_ms, "completed_at": time_text(c.completed_at_ms),
-            "duration_ms": c.duration_ms, "size_bytes": listed.size,
-            "position": c.source.position, "tables": tables, "tables_live": live,
-            "rows_read": c.source.counters.rows_read, "server": c.source.server,
-            "restorable": true, "reason": null,
-        }),
+        Ok(c) => {
+            let (live, tables, quarantined) = progress(c);
+            json!({
+                "job": job, "id": c.id.0, "kind": c.kind.to_string(), "trigger": c.trigger,
+                "completed_at_ms": c.completed_at_ms, "completed_at": time_text(c.completed_at_ms),
+                "duration_ms": c.duration_ms, "size_bytes": listed.size,
+                "position": c.source.position, "tables": tables, "tables_live": live,
+                "tables_quarantined": quarantined,
+                "rows_read": c.source.counters.rows_read, "server": c.source.server,
+                "restorable": true, "reason": null,
+            })
+        }
         Err(error) => json!({
             "job": job, "id": listed.id.0, "kind": null, "size_bytes": listed.size,
             "restorable": false, "reason": chain(error),
@@ -61,7 +73,6 @@ fn table(all: &[(String, Listed)]) -> Table {
     out.load_preset(presets::NOTHING).set_content_arrangement(ContentArrangement::Dynamic);
     out.set_header(["job", "id", "kind", "completed", "took", "bytes", "tables", "position"]);
     for (job, listed) in all {
-        let (live, tables) = progress(listed);
         match &listed.content {
             Ok(c) => out.add_row([
                 job.clone(),
@@ -70,7 +81,7 @@ fn table(all: &[(String, Listed)]) -> Table {
                 time_text(c.completed_at_ms),
                 format!("{} ms", c.duration_ms),
                 listed.size.to_string(),
-                format!("{live}/{tables} live"),
+                progress_text(c),
                 c.source.position.to_string(),
             ]),
             Err(error) => out.add_row([

@@ -210,6 +210,10 @@ impl Tokens<'_> {
         self.at += 1;
         let touches = match verb.as_str() {
             "CREATE" if self.creates_from_select() => {
+                // The new table's name comes first.
+                let _ = self.take(&["OR"]) && self.take(&["REPLACE"]);
+                self.take(&["TABLE"]);
+                self.if_not_exists();
                 return self.dml("CREATE TABLE … SELECT".to_owned());
             }
             "CREATE" => self.create(),
@@ -484,6 +488,14 @@ mod tests {
                 panic!("{sql}: {logged:?}")
             };
             assert!(tables.contains(&t("d.a")), "{sql}");
+        }
+        for sql in
+            ["CREATE OR REPLACE TABLE a SELECT * FROM b", "CREATE TABLE IF NOT EXISTS a SELECT 1"]
+        {
+            let Logged::RowsAsStatement { tables, .. } = read(sql, "d") else {
+                panic!("{sql}: not seen as DML");
+            };
+            assert_eq!(tables.first(), Some(&t("d.a")), "{sql}");
         }
     }
 

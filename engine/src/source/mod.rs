@@ -11,6 +11,7 @@ pub mod merge;
 pub mod open;
 pub mod order;
 pub mod pass;
+pub mod quarantine;
 pub mod schema_history;
 pub mod snapshot;
 pub mod status;
@@ -61,6 +62,9 @@ pub enum SourceError {
         #[source]
         source: snapshot::rows::BadValue,
     },
+    /// The server refused to read rows of a table.
+    #[error("{source}")]
+    Chunk { table: TableName, source: Box<BinlogError> },
     #[error(transparent)]
     Merge(#[from] MergeError),
     #[error(
@@ -102,7 +106,7 @@ pub enum SourceError {
     )]
     XaUnseen { xid: String, at: String },
     #[error(
-        "table {table} matches newly, and XA transaction {xid} is prepared since before that: \
+        "table {table} matches newly, or is to come back, and XA transaction {xid} is prepared since before that: \
          whether it changed the table is not known. Run the job with the tables it had until that \
          is settled"
     )]
@@ -111,6 +115,8 @@ pub enum SourceError {
     Store(#[from] model::StoreError),
     #[error("no table matches {patterns}; nothing would be replicated. {hint}")]
     NothingMatches { patterns: String, hint: String },
+    #[error("`--resnapshot {table}`: {what}")]
+    NotFollowed { table: String, what: &'static str },
     /// The other side of a queue is gone, and says why itself.
     #[error("the job is ending")]
     Stopped,
@@ -121,8 +127,17 @@ impl SourceError {
         Self::Binlog(BinlogError::Query { what: what.to_owned(), source })
     }
 
+    /// A query that reads rows of `table` failed: `cannot {what} db.table`.
+    pub fn chunk(what: &str, table: &TableName, source: mysql_async::Error) -> Self {
+        let source = BinlogError::Query { what: format!("{what} {table}"), source };
+        Self::Chunk { table: table.clone(), source: Box::new(source) }
+    }
+
     /// The server's error code, where the server refused something.
     pub fn server_code(&self) -> Option<u16> {
+        if let Self::Chunk { source, .. } = self {
+            return source.server_code();
+        }
         if let Self::Binlog(error) = self { error.server_code() } else { None }
     }
 
@@ -130,6 +145,7 @@ impl SourceError {
     pub fn is_transient(&self) -> bool {
         match self {
             Self::Binlog(error) => error.is_transient(),
+            Self::Chunk { source, .. } => source.is_transient(),
             Self::PassBroken { .. }
             | Self::ServerChanged
             | Self::Stopped
@@ -146,7 +162,8 @@ impl SourceError {
             | Self::XaUnseen { .. }
             | Self::XaNewTable { .. }
             | Self::Store(_)
-            | Self::NothingMatches { .. } => false,
+            | Self::NothingMatches { .. }
+            | Self::NotFollowed { .. } => false,
         }
     }
 }
@@ -255,6 +272,7 @@ impl MySqlSource {
     /// newest checkpoint, or stops ([`SourceError::is_transient`]).
     pub async fn run(mut self, mut inputs: Inputs) -> Result<(), SourceError> {
         let mut announced = false;
+        self.announce_starts();
         while !self.ended {
             self.settle(&inputs.deferred).await?;
             if self.ended {
@@ -297,7 +315,15 @@ impl MySqlSource {
             Ask::PassDone { table, chunk, high, reply } => {
                 self.passes.push(WaitingPass { table, chunk, high, reply });
             }
-            Ask::Abandon { table, chunk } => self.abandon(&table, chunk)?,
+            Ask::Abandon { table, chunk, refused } => self.abandon(&table, chunk, refused)?,
+            Ask::Failed { table, plan, error, reply } => {
+                // Another plan of the table may have mended it.
+                if self.tables.followed.get(&table).is_some_and(|t| t.plan == plan) {
+                    self.set_apart(error, self.here())?;
+                    self.end_plans().await;
+                }
+                let _ = reply.send(());
+            }
         }
         Ok(())
     }
@@ -305,6 +331,7 @@ impl MySqlSource {
     /// Everything that the last event or question made possible.
     async fn settle(&mut self, deferred: &mpsc::Sender<CheckpointId>) -> Result<(), SourceError> {
         self.ask_for_awaited().await?;
+        self.end_plans().await;
         if self.beginning && self.has_caught_up() {
             self.beginning = false;
         }
@@ -403,6 +430,7 @@ impl MySqlSource {
             tables: self.tables.states(),
             counters: self.counters.clone(),
             xa: self.xa.state(),
+            quarantine: self.tables.apart.state(),
         }
     }
 
@@ -445,6 +473,12 @@ impl MySqlSource {
             host: Some(host),
             tables: self.tables.followed.len(),
             tables_live: live,
+            quarantined: self
+                .tables
+                .apart
+                .tables()
+                .map(|q| (q.table.clone(), q.events_dropped))
+                .collect(),
             rows_read: self.counters.rows_read,
             rows_left_estimate: estimate,
             events_streamed: self.counters.events_streamed,

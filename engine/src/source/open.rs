@@ -9,7 +9,7 @@ use binlog::reader::{Reader, Start};
 use binlog::server::{ClientCertificate, Password, Server, SourceOptions, Tls, connect};
 use job::{Host, JobSpec, RuntimeMode, SourceSpec, SslMode, StartOffset, StartupMode};
 use model::checkpoint::{Counters, SourceState, TableState};
-use model::{Position, TableName, Watermark};
+use model::{Clock, Position, TableName, Watermark};
 use mysql_async::Conn;
 use tokio::sync::{Mutex, Notify, Semaphore, watch};
 use tokio::time::Instant;
@@ -17,6 +17,7 @@ use tracing::{info, warn};
 
 use super::catalog::{self, CatalogTable};
 use super::dialect::Dialect;
+use super::quarantine::Apart;
 use super::snapshot::Shared;
 use super::snapshot::plan::Planner;
 use super::status::Status;
@@ -38,16 +39,20 @@ pub struct Outputs {
     /// The fence of the run.
     pub run: u64,
     pub status: watch::Sender<Status>,
+    pub clock: Arc<dyn Clock>,
 }
 
-/// Connects, decides where to begin and what to follow. The chunk readers' list is filled.
+/// Connects, decides where to begin and what to follow. The chunk readers' list is filled. `again`:
+/// names of tables that are read from the start again, as they are today.
 ///
 /// # Errors
-/// The server cannot be reached or used, or the position is not to be had any more.
+/// The server cannot be reached or used, the position is not to be had any more, or a table to be
+/// read again is not among those that the job follows.
 pub async fn open(
     job: &JobSpec,
     host: &Host,
     resume: Option<&SourceState>,
+    again: &[String],
     outputs: Outputs,
 ) -> Result<(MySqlSource, Arc<Shared>), SourceError> {
     let options = source_options(&job.name, &job.source, host);
@@ -60,7 +65,8 @@ pub async fn open(
     // First of all that is asked of this server: it may not be one that the job can go on from.
     let start = start(job, resume, &server, &mut conn).await?;
     let reader = reader(job, host, options.clone(), &server, origin, start).await?;
-    let tables = table_set(job, resume, moved, &server, &mut conn).await?;
+    let apart = Apart::new(job.source.on_table_error, outputs.clock);
+    let tables = table_set(job, resume, moved, (again, apart), &server, &mut conn).await?;
     refuse_new_tables(&tables, resume)?;
     let known = resume.map(|state| state.xa.clone()).unwrap_or_default();
     let xa = XaTransactions::open(outputs.held, outputs.run, &known).await?;
@@ -74,13 +80,7 @@ pub async fn open(
         awaited.clear();
     }
     let opens_after = Watermark::Binlog(server.binlog_end(&mut conn).await?);
-    let shared = Arc::new(Shared {
-        planner: Mutex::new(Planner::default()),
-        work: Notify::new(),
-        turns: Semaphore::new(job.parallelism.get() as usize),
-        options: options.clone(),
-        server: Arc::clone(&server),
-    });
+    let shared = Arc::new(shared(job, options.clone(), &server, tables.apart.is_wanted()));
     let at_home = !moved && reader.server().identity == server.identity;
     let in_transaction = reader.position().in_transaction.is_some();
     let source = MySqlSource {
@@ -149,6 +149,17 @@ async fn reader(
     Ok(reader)
 }
 
+fn shared(job: &JobSpec, options: SourceOptions, server: &Arc<Server>, sets_apart: bool) -> Shared {
+    Shared {
+        planner: Mutex::new(Planner::default()),
+        work: Notify::new(),
+        turns: Semaphore::new(job.parallelism.get() as usize),
+        options,
+        server: Arc::clone(server),
+        sets_apart,
+    }
+}
+
 async fn reach(options: &SourceOptions) -> Result<(Conn, Arc<Server>), SourceError> {
     let mut conn = connect(options).await?;
     let server = Arc::new(Server::probe(&mut conn).await?);
@@ -195,6 +206,7 @@ async fn table_set(
     job: &JobSpec,
     resume: Option<&SourceState>,
     moved: bool,
+    (again, mut apart): (&[String], Apart),
     server: &Server,
     conn: &mut Conn,
 ) -> Result<TableSet, SourceError> {
@@ -205,22 +217,25 @@ async fn table_set(
     for (table, kind) in &others {
         tracing::warn!(%table, "the table matches and is a {kind}: it is not followed");
     }
-    let mut followed = followed(job, resume, moved, catalog)?;
+    refuse_unknown(again, job, &catalog)?;
+    let mut followed = followed(job, resume, moved, catalog, again, &mut apart)?;
     // The stream begins before the definitions that were just read: by little, or by far.
     let read_at = server.binlog_end(conn).await?;
     for (name, table) in &mut followed {
-        if !resume.is_some_and(|state| state.tables.iter().any(|t| t.name() == name)) {
+        let known = resume.is_some_and(|state| state.tables.iter().any(|t| t.name() == name));
+        if !known || is_named(again, name) {
             table.read_at(read_at.clone());
         } else if let Some(unproven) = table.unproven.as_mut().filter(|_| moved) {
             unproven.until = read_at.clone();
         }
     }
-    if followed.is_empty() {
+    if followed.is_empty() && apart.tables().next().is_none() {
         nothing_matches(job, ends_after_snapshot(job))?;
     }
     Ok(TableSet {
         followed,
         others: others.into_keys().collect(),
+        apart,
         patterns: job.source.tables.clone(),
         fold_case: server.lower_case_table_names == 1,
     })
@@ -286,33 +301,85 @@ async fn start(
     })
 }
 
-/// The tables of the checkpoint that still match, and the matching ones that it does not know.
+fn is_named(names: &[String], table: &TableName) -> bool {
+    !names.is_empty() && names.contains(&table.to_string())
+}
+
+/// Only what the job follows, and the server has, can be read again.
+fn refuse_unknown(
+    again: &[String],
+    job: &JobSpec,
+    catalog: &BTreeMap<TableName, CatalogTable>,
+) -> Result<(), SourceError> {
+    for table in again {
+        if !catalog.keys().any(|name| name.to_string() == *table) {
+            let (db, name) = table.split_once('.').unwrap_or(("", table));
+            let what = match job.source.tables.matches(&TableName::new(db, name)) {
+                true => "there is no such table on the server",
+                false => "the job does not follow such a table (`table-name`)",
+            };
+            return Err(SourceError::NotFollowed { table: table.clone(), what });
+        }
+    }
+    Ok(())
+}
+
+/// The tables of the checkpoint that still match, and the matching ones that it does not know. Those
+/// that it has in quarantine stay `apart`, but for those that are to be read `again`.
 fn followed(
     job: &JobSpec,
     resume: Option<&SourceState>,
     moved: bool,
     mut catalog: BTreeMap<TableName, CatalogTable>,
+    again: &[String],
+    apart: &mut Apart,
 ) -> Result<BTreeMap<TableName, Followed>, SourceError> {
-    let reads_tables = reads_tables(job);
     let mut all = BTreeMap::new();
+    let let_go = |name: &TableName| {
+        tracing::info!(table = %name, "the table no longer matches and is let go");
+    };
     for state in resume.iter().flat_map(|s| &s.tables) {
         let name = state.name().clone();
         let now = catalog.remove(&name);
-        if job.source.tables.matches(&name) {
-            let mut table = Followed::restored(state, now.as_ref());
-            if let Some(resume) = resume.filter(|_| moved) {
-                settle_definition(&mut table, now, &resume.position)?;
+        match now {
+            _ if !job.source.tables.matches(&name) => let_go(&name),
+            Some(now) if is_named(again, &name) => {
+                apart.starts_over(name.clone());
+                all.insert(name, Followed::to_read(now));
             }
-            all.insert(name, table);
-        } else {
-            tracing::info!(table = %name, "the table no longer matches and is let go");
+            now => {
+                let mut table = Followed::restored(state, now.as_ref());
+                if let Some(resume) = resume.filter(|_| moved) {
+                    settle_definition(&mut table, now, &resume.position)?;
+                }
+                all.insert(name, table);
+            }
         }
     }
+    let quarantine = resume.map(|s| s.quarantine.clone()).unwrap_or_default();
+    for known in quarantine.tables {
+        let name = known.table.clone();
+        match catalog.remove(&name) {
+            _ if !job.source.tables.matches(&name) => let_go(&name),
+            Some(now) if is_named(again, &name) => {
+                apart.starts_over(name.clone());
+                all.insert(name, Followed::to_read(now));
+            }
+            Some(_) | None => apart.restore(known),
+        }
+    }
+    quarantine
+        .start_over
+        .into_iter()
+        .filter(|t| all.contains_key(t))
+        .for_each(|t| apart.starts_over(t));
+    let reads_tables = reads_tables(job);
     for (name, table) in catalog {
         if resume.is_some() {
             tracing::info!(table = %name, snapshot = reads_tables, "the table matches newly");
         }
-        let table = if reads_tables { Followed::to_read(table) } else { Followed::live(table) };
+        let read = reads_tables || is_named(again, &name);
+        let table = if read { Followed::to_read(table) } else { Followed::live(table) };
         all.insert(name, table);
     }
     Ok(all)

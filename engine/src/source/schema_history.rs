@@ -13,6 +13,7 @@ use binlog::event::QueryEvent;
 use binlog::reader::Delivered;
 use binlog::server::{Server, connect};
 use model::change::SchemaChange;
+use model::checkpoint::Quarantined;
 use model::{BinlogPosition, Item, TableName, TableSchema};
 use mysql_async::Conn;
 
@@ -58,32 +59,68 @@ impl MySqlSource {
             Logged::Touches(_) if !query.sql_exact => self.unreadable(query, delivered).await?,
             Logged::Touches(touches) => {
                 for (n, touch) in touches.iter().enumerate() {
-                    self.touch(touch.clone(), Hop::of(&touches, n), query, delivered).await?;
+                    let hop = Hop::of(&touches, n);
+                    self.touch_or_set_apart(touch.clone(), hop, query, delivered).await?;
                 }
                 self.reader.replan();
             }
             Logged::RowsAsStatement { verb, tables } => {
                 let creates = verb.starts_with("CREATE");
-                let ours = tables.iter().map(|t| self.tables.stored(t)).find(|t| {
-                    self.tables.followed.contains_key(t)
-                        || (creates && self.tables.patterns.matches(t))
-                });
-                if let Some(table) = ours {
-                    let at = format!("{}:{}", delivered.file, delivered.end);
-                    let sql = shortened(&query.sql);
-                    return Err(SourceError::Statement { verb, table, at, sql });
+                for (n, table) in tables.iter().enumerate() {
+                    let table = self.tables.stored(table);
+                    // The one that is created comes first.
+                    let new = creates
+                        && n == 0
+                        && self.tables.patterns.matches(&table)
+                        && !self.tables.apart.has(&table);
+                    if new || self.tables.followed.contains_key(&table) {
+                        self.rows_unlogged(&verb, table, query, delivered)?;
+                    }
                 }
             }
             Logged::Unreadable => self.unreadable(query, delivered).await?,
             Logged::UnreadableRows { verb } => {
-                if let Some(table) = self.named_in(&query.sql).into_iter().next() {
-                    let at = format!("{}:{}", delivered.file, delivered.end);
-                    let sql = shortened(&query.sql);
-                    return Err(SourceError::Statement { verb, table, at, sql });
+                for table in self.named_in(&query.sql) {
+                    self.rows_unlogged(&verb, table, query, delivered)?;
                 }
             }
         }
         Ok(())
+    }
+
+    /// Rows of `table` may have changed, and are not in the binlog.
+    fn rows_unlogged(
+        &mut self,
+        verb: &str,
+        table: TableName,
+        query: &QueryEvent,
+        delivered: &Delivered,
+    ) -> Result<(), SourceError> {
+        let at = format!("{}:{}", delivered.file, delivered.end);
+        let (verb, sql) = (verb.to_owned(), shortened(&query.sql));
+        let error = SourceError::Statement { verb, table, at, sql };
+        self.set_apart(error, self.place_of(delivered))
+    }
+
+    /// A table that cannot follow its statement may be set apart; one that the statement drops or
+    /// renames is then gone all the same.
+    async fn touch_or_set_apart(
+        &mut self,
+        touch: Touch,
+        hop: Hop,
+        query: &QueryEvent,
+        delivered: &Delivered,
+    ) -> Result<(), SourceError> {
+        let Err(error) = self.touch(touch.clone(), hop, query, delivered).await else {
+            return Ok(());
+        };
+        self.set_apart(error, self.place_of(delivered))?;
+        let gone = if let Touch::Drop(from) | Touch::Rename { from, .. } = &touch {
+            self.tables.apart.has(&self.tables.stored(from))
+        } else {
+            false
+        };
+        if gone { self.touch(touch, hop, query, delivered).await } else { Ok(()) }
     }
 
     /// A change that we cannot read: every followed table that it may be about is read again.
@@ -96,7 +133,9 @@ impl MySqlSource {
             "a statement could not be read; the tables that it names are read from the server again");
         let named = self.named_in(&query.sql);
         for table in named {
-            self.redefine(&table, None, query, delivered).await?;
+            if let Err(error) = self.redefine(&table, None, query, delivered).await {
+                self.set_apart(error, self.place_of(delivered))?;
+            }
         }
         self.reader.replan();
         Ok(())
@@ -119,6 +158,12 @@ impl MySqlSource {
         match touch {
             Touch::Create { table, anew } => {
                 let table = self.tables.stored(&table);
+                if !anew && self.tables.apart.has(&table) {
+                    return Ok(());
+                }
+                if self.let_go_of_quarantined(&table).is_some() {
+                    self.announce_dropped(&table, query, delivered);
+                }
                 if self.tables.followed.contains_key(&table) {
                     if !anew {
                         return Ok(());
@@ -152,8 +197,9 @@ impl MySqlSource {
             Touch::DropDatabase(db) => {
                 let db = self.tables.stored(&TableName::new(db, "")).db;
                 self.dialect.forget_database(&db);
+                let followed = self.tables.followed.keys().filter(|t| t.db == db).cloned();
                 let gone: Vec<TableName> =
-                    self.tables.followed.keys().filter(|t| t.db == db).cloned().collect();
+                    followed.chain(self.tables.apart.of_database(&db)).collect();
                 for table in gone {
                     self.let_go(&table, query, delivered).await;
                 }
@@ -262,8 +308,9 @@ impl MySqlSource {
             }
         }
         let after = Arc::clone(&followed.schema);
+        self.planned_anew(table, redefined).await?;
         self.announce(table, Some(after), query, delivered);
-        self.planned_anew(table, redefined).await
+        Ok(())
     }
 
     async fn derive(
@@ -277,8 +324,9 @@ impl MySqlSource {
         let schema = Arc::new(schema);
         (followed.unknown, followed.unproven) = (None, None);
         let redefined = followed.redefine(Arc::clone(&schema));
+        self.planned_anew(table, redefined).await?;
         self.announce(table, Some(schema), query, delivered);
-        self.planned_anew(table, redefined).await
+        Ok(())
     }
 
     /// Draws the consequence of a new definition for the table's chunks.
@@ -344,6 +392,19 @@ impl MySqlSource {
     ) -> Result<(), SourceError> {
         self.refuse_inside_a_pass(from)?;
         let wanted = hop.goes_on || self.tables.patterns.matches(&to);
+        if self.let_go_of_quarantined(&to).is_some() {
+            self.announce_dropped(&to, query, delivered);
+        }
+        if let Some(known) = self.let_go_of_quarantined(from) {
+            if !hop.has_begun {
+                self.announce_dropped(from, query, delivered);
+            }
+            if wanted {
+                tracing::warn!(table = %to, "it stays in quarantine under its new name");
+                self.tables.apart.rename(known, &to);
+            }
+            return Ok(());
+        }
         let Some(mut followed) = self.tables.followed.remove(from) else {
             if wanted && !self.tables.followed.contains_key(&to) {
                 return self.follow(&to, true, query, delivered).await;
@@ -404,7 +465,17 @@ impl MySqlSource {
             tracing::info!(%table, "the table was dropped and is let go");
             self.shared.planner.lock().await.remove(followed.plan);
             self.announce_dropped(table, query, delivered);
+        } else if self.let_go_of_quarantined(table).is_some() {
+            self.announce_dropped(table, query, delivered);
         }
+    }
+
+    /// The table that is in quarantine under this name, if one is, is no more.
+    fn let_go_of_quarantined(&mut self, table: &TableName) -> Option<Quarantined> {
+        let known = self.tables.apart.leave(table)?;
+        tracing::warn!(%table, events_dropped = known.events_dropped,
+            "the table is gone, and out of quarantine");
+        Some(known)
     }
 
     fn announce_dropped(&mut self, table: &TableName, query: &QueryEvent, at: &Delivered) {

@@ -1,7 +1,7 @@
 //! How a run stands, for people.
 
 use job::Host;
-use model::BinlogPosition;
+use model::{BinlogPosition, TableName};
 
 /// A look at the source, renewed twice a second.
 #[derive(Debug, Clone, Default)]
@@ -11,6 +11,8 @@ pub struct Status {
     pub tables: usize,
     /// Tables whose snapshot is complete.
     pub tables_live: usize,
+    /// Tables that stand apart, with the rows events of each that were passed over.
+    pub quarantined: Vec<(TableName, u64)>,
     /// Snapshot rows emitted since the job began.
     pub rows_read: u64,
     /// The server's estimate of the rows still to read.

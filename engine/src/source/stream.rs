@@ -37,12 +37,12 @@ impl MySqlSource {
                     data: rows.images.clone(),
                     origin: origin(&delivered),
                 };
-                if self.xa.is_open() {
-                    self.xa.hold(&block).await?;
-                } else {
-                    self.transaction.bytes += block.data.len() as u64;
-                    self.change(block).await?;
+                let table = Arc::clone(&block.table);
+                if let Err(error) = self.rows(block).await {
+                    self.set_apart(error, self.place_of(&delivered))?;
                 }
+                // Set apart just now, or earlier in the same statement.
+                self.tables.apart.dropped(&table.name);
             }
             StreamEvent::Query { ref query, in_transaction } => {
                 self.transaction.open = in_transaction;
@@ -69,6 +69,19 @@ impl MySqlSource {
             StreamEvent::ServerChanged => self.server_changed()?,
         }
         Ok(())
+    }
+
+    /// Takes a rows event: whole, or with an error nothing of it.
+    async fn rows(&mut self, block: RowsBlock) -> Result<(), SourceError> {
+        if self.tables.apart.has(&block.table.name) {
+            return Ok(());
+        }
+        self.verify(&block)?;
+        if self.xa.is_open() {
+            return self.xa.hold(&block).await;
+        }
+        self.transaction.bytes += block.data.len() as u64;
+        self.change(block).await
     }
 
     /// Another server of the same history carries on. Watermarks are positions in the files of one
@@ -121,7 +134,7 @@ impl MySqlSource {
             self.next_chunk += 1;
             let opened = self.open_chunk(id, &job).await?;
             if reply.send(opened).is_err() {
-                self.abandon(&job.table, id)?;
+                self.abandon(&job.table, id, None)?;
             }
         }
         Ok(())
@@ -154,12 +167,23 @@ impl MySqlSource {
         }))
     }
 
-    pub(super) fn abandon(&mut self, table: &TableName, chunk: ChunkId) -> Result<(), SourceError> {
+    /// `refused`: the error, where it is of the table and does not pass.
+    pub(super) fn abandon(
+        &mut self,
+        table: &TableName,
+        chunk: ChunkId,
+        refused: Option<String>,
+    ) -> Result<(), SourceError> {
         let Some(followed) = self.tables.followed.get_mut(table) else { return Ok(()) };
         match &mut followed.phase {
             Phase::Snapshot(t) => t.abandon(chunk),
             Phase::Pass(pass) if pass.is_open(chunk) && pass.is_emitting() => {
-                return Err(SourceError::PassBroken { table: table.clone() });
+                let Some(refused) = refused else {
+                    return Err(SourceError::PassBroken { table: table.clone() });
+                };
+                // What is out are rows of the table as it stood at one position: a prefix.
+                let here = self.here();
+                self.tables.set_apart(table, here, refused);
             }
             Phase::Pass(_) | Phase::Live => {}
         }
@@ -188,12 +212,22 @@ impl MySqlSource {
             let closed = match self.tables.followed.get_mut(&chunk.table) {
                 Some(Followed { phase: Phase::Snapshot(table), .. }) => {
                     let before = table.rows();
-                    let closed = table.close(chunk.chunk, chunk.rows, &origin, &mut out)?;
+                    let closed = table.close(chunk.chunk, chunk.rows, &origin, &mut out);
                     self.counters.rows_read += table.rows() - before;
                     closed
                 }
                 // Its plan is over.
-                Some(Followed { phase: Phase::Pass(_) | Phase::Live, .. }) | None => Closed::Gone,
+                Some(Followed { phase: Phase::Pass(_) | Phase::Live, .. }) | None => {
+                    Ok(Closed::Gone)
+                }
+            };
+            let closed = match closed {
+                Ok(closed) => closed,
+                Err(error) => {
+                    out.clear();
+                    self.set_apart(error.into(), self.here())?;
+                    Closed::Gone
+                }
             };
             self.finish_if_complete(&chunk.table);
             for block in out {

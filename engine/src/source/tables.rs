@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use binlog::reader::{BinlogError, Settled, Tables};
+use binlog::reader::{BinlogError, Place, Settled, Tables};
 use binlog::{TableMap, TablePlan};
 use job::TablePatterns;
 use model::checkpoint::{TablePhase, TableState, Unproven};
@@ -14,6 +14,7 @@ use super::catalog::CatalogTable;
 use super::merge::SnapshotTable;
 use super::order::KeyOrder;
 use super::pass::PassTable;
+use super::quarantine::Apart;
 use super::snapshot::plan::PlanId;
 
 #[derive(Debug)]
@@ -200,6 +201,8 @@ pub struct TableSet {
     pub followed: BTreeMap<TableName, Followed>,
     /// Sequences and their like: in the binlog, and no tables of rows.
     pub others: BTreeSet<TableName>,
+    /// Match, and are not followed any more; none of them is among `followed`.
+    pub apart: Apart,
     pub patterns: TablePatterns,
     /// `lower_case_table_names` is not 0: names in statements compare without case.
     pub fold_case: bool,
@@ -240,7 +243,8 @@ impl Tables for TableSet {
     ) -> Result<Option<Arc<TablePlan>>, BinlogError> {
         let name = TableName::new(&*map.db, &*map.table);
         let Some(followed) = self.followed.get_mut(&name) else {
-            if self.patterns.matches(&name) && !self.others.contains(&name) {
+            let known = self.others.contains(&name) || self.apart.has(&name);
+            if !known && self.patterns.matches(&name) {
                 let what = "its definition at this point of the binlog is not known".to_owned();
                 let error = SourceError::UnknownSchema { table: name, what };
                 return Err(BinlogError::Table(Box::new(error)));
@@ -261,5 +265,22 @@ impl Tables for TableSet {
             Ok(plan) => Ok(Some(Arc::new(plan))),
             Err(error) => Err(BinlogError::Table(Box::new(error))),
         }
+    }
+
+    fn refused(
+        &mut self,
+        table: &TableName,
+        place: Place,
+        error: BinlogError,
+    ) -> Result<(), BinlogError> {
+        if !self.apart.is_wanted() {
+            return Err(error);
+        }
+        self.set_apart(table, place, crate::error::chain(&error));
+        Ok(())
+    }
+
+    fn passed_over(&mut self, table: &TableName) {
+        self.apart.dropped(table);
     }
 }

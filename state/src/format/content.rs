@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
 use model::checkpoint::{
-    Counters, ServerIdentity, SourceState, TablePhase, TableState, Unproven, XaState,
+    Counters, Quarantine, ServerIdentity, SourceState, TablePhase, TableState, Unproven, XaState,
 };
 use model::sink::SinkToken;
 use model::table::{Collation, Column, Index, TableName, TableSchema};
@@ -21,6 +21,8 @@ use super::frame::Sections;
 
 /// Section of [`XaState`].
 const XA: &str = "xa";
+/// Section of [`Quarantine`]. A reader that does not know it would follow such tables past a hole.
+const QUARANTINE: &str = "quarantine";
 /// MySQL's own limit (manual, "Limits on Table Column Count and Row Size").
 const COLUMNS_PER_TABLE_MAX: usize = 4096;
 /// Columns of all tables together. A few bytes name a table of a shared shape, which in memory is a
@@ -96,9 +98,11 @@ pub(super) fn sections(checkpoint: &Checkpoint) -> Result<Vec<(&'static str, Vec
     // Taken apart in full, so that a field added to the model cannot be forgotten here.
     let Checkpoint { job, id, kind, trigger, completed_at_ms, duration_ms, source, sinks } =
         checkpoint;
-    let SourceState { server, position, position_ts_ms, tables, counters, xa } = source.as_ref();
+    let SourceState { server, position, position_ts_ms, tables, counters, xa, quarantine } =
+        source.as_ref();
     check(tables)?;
     check_xa(xa)?;
+    check_quarantine(quarantine, tables)?;
     let header = Header {
         job: job.clone(),
         id: *id,
@@ -129,6 +133,9 @@ pub(super) fn sections(checkpoint: &Checkpoint) -> Result<Vec<(&'static str, Vec
     ];
     if *xa != XaState::default() {
         sections.push((XA, json(xa)?));
+    }
+    if *quarantine != Quarantine::default() {
+        sections.push((QUARANTINE, json(quarantine)?));
     }
     Ok(sections)
 }
@@ -162,10 +169,10 @@ pub(super) fn checkpoint(sections: &Sections<'_>) -> Result<Checkpoint, String> 
         states.push(TableState { schema: Arc::new(schema), phase, unproven });
     }
     check(&states)?;
-    // Snapshots of before there was one have none.
-    let xa: XaState =
-        if sections.contains_key(XA) { parse(sections, XA)? } else { XaState::default() };
+    let xa: XaState = parse_if_there(sections, XA)?;
     check_xa(&xa)?;
+    let quarantine: Quarantine = parse_if_there(sections, QUARANTINE)?;
+    check_quarantine(&quarantine, &states)?;
     let sinks = tokens.into_iter().map(|(sink, token)| token.bytes(&sink).map(|b| (sink, b)));
     let source = SourceState {
         server: header.server,
@@ -174,6 +181,7 @@ pub(super) fn checkpoint(sections: &Sections<'_>) -> Result<Checkpoint, String> 
         tables: states,
         counters: header.counters,
         xa,
+        quarantine,
     };
     Ok(Checkpoint {
         job: header.job,
@@ -194,6 +202,14 @@ fn json(value: &impl Serialize) -> Result<Vec<u8>, String> {
 fn parse<T: DeserializeOwned>(sections: &Sections<'_>, tag: &str) -> Result<T, String> {
     let payload = sections.get(tag).ok_or_else(|| format!("section `{tag}` is missing"))?;
     serde_json::from_slice(payload).map_err(|error| format!("section `{tag}`: {error}"))
+}
+
+/// A section that is left out where it would say nothing, and that older writers did not have.
+fn parse_if_there<T: DeserializeOwned + Default>(
+    sections: &Sections<'_>,
+    tag: &str,
+) -> Result<T, String> {
+    if sections.contains_key(tag) { parse(sections, tag) } else { Ok(T::default()) }
 }
 
 /// What a resume relies on, checked before writing and after reading.
@@ -233,6 +249,21 @@ fn check_xa(xa: &XaState) -> Result<(), String> {
         }
     }
     Ok(())
+}
+
+/// A table is followed or stands apart, and only one that is followed can start over.
+fn check_quarantine(quarantine: &Quarantine, tables: &[TableState]) -> Result<(), String> {
+    let followed: HashSet<&TableName> = tables.iter().map(TableState::name).collect();
+    let mut apart = HashSet::new();
+    for table in quarantine.tables.iter().map(|q| &q.table) {
+        if followed.contains(table) || !apart.insert(table) {
+            return Err(format!("table {table} is in quarantine and there a second time"));
+        }
+    }
+    match quarantine.start_over.iter().find(|table| !followed.contains(table)) {
+        Some(table) => Err(format!("table {table} starts over and is not there")),
+        None => Ok(()),
+    }
 }
 
 /// A set of ranges finds a key by halving, so ranges out of order would lose changes.

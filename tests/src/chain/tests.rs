@@ -61,6 +61,22 @@ fn an_exact_changelog_passes() {
     audit(&lines, &[(1, "A"), (2, "d")]).unwrap();
 }
 
+fn dropped(ddl: &str, dropped: bool) -> String {
+    let source = r#"{"db":"d","table":"t","snapshot":"false"}"#;
+    format!(r#"{{"source":{source},"ddl":"{ddl}","dropped":{dropped}}}"#)
+}
+
+#[test]
+fn a_table_that_is_dropped_or_starts_over_is_read_anew() {
+    let starts_over = dropped("DROP TABLE `d`.`t` /* seachange: it starts over */", true);
+    let lines = [read(1, "a"), insert(2, "b"), starts_over.clone(), read(1, "c"), read(3, "d")];
+    audit(&lines, &[(1, "c"), (3, "d")]).unwrap();
+    let update = [read(1, "a"), starts_over, update(1, "a", "b")];
+    refuses(&update, &[(1, "b")], "its first change is neither a read nor an insert");
+    let altered = [read(1, "a"), dropped("ALTER TABLE t ADD x INT", false), read(1, "a")];
+    refuses(&altered, &[(1, "a")], "read, though it had been seen before");
+}
+
 #[test]
 fn the_order_of_fields_does_not_matter() {
     let lines = [read(1, "a"), line("u", r#"{"v":"a","id":1}"#, r#"{"v":"b","id":1}"#)];

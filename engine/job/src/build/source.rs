@@ -13,7 +13,9 @@ use crate::diagnostics::{At, NoteKind};
 use crate::draft::Draft;
 use crate::settings::Scope::With;
 use crate::settings::nearest;
-use crate::spec::{Host, Secret, ServerIds, SourceSpec, SslMode, StartOffset, StartupMode, Tls};
+use crate::spec::{
+    Host, OnTableError, Secret, ServerIds, SourceSpec, SslMode, StartOffset, StartupMode, Tls,
+};
 use crate::tables::TablePatterns;
 use crate::value::{Expected, boolean, integer, nonempty, one_of, parse_duration, text, time_zone};
 
@@ -46,6 +48,7 @@ pub(super) fn source(draft: &mut Draft<'_>) -> Option<SourceSpec> {
     let heartbeat = draft.get(With, "source.heartbeat.interval", parse_duration);
     let scan_newly_added = draft.get(With, "source.scan.newly-added-table.enabled", boolean);
     let tls = tls(draft);
+    let on_table_error = draft.get(With, "on-table-error", |text| one_of(&ON_TABLE_ERROR, text));
     Some(SourceSpec {
         connector: connector?,
         hosts: hosts?,
@@ -62,8 +65,12 @@ pub(super) fn source(draft: &mut Draft<'_>) -> Option<SourceSpec> {
         heartbeat: Some(heartbeat.unwrap_or(Duration::from_secs(30))).filter(|h| !h.is_zero()),
         scan_newly_added: scan_newly_added.unwrap_or(false),
         tls,
+        on_table_error: on_table_error.unwrap_or_default(),
     })
 }
+
+const ON_TABLE_ERROR: [(&str, OnTableError); 2] =
+    [("stop", OnTableError::Stop), ("quarantine", OnTableError::Quarantine)];
 
 fn connector(draft: &mut Draft<'_>) -> Option<String> {
     let given = required(draft, "connector")?;

@@ -36,10 +36,7 @@ pub async fn pass(
     asks: &mpsc::Sender<Ask>,
 ) -> Result<Watermark, SourceError> {
     let name = &opened.schema.name;
-    let query = |what: &str| {
-        let what = format!("{what} {name}");
-        move |e| SourceError::query(&what, e)
-    };
+    let query = |what: &'static str| move |e| SourceError::chunk(what, name, e);
     if method.for_engine(&opened.engine) == VisibilityMethod::ConsistentSnapshot {
         let read = method.begin(conn, &shared.server, &opened.low, VISIBLE_WITHIN).await?;
         let high = read.high().ok_or(SourceError::Stopped)?;
@@ -84,7 +81,7 @@ async fn rows(
     asks: &mpsc::Sender<Ask>,
 ) -> Result<(), SourceError> {
     let schema = &opened.schema;
-    let failed = |e| SourceError::query(&format!("read {}", schema.name), e);
+    let failed = |e| SourceError::chunk("read", &schema.name, e);
     let sql = select_sql(schema, None, None, "");
     let mut writer = RowsWriter::new(schema, None);
     let mut sent = 0;

@@ -23,7 +23,7 @@ use mysql_async::prelude::Queryable;
 use tokio::sync::{Mutex, Notify, Semaphore, mpsc, oneshot};
 use tracing::{debug, warn};
 
-use self::plan::{Job, Planner, where_sql};
+use self::plan::{Job, PlanId, Planner, where_sql};
 use self::rows::RowsWriter;
 use super::SourceError;
 use super::merge::{ChunkId, ChunkRows, Closed};
@@ -40,6 +40,16 @@ const ATTEMPTS_MAX: u32 = 30;
 /// Unknown database, table, column or index; definition changed (MySQL error reference).
 const TABLE_CHANGED_CODES: [u16; 6] = [1049, 1051, 1054, 1146, 1176, 1412];
 
+/// The server refuses this table and says nothing of others: no privilege for it, or it is damaged or
+/// without its file (MySQL error reference; 1932 and 1877 are the same on MariaDB).
+const TABLE_REFUSED_CODES: [u16; 11] =
+    [1034, 1044, 1142, 1143, 1194, 1195, 1712, 1812, 1814, 1877, 1932];
+
+/// True where the refusal of a query that reads one table is about that table alone.
+pub fn is_of_table(code: u16) -> bool {
+    TABLE_CHANGED_CODES.contains(&code) || TABLE_REFUSED_CODES.contains(&code)
+}
+
 /// From a reader to the source's loop.
 #[derive(Debug)]
 pub enum Ask {
@@ -52,7 +62,14 @@ pub enum Ask {
     /// The pass is complete: its rows are the table as it stood at `high`, exactly.
     PassDone { table: TableName, chunk: ChunkId, high: Watermark, reply: oneshot::Sender<Closed> },
     /// The chunk will not be read.
-    Abandon { table: TableName, chunk: ChunkId },
+    Abandon {
+        table: TableName,
+        chunk: ChunkId,
+        /// Why, where it is for the table's sake and does not pass.
+        refused: Option<String>,
+    },
+    /// Chunks of this plan cannot be read.
+    Failed { table: TableName, plan: PlanId, error: SourceError, reply: oneshot::Sender<()> },
 }
 
 /// A chunk that the stream has opened.
@@ -87,6 +104,8 @@ pub struct Shared {
     pub turns: Semaphore,
     pub options: SourceOptions,
     pub server: Arc<Server>,
+    /// A table that cannot be read is set apart, and does not end the job.
+    pub sets_apart: bool,
 }
 
 /// One reader. Ends when the source's loop is gone.
@@ -94,7 +113,7 @@ pub struct Shared {
 /// # Errors
 /// A chunk that cannot be read, with the server's reason.
 pub async fn run(shared: Arc<Shared>, asks: mpsc::Sender<Ask>) -> Result<(), SourceError> {
-    let mut reader = Reader { shared, asks, conn: None, method: None };
+    let mut reader = Reader { shared, asks, conn: None, method: None, at: None };
     let mut backoff = binlog::backoff::Backoff::default();
     let mut attempts = 0;
     loop {
@@ -125,7 +144,9 @@ pub async fn run(shared: Arc<Shared>, asks: mpsc::Sender<Ask>) -> Result<(), Sou
                     || error.server_code().is_some_and(|c| TABLE_CHANGED_CODES.contains(&c));
                 let passes = error.is_transient() || (changed && attempts < ATTEMPTS_MAX);
                 if !passes {
-                    return Err(error);
+                    reader.give_up(error).await?;
+                    attempts = 0;
+                    continue;
                 }
                 reader.conn = None;
                 let delay = backoff.next_delay();
@@ -141,6 +162,8 @@ struct Reader {
     asks: mpsc::Sender<Ask>,
     conn: Option<Conn>,
     method: Option<VisibilityMethod>,
+    /// What it is at work on, or was last.
+    at: Option<(TableName, PlanId)>,
 }
 
 impl Reader {
@@ -175,7 +198,8 @@ impl Reader {
         if let Err(error) = read {
             // First: whoever takes the range next must not find this window still open.
             let (table, chunk) = (job.table.clone(), opened.chunk);
-            let _ = self.asks.send(Ask::Abandon { table, chunk }).await;
+            let refused = self.is_refusal(&error).then(|| crate::error::chain(&error));
+            let _ = self.asks.send(Ask::Abandon { table, chunk, refused }).await;
             self.give_back(&job, &opened, job.range.clone(), job.rows).await;
             return Err(error);
         }
@@ -184,8 +208,9 @@ impl Reader {
     }
 
     /// The next chunk. The list is not held while the server is asked where to cut.
-    async fn next_job(&self, conn: &mut Conn) -> Result<Option<Job>, SourceError> {
+    async fn next_job(&mut self, conn: &mut Conn) -> Result<Option<Job>, SourceError> {
         let Some(cut) = self.shared.planner.lock().await.take() else { return Ok(None) };
+        self.at = Some(cut.of());
         let (result, rest) = match cut.run(conn).await {
             Ok((job, rest)) => (Ok(Some(job)), rest),
             Err(error) => (Err(error), Some(cut.whole())),
@@ -193,6 +218,21 @@ impl Reader {
         self.shared.planner.lock().await.settle(&cut, rest);
         self.shared.work.notify_waiters();
         result
+    }
+
+    /// An error that does not pass: the end of the job, or of this plan.
+    async fn give_up(&mut self, error: SourceError) -> Result<(), SourceError> {
+        let at = self.at.take().filter(|_| self.is_refusal(&error));
+        let Some((table, plan)) = at else { return Err(error) };
+        let (reply, answer) = oneshot::channel();
+        let failed = Ask::Failed { table, plan, error, reply };
+        self.asks.send(failed).await.map_err(|_| SourceError::Stopped)?;
+        answer.await.map_err(|_| SourceError::Stopped)
+    }
+
+    /// True where the error is the table's, and not one to end the job at once.
+    fn is_refusal(&self, error: &SourceError) -> bool {
+        self.shared.sets_apart && error.is_of_table() && !error.is_transient()
     }
 
     async fn give_back(&self, job: &Job, opened: &Opened, range: Option<KeyRange>, rows: u64) {
@@ -318,7 +358,7 @@ async fn select(
     sql: &str,
     limit: Option<u64>,
 ) -> Result<(ChunkRows, Option<model::KeyBound>), SourceError> {
-    let failed = |e| SourceError::query(&format!("read a chunk of {}", schema.name), e);
+    let failed = |e| SourceError::chunk("read a chunk of", &schema.name, e);
     let bad = |source| SourceError::Value { table: schema.name.clone(), source };
     let mut writer = RowsWriter::new(schema, Some(order));
     let mut cut = None;

@@ -225,6 +225,11 @@ impl Cut {
         Job { table, plan, rows, rows_max, range, guessed: false }
     }
 
+    /// The table and the plan that it is a piece of.
+    pub fn of(&self) -> (TableName, PlanId) {
+        (self.schema.name.clone(), self.plan)
+    }
+
     /// The gap whole, for when the server could not be asked.
     pub fn whole(&self) -> KeyRange {
         self.gap.clone()
@@ -282,9 +287,8 @@ async fn first_key(
     order: &KeyOrder,
     sql: &str,
 ) -> Result<Option<KeyBound>, SourceError> {
-    let what = || format!("plan the chunks of {}", schema.name);
-    let row: Option<Row> =
-        conn.exec_first(sql, ()).await.map_err(|e| SourceError::query(&what(), e))?;
+    let failed = |e| SourceError::chunk("plan the chunks of", &schema.name, e);
+    let row: Option<Row> = conn.exec_first(sql, ()).await.map_err(failed)?;
     let Some(row) = row else { return Ok(None) };
     rows::planned_bound(schema, order, &row)
         .map(Some)

@@ -7,7 +7,7 @@ use std::time::Duration;
 use binlog::event::Xid;
 use binlog::reader::Delivered;
 use binlog::server::connect;
-use model::{Origin, Watermark};
+use model::{Origin, RowsBlock, Watermark};
 use tokio::time::Instant;
 
 use super::Held;
@@ -43,24 +43,32 @@ impl MySqlSource {
     ) -> Result<(), SourceError> {
         let mut released = self.xa.release(held, origin);
         while let Some(blocks) = released.next().await? {
-            for mut block in blocks {
-                if let Some(followed) = self.tables.followed.get(&block.table.name) {
-                    if followed.schema != block.table {
-                        let table = block.table.name.clone();
-                        let what = "its definition changed while an XA transaction that changed \
-                                    rows of it was prepared"
-                            .to_owned();
-                        return Err(SourceError::UnknownSchema { table, what });
-                    }
-                    block.table = Arc::clone(&followed.schema);
+            for block in blocks {
+                let (table, origin) = (Arc::clone(&block.table), block.origin.clone());
+                if let Err(error) = self.settled_rows(block).await {
+                    self.set_apart(error, self.place(&origin))?;
                 }
-                self.change(block).await?;
+                self.tables.apart.dropped(&table.name);
                 if self.batcher.is_full() {
                     self.batcher.flush().await?;
                 }
             }
         }
         Ok(())
+    }
+
+    async fn settled_rows(&mut self, mut block: RowsBlock) -> Result<(), SourceError> {
+        if let Some(followed) = self.tables.followed.get(&block.table.name) {
+            if followed.schema != block.table {
+                let table = block.table.name.clone();
+                let what = "its definition changed while an XA transaction that changed rows of \
+                            it was prepared"
+                    .to_owned();
+                return Err(SourceError::UnknownSchema { table, what });
+            }
+            block.table = Arc::clone(&followed.schema);
+        }
+        self.change(block).await
     }
 
     /// The commit of rows that were prepared before the stream began (see [`super::xa`]).
