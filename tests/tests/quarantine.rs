@@ -373,7 +373,7 @@ async fn write(url: String, mut rng: StdRng, stop: Arc<AtomicBool>) -> Result<()
     while !stop.load(Ordering::SeqCst) {
         let mut sql = vec!["BEGIN".to_owned()];
         for _ in 0..rng.random_range(1..5) {
-            let table = TABLES[rng.random_range(0..TABLES.len())];
+            let table = TABLES.get(rng.random_range(0..TABLES.len())).context("no table")?;
             let (id, v) = (rng.random_range(0..ROWS * 2), rng.random_range(0..1_000_000));
             sql.push(match rng.random_range(0..3) {
                 0 => format!("INSERT IGNORE INTO d.{table} (id, v, s) VALUES ({id}, {v}, 'new')"),
