@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use model::checkpoint::{Counters, ServerIdentity, SourceState, XaState};
+use model::checkpoint::{Counters, OnlineDdlState, ServerIdentity, SourceState, XaState};
 use model::{
     Barrier, BarrierKind, Batch, BinlogPosition, Cell, CheckpointId, Clock, Column, ColumnType,
     Gtids, Item, Origin, PackedCodec, PackedRow, Position, RowsBlock, RowsKind, TableName,
@@ -105,6 +105,7 @@ pub(crate) fn barrier(id: u64) -> Barrier {
             tables: Vec::new(),
             counters: Counters::default(),
             xa: XaState::default(),
+            online_ddl: OnlineDdlState::default(),
         }),
     }
 }

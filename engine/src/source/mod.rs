@@ -8,6 +8,7 @@ pub mod ddl;
 pub mod definition;
 pub mod dialect;
 pub mod merge;
+pub mod online_ddl;
 pub mod open;
 pub mod order;
 pub mod pass;
@@ -401,6 +402,7 @@ impl MySqlSource {
             tables: self.tables.states(),
             counters: self.counters.clone(),
             xa: self.xa.state(),
+            online_ddl: self.tables.online.state(),
         }
     }
 

@@ -41,9 +41,10 @@ impl MySqlSource {
             }
             Logged::RowsAsStatement { verb, tables } => {
                 let creates = verb.starts_with("CREATE");
-                let ours = tables.iter().map(|t| self.tables.stored(t)).find(|t| {
-                    self.tables.followed.contains_key(t)
-                        || (creates && self.tables.patterns.matches(t))
+                let named: Vec<TableName> = tables.iter().map(|t| self.tables.stored(t)).collect();
+                let ours = named.into_iter().find(|t| {
+                    let is_born = creates && self.tables.patterns.matches(t);
+                    self.tables.followed.contains_key(t) || (is_born && !self.tables.passes_over(t))
                 });
                 if let Some(table) = ours {
                     let at = format!("{}:{}", delivered.file, delivered.end);
@@ -75,6 +76,7 @@ impl MySqlSource {
         for table in named {
             self.redefine(&table, None, query, delivered).await?;
         }
+        self.reread_shadows(&query.sql).await?;
         self.reader.replan();
         Ok(())
     }
@@ -92,6 +94,9 @@ impl MySqlSource {
         query: &QueryEvent,
         delivered: &Delivered,
     ) -> Result<(), SourceError> {
+        if self.touch_online(&touch, query, delivered).await? {
+            return Ok(());
+        }
         match touch {
             Touch::Create { table, anew } => {
                 let table = self.tables.stored(&table);
@@ -166,7 +171,7 @@ impl MySqlSource {
         Ok(())
     }
 
-    fn created(&self, table: &TableName, query: &QueryEvent) -> Option<TableSchema> {
+    pub(super) fn created(&self, table: &TableName, query: &QueryEvent) -> Option<TableSchema> {
         if !query.sql_exact {
             return None;
         }
@@ -211,7 +216,7 @@ impl MySqlSource {
     }
 
     /// `schema`: what the statement makes of the table, if it can be told from its words.
-    async fn redefine(
+    pub(super) async fn redefine(
         &mut self,
         table: &TableName,
         schema: Option<TableSchema>,
@@ -277,7 +282,11 @@ impl MySqlSource {
     /// A table changes for the second time before the stream has caught up with the first: the
     /// definition that we read in between may have been that of the second change already, and a
     /// column in another column's place does not show without names in the binlog.
-    fn refuse_blind_trust(&self, table: &TableName, query: &QueryEvent) -> Result<(), SourceError> {
+    pub(super) fn refuse_blind_trust(
+        &self,
+        table: &TableName,
+        query: &QueryEvent,
+    ) -> Result<(), SourceError> {
         let names_known = self.server.variable("binlog_row_metadata") == Some("FULL");
         let position = &self.reader.position().binlog;
         let blind =
@@ -369,7 +378,12 @@ impl MySqlSource {
         Ok(())
     }
 
-    async fn let_go(&mut self, table: &TableName, query: &QueryEvent, delivered: &Delivered) {
+    pub(super) async fn let_go(
+        &mut self,
+        table: &TableName,
+        query: &QueryEvent,
+        delivered: &Delivered,
+    ) {
         if let Some(followed) = self.tables.followed.remove(table) {
             tracing::info!(%table, "the table was dropped and is let go");
             self.shared.planner.lock().await.remove(followed.plan);
@@ -398,7 +412,7 @@ impl MySqlSource {
     }
 
     /// The table as it is now, and how far the binlog was when that was read.
-    async fn definition(
+    pub(super) async fn definition(
         &mut self,
         table: &TableName,
     ) -> Result<(Option<CatalogTable>, BinlogPosition), SourceError> {

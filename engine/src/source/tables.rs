@@ -12,6 +12,7 @@ use model::{BinlogPosition, TableName, TableSchema};
 use super::SourceError;
 use super::catalog::CatalogTable;
 use super::merge::SnapshotTable;
+use super::online_ddl::OnlineDdl;
 use super::order::KeyOrder;
 use super::pass::PassTable;
 use super::snapshot::plan::PlanId;
@@ -203,6 +204,7 @@ pub struct TableSet {
     pub patterns: TablePatterns,
     /// `lower_case_table_names` is not 0: names in statements compare without case.
     pub fold_case: bool,
+    pub online: OnlineDdl,
 }
 
 impl TableSet {
@@ -240,7 +242,8 @@ impl Tables for TableSet {
     ) -> Result<Option<Arc<TablePlan>>, BinlogError> {
         let name = TableName::new(&*map.db, &*map.table);
         let Some(followed) = self.followed.get_mut(&name) else {
-            if self.patterns.matches(&name) && !self.others.contains(&name) {
+            let is_ours = self.patterns.matches(&name) && !self.others.contains(&name);
+            if is_ours && !self.passes_over(&name) {
                 let what = "its definition at this point of the binlog is not known".to_owned();
                 let error = SourceError::UnknownSchema { table: name, what };
                 return Err(BinlogError::Table(Box::new(error)));

@@ -9,7 +9,8 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
 use model::checkpoint::{
-    Counters, ServerIdentity, SourceState, TablePhase, TableState, Unproven, XaState,
+    Counters, OnlineDdlState, ServerIdentity, SourceState, TablePhase, TableState, Unproven,
+    XaState,
 };
 use model::sink::SinkToken;
 use model::table::{Collation, Column, Index, TableName, TableSchema};
@@ -21,6 +22,8 @@ use super::frame::Sections;
 
 /// Section of [`XaState`].
 const XA: &str = "xa";
+/// Section of [`OnlineDdlState`].
+const ONLINE_DDL: &str = "online_ddl";
 /// MySQL's own limit (manual, "Limits on Table Column Count and Row Size").
 const COLUMNS_PER_TABLE_MAX: usize = 4096;
 /// Columns of all tables together. A few bytes name a table of a shared shape, which in memory is a
@@ -96,9 +99,11 @@ pub(super) fn sections(checkpoint: &Checkpoint) -> Result<Vec<(&'static str, Vec
     // Taken apart in full, so that a field added to the model cannot be forgotten here.
     let Checkpoint { job, id, kind, trigger, completed_at_ms, duration_ms, source, sinks } =
         checkpoint;
-    let SourceState { server, position, position_ts_ms, tables, counters, xa } = source.as_ref();
+    let SourceState { server, position, position_ts_ms, tables, counters, xa, online_ddl } =
+        source.as_ref();
     check(tables)?;
     check_xa(xa)?;
+    check_online_ddl(online_ddl, tables)?;
     let header = Header {
         job: job.clone(),
         id: *id,
@@ -129,6 +134,9 @@ pub(super) fn sections(checkpoint: &Checkpoint) -> Result<Vec<(&'static str, Vec
     ];
     if *xa != XaState::default() {
         sections.push((XA, json(xa)?));
+    }
+    if *online_ddl != OnlineDdlState::default() {
+        sections.push((ONLINE_DDL, json(online_ddl)?));
     }
     Ok(sections)
 }
@@ -162,10 +170,10 @@ pub(super) fn checkpoint(sections: &Sections<'_>) -> Result<Checkpoint, String> 
         states.push(TableState { schema: Arc::new(schema), phase, unproven });
     }
     check(&states)?;
-    // Snapshots of before there was one have none.
-    let xa: XaState =
-        if sections.contains_key(XA) { parse(sections, XA)? } else { XaState::default() };
+    let xa: XaState = parse_or_default(sections, XA)?;
     check_xa(&xa)?;
+    let online_ddl: OnlineDdlState = parse_or_default(sections, ONLINE_DDL)?;
+    check_online_ddl(&online_ddl, &states)?;
     let sinks = tokens.into_iter().map(|(sink, token)| token.bytes(&sink).map(|b| (sink, b)));
     let source = SourceState {
         server: header.server,
@@ -174,6 +182,7 @@ pub(super) fn checkpoint(sections: &Sections<'_>) -> Result<Checkpoint, String> 
         tables: states,
         counters: header.counters,
         xa,
+        online_ddl,
     };
     Ok(Checkpoint {
         job: header.job,
@@ -194,6 +203,14 @@ fn json(value: &impl Serialize) -> Result<Vec<u8>, String> {
 fn parse<T: DeserializeOwned>(sections: &Sections<'_>, tag: &str) -> Result<T, String> {
     let payload = sections.get(tag).ok_or_else(|| format!("section `{tag}` is missing"))?;
     serde_json::from_slice(payload).map_err(|error| format!("section `{tag}`: {error}"))
+}
+
+/// Snapshots of before there was such a section have none.
+fn parse_or_default<T: DeserializeOwned + Default>(
+    sections: &Sections<'_>,
+    tag: &str,
+) -> Result<T, String> {
+    if sections.contains_key(tag) { parse(sections, tag) } else { Ok(T::default()) }
 }
 
 /// What a resume relies on, checked before writing and after reading.
@@ -230,6 +247,29 @@ fn check_xa(xa: &XaState) -> Result<(), String> {
         let Some(rows) = &prepared.rows else { continue };
         if !ids.insert(rows.id) || rows.id >= xa.next {
             return Err(format!("the rows of XA transaction {xid} bear a wrong number"));
+        }
+    }
+    Ok(())
+}
+
+/// A shadow becomes the definition of a table, and a table that is away comes back under its name.
+fn check_online_ddl(online: &OnlineDdlState, tables: &[TableState]) -> Result<(), String> {
+    let (mut names, mut away) = (HashSet::new(), HashSet::new());
+    for shadow in &online.shadows {
+        let name = &shadow.name;
+        if !names.insert(name) {
+            return Err(format!("the shadow table {name} is there twice"));
+        }
+        let Some(schema) = &shadow.definition else { continue };
+        let columns = schema.columns.len();
+        if columns > COLUMNS_PER_TABLE_MAX || schema.key.iter().any(|&at| at >= columns) {
+            return Err(format!("the definition of the shadow table {name} cannot be"));
+        }
+    }
+    for gone in &online.away {
+        let name = &gone.table;
+        if !away.insert(name) || !tables.iter().any(|t| t.name() == name) {
+            return Err(format!("table {name} is away twice, or not followed"));
         }
     }
     Ok(())

@@ -90,6 +90,7 @@ pub fn source(offset: u64) -> SourceState {
         tables: vec![TableState { schema: items(), phase: TablePhase::Live, unproven: None }],
         counters: Counters { rows_read: 0, events_streamed: offset },
         xa: XaState::default(),
+        online_ddl: OnlineDdlState::default(),
     }
 }
 

@@ -1,4 +1,4 @@
-use model::checkpoint::{Counters, ServerIdentity, SourceState, XaState};
+use model::checkpoint::{Counters, OnlineDdlState, ServerIdentity, SourceState, XaState};
 use model::gtid::Gtids;
 use model::{BinlogPosition, Position};
 
@@ -21,6 +21,7 @@ fn answer(id: u64, sink: &str) -> Event {
         tables: vec![],
         counters: Counters::default(),
         xa: XaState::default(),
+        online_ddl: OnlineDdlState::default(),
     };
     let barrier =
         Barrier { id: CheckpointId(id), kind: BarrierKind::Checkpoint, source: Arc::new(source) };
