@@ -192,11 +192,11 @@ mod tests {
 
     #[test]
     fn a_long_name_is_told_by_what_gh_ost_leaves_of_it() {
-        let table = "a".repeat(58) + "zz";
-        check(&format!("_{}_gho", "a".repeat(58)), &table, Some(Role::Shadow));
-        check(&format!("_{}_del", "a".repeat(58)), &table, Some(Role::Old));
-        check(&format!("_{}_gho", "a".repeat(58)), "aaa", None);
-        check(&format!("_{}_gho", "a".repeat(57)), &table, None);
+        let table = "a".repeat(59) + "zz";
+        check(&format!("_{}_gho", "a".repeat(59)), &table, Some(Role::Shadow));
+        check(&format!("_{}_del", "a".repeat(59)), &table, Some(Role::Old));
+        check(&format!("_{}_gho", "a".repeat(59)), "aaa", None);
+        check(&format!("_{}_gho", "a".repeat(58)), &table, None);
         check(&format!("_{}_20220922100000_del", "a".repeat(44)), &table, Some(Role::Old));
     }
 
