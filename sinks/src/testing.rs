@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use model::checkpoint::{Counters, Quarantine, ServerIdentity, SourceState, XaState};
+use model::checkpoint::{
+    Counters, OnlineDdlState, Quarantine, ServerIdentity, SourceState, XaState,
+};
 use model::{
     Barrier, BarrierKind, Batch, BinlogPosition, Cell, CheckpointId, Clock, Column, ColumnType,
     Gtids, Item, Origin, PackedCodec, PackedRow, Position, RowsBlock, RowsKind, TableName,
@@ -106,6 +108,7 @@ pub(crate) fn barrier(id: u64) -> Barrier {
             counters: Counters::default(),
             xa: XaState::default(),
             quarantine: Quarantine::default(),
+            online_ddl: OnlineDdlState::default(),
         }),
     }
 }

@@ -58,6 +58,8 @@ pub struct SourceSpec {
     pub heartbeat: Option<Duration>,
     /// After a restore, tables that match and are new are snapshotted, and removed ones dropped.
     pub scan_newly_added: bool,
+    /// Tables of gh-ost and pt-online-schema-change are told from others.
+    pub online_schema_changes: bool,
     pub tls: Tls,
     pub on_table_error: OnTableError,
 }

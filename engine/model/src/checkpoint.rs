@@ -78,6 +78,8 @@ pub struct SourceState {
     pub xa: XaState,
     #[serde(default)]
     pub quarantine: Quarantine,
+    #[serde(default)]
+    pub online_ddl: OnlineDdlState,
 }
 
 /// Tables that stand apart from the stream, and those that start over in it.
@@ -140,6 +142,34 @@ pub struct HeldRows {
 pub struct HeldId {
     pub run: u64,
     pub number: u64,
+}
+
+/// Schema changes that tools make in a shadow table (gh-ost, pt-online-schema-change), of which a
+/// part lies before the position.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct OnlineDdlState {
+    pub shadows: Vec<ShadowState>,
+    /// Followed tables that have made way for their shadow, which is not in their place yet.
+    pub away: Vec<Away>,
+}
+
+/// A table that is to take a followed table's place.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ShadowState {
+    pub name: TableName,
+    /// `None`: the server was asked, and had it no more.
+    pub definition: Option<Arc<TableSchema>>,
+    /// As in [`TableState::unproven`].
+    pub unproven: Option<Unproven>,
+    /// What changed it since its creation, as logged; `None`: not seen from the creation on.
+    pub statements: Option<Vec<String>>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Away {
+    pub table: TableName,
+    /// Its name meanwhile.
+    pub at: TableName,
 }
 
 /// Which server the position belongs to.

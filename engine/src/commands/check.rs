@@ -11,7 +11,7 @@ use mysql_async::prelude::Queryable;
 use super::{exit, show};
 use crate::cli::CheckArgs;
 use crate::source::catalog::{self, CatalogTable};
-use crate::source::open::source_options;
+use crate::source::open::{sorted, source_options};
 use crate::source::order::KeyOrder;
 
 /// What was found at one host.
@@ -79,10 +79,24 @@ async fn tables(job: &JobSpec, host: &Host) -> anyhow::Result<(Vec<CatalogTable>
     let mut conn = connect(&source_options(&job.name, &job.source, host)).await?;
     let server = Server::probe(&mut conn).await?;
     let wanted = |name: &TableName| job.source.tables.matches(name);
-    let hint = job.source.tables.databases_hint();
-    let tables: Vec<CatalogTable> =
-        catalog::read(&mut conn, hint.as_deref(), wanted).await?.into_values().collect();
+    let sorted = sorted(job, None, &mut conn).await?;
     let mut checks = Vec::new();
+    for table in sorted.aside().filter(|name| wanted(name)) {
+        checks.push(Check {
+            name: "tables",
+            outcome: Outcome::Warn,
+            found: format!(
+                "{table} matches and, by its name, is one of gh-ost or \
+                 pt-online-schema-change: it is not followed"
+            ),
+            fix: Some(
+                "none is needed; if it is another table, see \
+                 `source.scan.parse.online.schema.changes.enabled`"
+                    .to_owned(),
+            ),
+        });
+    }
+    let tables: Vec<CatalogTable> = sorted.tables.into_values().collect();
     for (table, kind) in catalog::others(&mut conn, wanted).await? {
         checks.push(Check {
             name: "tables",

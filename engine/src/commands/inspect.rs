@@ -61,6 +61,7 @@ fn to_json(c: &Checkpoint) -> Value {
         "duration_ms": c.duration_ms, "server": c.source.server, "position": c.source.position,
         "position_time": time_text(c.source.position_ts_ms), "counters": c.source.counters,
         "tables": tables, "quarantine": quarantine(c), "prepared_xa": c.source.xa.prepared, "sinks": sinks,
+        "online_ddl": c.source.online_ddl,
     })
 }
 
@@ -122,6 +123,16 @@ fn text(c: &Checkpoint) -> String {
     for prepared in &source.xa.prepared {
         let bytes = prepared.rows.map_or(0, |rows| rows.bytes);
         line(format_args!("  {}  {bytes} bytes of rows held", prepared.xid));
+    }
+    let online = &source.online_ddl;
+    if !online.shadows.is_empty() {
+        line(format_args!("online DDL {} shadow tables", online.shadows.len()));
+    }
+    for shadow in &online.shadows {
+        line(format_args!("  {}", shadow.name));
+    }
+    for away in &online.away {
+        line(format_args!("  {}  in the middle of its cut-over, as {}", away.table, away.at));
     }
     line(format_args!("sinks      {}", c.sinks.len()));
     for (name, bytes) in &c.sinks {

@@ -81,7 +81,7 @@ pub fn read(sql: &str, default_db: &str) -> Logged {
 
 /// MySQL runs what stands in `/*!50100 … */`, MariaDB also `/*M! … */` (manual, "Comments"). Inside
 /// quotes a comment is text.
-fn executable_comments_opened(sql: &str) -> String {
+pub(super) fn executable_comments_opened(sql: &str) -> String {
     let mut out = String::with_capacity(sql.len());
     let mut rest = sql;
     let mut quote: Option<char> = None;

@@ -8,6 +8,7 @@ pub mod ddl;
 pub mod definition;
 pub mod dialect;
 pub mod merge;
+pub mod online_ddl;
 pub mod open;
 pub mod order;
 pub mod pass;
@@ -431,6 +432,7 @@ impl MySqlSource {
             counters: self.counters.clone(),
             xa: self.xa.state(),
             quarantine: self.tables.apart.state(),
+            online_ddl: self.tables.online.state(),
         }
     }
 

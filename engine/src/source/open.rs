@@ -17,6 +17,8 @@ use tracing::{info, warn};
 
 use super::catalog::{self, CatalogTable};
 use super::dialect::Dialect;
+use super::online_ddl::names::may_be_a_shadow;
+use super::online_ddl::{self, OnlineDdl, Sorted};
 use super::quarantine::Apart;
 use super::snapshot::Shared;
 use super::snapshot::plan::Planner;
@@ -211,14 +213,14 @@ async fn table_set(
     conn: &mut Conn,
 ) -> Result<TableSet, SourceError> {
     let wanted = |name: &TableName| job.source.tables.matches(name);
-    let hint = job.source.tables.databases_hint();
-    let catalog = catalog::read(conn, hint.as_deref(), wanted).await?;
+    let mut catalog = sorted(job, resume, conn).await?;
     let others = catalog::others(conn, wanted).await?;
     for (table, kind) in &others {
         tracing::warn!(%table, "the table matches and is a {kind}: it is not followed");
     }
-    refuse_unknown(again, job, &catalog)?;
-    let mut followed = followed(job, resume, moved, catalog, again, &mut apart)?;
+    let tables = std::mem::take(&mut catalog.tables);
+    refuse_unknown(again, job, &tables)?;
+    let mut followed = followed(job, resume, moved, tables, again, &mut apart)?;
     // The stream begins before the definitions that were just read: by little, or by far.
     let read_at = server.binlog_end(conn).await?;
     for (name, table) in &mut followed {
@@ -232,13 +234,34 @@ async fn table_set(
     if followed.is_empty() && apart.tables().next().is_none() {
         nothing_matches(job, ends_after_snapshot(job))?;
     }
-    Ok(TableSet {
+    let online = resume.map(|state| &state.online_ddl);
+    let online = OnlineDdl::resume(job.source.online_schema_changes, online, &followed);
+    let mut tables = TableSet {
         followed,
         others: others.into_keys().collect(),
         apart,
         patterns: job.source.tables.clone(),
         fold_case: server.lower_case_table_names == 1,
-    })
+        online,
+    };
+    tables.set_aside(catalog, &read_at);
+    Ok(tables)
+}
+
+/// The server's tables that match, and those that a tool has named after one of them.
+pub async fn sorted(
+    job: &JobSpec,
+    resume: Option<&SourceState>,
+    conn: &mut Conn,
+) -> Result<Sorted, SourceError> {
+    let wanted = |name: &TableName| job.source.tables.matches(name);
+    let tells = job.source.online_schema_changes;
+    let of_interest = |name: &TableName| wanted(name) || (tells && may_be_a_shadow(name));
+    let hint = job.source.tables.databases_hint();
+    let catalog = catalog::read(conn, hint.as_deref(), of_interest).await?;
+    let known = resume.iter().flat_map(|state| &state.tables).map(TableState::name);
+    let known = known.filter(|name| wanted(name)).cloned().collect();
+    Ok(if tells { online_ddl::sort(catalog, &known, wanted) } else { Sorted::plain(catalog) })
 }
 
 /// What the binlog reader is told about a job's source.

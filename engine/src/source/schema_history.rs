@@ -72,7 +72,8 @@ impl MySqlSource {
                     let new = creates
                         && n == 0
                         && self.tables.patterns.matches(&table)
-                        && !self.tables.apart.has(&table);
+                        && !self.tables.apart.has(&table)
+                        && !self.tables.passes_over(&table);
                     if new || self.tables.followed.contains_key(&table) {
                         self.rows_unlogged(&verb, table, query, delivered)?;
                     }
@@ -137,6 +138,7 @@ impl MySqlSource {
                 self.set_apart(error, self.place_of(delivered))?;
             }
         }
+        self.reread_shadows(&query.sql).await?;
         self.reader.replan();
         Ok(())
     }
@@ -155,6 +157,9 @@ impl MySqlSource {
         query: &QueryEvent,
         delivered: &Delivered,
     ) -> Result<(), SourceError> {
+        if self.touch_online(&touch, query, delivered).await? {
+            return Ok(());
+        }
         match touch {
             Touch::Create { table, anew } => {
                 let table = self.tables.stored(&table);
@@ -236,7 +241,7 @@ impl MySqlSource {
         Ok(())
     }
 
-    fn created(&self, table: &TableName, query: &QueryEvent) -> Option<TableSchema> {
+    pub(super) fn created(&self, table: &TableName, query: &QueryEvent) -> Option<TableSchema> {
         if !query.sql_exact {
             return None;
         }
@@ -281,7 +286,7 @@ impl MySqlSource {
     }
 
     /// `schema`: what the statement makes of the table, if it can be told from its words.
-    async fn redefine(
+    pub(super) async fn redefine(
         &mut self,
         table: &TableName,
         schema: Option<TableSchema>,
@@ -349,7 +354,11 @@ impl MySqlSource {
     /// A table changes for the second time before the stream has caught up with the first: the
     /// definition that we read in between may have been that of the second change already, and a
     /// column in another column's place does not show without names in the binlog.
-    fn refuse_blind_trust(&self, table: &TableName, query: &QueryEvent) -> Result<(), SourceError> {
+    pub(super) fn refuse_blind_trust(
+        &self,
+        table: &TableName,
+        query: &QueryEvent,
+    ) -> Result<(), SourceError> {
         let names_known = self.server.variable("binlog_row_metadata") == Some("FULL");
         let position = &self.reader.position().binlog;
         let blind =
@@ -460,7 +469,12 @@ impl MySqlSource {
         Ok(())
     }
 
-    async fn let_go(&mut self, table: &TableName, query: &QueryEvent, delivered: &Delivered) {
+    pub(super) async fn let_go(
+        &mut self,
+        table: &TableName,
+        query: &QueryEvent,
+        delivered: &Delivered,
+    ) {
         if let Some(followed) = self.tables.followed.remove(table) {
             tracing::info!(%table, "the table was dropped and is let go");
             self.shared.planner.lock().await.remove(followed.plan);
@@ -499,7 +513,7 @@ impl MySqlSource {
     }
 
     /// The table as it is now, and how far the binlog was when that was read.
-    async fn definition(
+    pub(super) async fn definition(
         &mut self,
         table: &TableName,
     ) -> Result<(Option<CatalogTable>, BinlogPosition), SourceError> {

@@ -12,6 +12,7 @@ use model::{BinlogPosition, TableName, TableSchema};
 use super::SourceError;
 use super::catalog::CatalogTable;
 use super::merge::SnapshotTable;
+use super::online_ddl::OnlineDdl;
 use super::order::KeyOrder;
 use super::pass::PassTable;
 use super::quarantine::Apart;
@@ -206,6 +207,7 @@ pub struct TableSet {
     pub patterns: TablePatterns,
     /// `lower_case_table_names` is not 0: names in statements compare without case.
     pub fold_case: bool,
+    pub online: OnlineDdl,
 }
 
 impl TableSet {
@@ -244,7 +246,8 @@ impl Tables for TableSet {
         let name = TableName::new(&*map.db, &*map.table);
         let Some(followed) = self.followed.get_mut(&name) else {
             let known = self.others.contains(&name) || self.apart.has(&name);
-            if !known && self.patterns.matches(&name) {
+            let is_ours = self.patterns.matches(&name) && !known;
+            if is_ours && !self.passes_over(&name) {
                 let what = "its definition at this point of the binlog is not known".to_owned();
                 let error = SourceError::UnknownSchema { table: name, what };
                 return Err(BinlogError::Table(Box::new(error)));

@@ -9,7 +9,8 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
 use model::checkpoint::{
-    Counters, Quarantine, ServerIdentity, SourceState, TablePhase, TableState, Unproven, XaState,
+    Counters, OnlineDdlState, Quarantine, ServerIdentity, SourceState, TablePhase, TableState,
+    Unproven, XaState,
 };
 use model::sink::SinkToken;
 use model::table::{Collation, Column, Index, TableName, TableSchema};
@@ -23,6 +24,8 @@ use super::frame::Sections;
 const XA: &str = "xa";
 /// Section of [`Quarantine`]. A reader that does not know it would follow such tables past a hole.
 const QUARANTINE: &str = "quarantine";
+/// Section of [`OnlineDdlState`].
+const ONLINE_DDL: &str = "online_ddl";
 /// MySQL's own limit (manual, "Limits on Table Column Count and Row Size").
 const COLUMNS_PER_TABLE_MAX: usize = 4096;
 /// Columns of all tables together. A few bytes name a table of a shared shape, which in memory is a
@@ -98,11 +101,20 @@ pub(super) fn sections(checkpoint: &Checkpoint) -> Result<Vec<(&'static str, Vec
     // Taken apart in full, so that a field added to the model cannot be forgotten here.
     let Checkpoint { job, id, kind, trigger, completed_at_ms, duration_ms, source, sinks } =
         checkpoint;
-    let SourceState { server, position, position_ts_ms, tables, counters, xa, quarantine } =
-        source.as_ref();
+    let SourceState {
+        server,
+        position,
+        position_ts_ms,
+        tables,
+        counters,
+        xa,
+        quarantine,
+        online_ddl,
+    } = source.as_ref();
     check(tables)?;
     check_xa(xa)?;
     check_quarantine(quarantine, tables)?;
+    check_online_ddl(online_ddl, tables)?;
     let header = Header {
         job: job.clone(),
         id: *id,
@@ -136,6 +148,9 @@ pub(super) fn sections(checkpoint: &Checkpoint) -> Result<Vec<(&'static str, Vec
     }
     if *quarantine != Quarantine::default() {
         sections.push((QUARANTINE, json(quarantine)?));
+    }
+    if *online_ddl != OnlineDdlState::default() {
+        sections.push((ONLINE_DDL, json(online_ddl)?));
     }
     Ok(sections)
 }
@@ -173,6 +188,8 @@ pub(super) fn checkpoint(sections: &Sections<'_>) -> Result<Checkpoint, String> 
     check_xa(&xa)?;
     let quarantine: Quarantine = parse_if_there(sections, QUARANTINE)?;
     check_quarantine(&quarantine, &states)?;
+    let online_ddl: OnlineDdlState = parse_if_there(sections, ONLINE_DDL)?;
+    check_online_ddl(&online_ddl, &states)?;
     let sinks = tokens.into_iter().map(|(sink, token)| token.bytes(&sink).map(|b| (sink, b)));
     let source = SourceState {
         server: header.server,
@@ -182,6 +199,7 @@ pub(super) fn checkpoint(sections: &Sections<'_>) -> Result<Checkpoint, String> 
         counters: header.counters,
         xa,
         quarantine,
+        online_ddl,
     };
     Ok(Checkpoint {
         job: header.job,
@@ -264,6 +282,29 @@ fn check_quarantine(quarantine: &Quarantine, tables: &[TableState]) -> Result<()
         Some(table) => Err(format!("table {table} starts over and is not there")),
         None => Ok(()),
     }
+}
+
+/// A shadow becomes the definition of a table, and a table that is away comes back under its name.
+fn check_online_ddl(online: &OnlineDdlState, tables: &[TableState]) -> Result<(), String> {
+    let (mut names, mut away) = (HashSet::new(), HashSet::new());
+    for shadow in &online.shadows {
+        let name = &shadow.name;
+        if !names.insert(name) {
+            return Err(format!("the shadow table {name} is there twice"));
+        }
+        let Some(schema) = &shadow.definition else { continue };
+        let columns = schema.columns.len();
+        if columns > COLUMNS_PER_TABLE_MAX || schema.key.iter().any(|&at| at >= columns) {
+            return Err(format!("the definition of the shadow table {name} cannot be"));
+        }
+    }
+    for gone in &online.away {
+        let name = &gone.table;
+        if !away.insert(name) || !tables.iter().any(|t| t.name() == name) {
+            return Err(format!("table {name} is away twice, or not followed"));
+        }
+    }
+    Ok(())
 }
 
 /// A set of ranges finds a key by halving, so ranges out of order would lose changes.

@@ -2,8 +2,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use model::checkpoint::{
-    Counters, HeldId, HeldRows, PreparedXa, Quarantine, Quarantined, ServerIdentity, SourceState,
-    TablePhase, TableState, XaState,
+    Away, Counters, HeldId, HeldRows, OnlineDdlState, PreparedXa, Quarantine, Quarantined,
+    ServerIdentity, ShadowState, SourceState, TablePhase, TableState, Unproven, XaState,
 };
 use model::conformance::samples;
 use model::position::InTransaction;
@@ -115,6 +115,7 @@ fn version_1() -> Checkpoint {
             next: HeldId { run: 4, number: 2 },
         },
         quarantine: Quarantine::default(),
+        online_ddl: OnlineDdlState::default(),
     };
     Checkpoint {
         job: "retail/emp_sync".into(),
@@ -389,6 +390,61 @@ fn a_snapshot_from_before_there_were_xa_transactions_in_it_is_read() {
         .collect();
     Arc::make_mut(&mut checkpoint.source).xa = XaState::default();
     assert_eq!(decode(&frame::write(&old).unwrap(), PLACE).unwrap(), checkpoint);
+}
+
+/// A schema change of `shop.orders_1` between its ALTER and its cut-over, one whose shadow is gone,
+/// and one between the two steps of its cut-over.
+fn online_ddl() -> OnlineDdlState {
+    let binlog = BinlogPosition { file: "binlog.000012".parse().unwrap(), offset: 5_000_000_000 };
+    let altered = vec!["alter /* gh-ost */ table `shop`.`_orders_1_gho` add c int".to_owned()];
+    OnlineDdlState {
+        shadows: vec![
+            ShadowState {
+                name: TableName::new("shop", "_orders_1_gho"),
+                definition: Some(orders("_orders_1_gho")),
+                unproven: None,
+                statements: Some(altered),
+            },
+            ShadowState {
+                name: TableName::new("shop", "_orders_2_new"),
+                definition: None,
+                unproven: Some(Unproven { until: binlog, used: false }),
+                statements: None,
+            },
+        ],
+        away: vec![Away {
+            table: TableName::new("shop", "orders_2"),
+            at: TableName::new("shop", "_orders_2_old"),
+        }],
+    }
+}
+
+#[test]
+fn an_online_schema_change_under_way_reads_back_as_it_was() {
+    let mut checkpoint = version_1();
+    Arc::make_mut(&mut checkpoint.source).online_ddl = online_ddl();
+    let bytes = encode(&checkpoint).unwrap();
+    assert_eq!(decode(&bytes, PLACE).unwrap(), checkpoint);
+    assert_eq!(encode(&checkpoint).unwrap(), bytes, "and the same bytes come of it again");
+}
+
+#[test]
+fn an_online_schema_change_that_could_not_go_on_is_never_written() {
+    let refused = |change: &dyn Fn(&mut OnlineDdlState)| {
+        let mut checkpoint = version_1();
+        let mut online = online_ddl();
+        change(&mut online);
+        Arc::make_mut(&mut checkpoint.source).online_ddl = online;
+        encode(&checkpoint).unwrap_err().what
+    };
+    let what = refused(&|online| online.shadows.push(online.shadows[0].clone()));
+    assert_eq!(what, "the shadow table shop._orders_1_gho is there twice");
+    let what = refused(&|online| {
+        Arc::make_mut(online.shadows[0].definition.as_mut().unwrap()).key = vec![6];
+    });
+    assert_eq!(what, "the definition of the shadow table shop._orders_1_gho cannot be");
+    let what = refused(&|online| online.away[0].table = TableName::new("shop", "t"));
+    assert_eq!(what, "table shop.t is away twice, or not followed");
 }
 
 #[test]

@@ -47,6 +47,8 @@ pub(super) fn source(draft: &mut Draft<'_>) -> Option<SourceSpec> {
     let max_retries = draft.get(With, "source.connect.max-retries", integer);
     let heartbeat = draft.get(With, "source.heartbeat.interval", parse_duration);
     let scan_newly_added = draft.get(With, "source.scan.newly-added-table.enabled", boolean);
+    let online_schema_changes =
+        draft.get(With, "source.scan.parse.online.schema.changes.enabled", boolean);
     let tls = tls(draft);
     let on_table_error = draft.get(With, "on-table-error", |text| one_of(&ON_TABLE_ERROR, text));
     Some(SourceSpec {
@@ -64,6 +66,7 @@ pub(super) fn source(draft: &mut Draft<'_>) -> Option<SourceSpec> {
         max_retries: max_retries.unwrap_or(3),
         heartbeat: Some(heartbeat.unwrap_or(Duration::from_secs(30))).filter(|h| !h.is_zero()),
         scan_newly_added: scan_newly_added.unwrap_or(false),
+        online_schema_changes: online_schema_changes.unwrap_or(true),
         tls,
         on_table_error: on_table_error.unwrap_or_default(),
     })

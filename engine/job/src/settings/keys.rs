@@ -49,6 +49,7 @@ pub const SETTINGS: &[SettingDoc] = &[
     with(I, "source.connect.max-retries", "", "A connection that is lost is made again for as long as it takes; at the start the restart strategy decides."),
     with(I, "source.heartbeat.interval", "1 s", "The server sends a heartbeat every second."),
     with(I, "source.scan.newly-added-table.enabled", "", "Tables that match newly are always read in the modes `initial` and `snapshot`, and followed in the others."),
+    with(H, "source.scan.parse.online.schema.changes.enabled", "true", "Tables of gh-ost and pt-online-schema-change are no part of the changelog, and their cut-over is one schema change. `false`: they are tables like any other. The default is ours; Flink CDC's is `false`."),
     with(H, "source.ssl.mode", "preferred", "`disabled`, `preferred`, `required`, `verify-ca`, `verify-identity`, as MySQL's `--ssl-mode`. Known here only."),
     with(H, "source.ssl.ca", "", "Certificates of the authorities, a PEM file. Known here only."),
     with(H, "source.ssl.cert", "", "Certificate to show the server, a PEM file; goes with `source.ssl.key`. Known here only."),

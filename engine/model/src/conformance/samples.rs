@@ -8,8 +8,8 @@ use bytes::Bytes;
 
 use crate::change::{Batch, Item, Origin, RowsBlock, RowsKind};
 use crate::checkpoint::{
-    Barrier, BarrierKind, Checkpoint, CheckpointId, Counters, Quarantine, ServerIdentity,
-    SourceState, TablePhase, TableState, XaState,
+    Barrier, BarrierKind, Checkpoint, CheckpointId, Counters, OnlineDdlState, Quarantine,
+    ServerIdentity, SourceState, TablePhase, TableState, XaState,
 };
 use crate::gtid::Gtids;
 use crate::position::{BinlogPosition, Position};
@@ -91,6 +91,7 @@ pub fn source(offset: u64) -> SourceState {
         counters: Counters { rows_read: 0, events_streamed: offset },
         xa: XaState::default(),
         quarantine: Quarantine::default(),
+        online_ddl: OnlineDdlState::default(),
     }
 }
 

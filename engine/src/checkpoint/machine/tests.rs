@@ -1,4 +1,6 @@
-use model::checkpoint::{Counters, Quarantine, ServerIdentity, SourceState, XaState};
+use model::checkpoint::{
+    Counters, OnlineDdlState, Quarantine, ServerIdentity, SourceState, XaState,
+};
 use model::gtid::Gtids;
 use model::{BinlogPosition, Position};
 
@@ -22,6 +24,7 @@ fn answer(id: u64, sink: &str) -> Event {
         counters: Counters::default(),
         xa: XaState::default(),
         quarantine: Quarantine::default(),
+        online_ddl: OnlineDdlState::default(),
     };
     let barrier =
         Barrier { id: CheckpointId(id), kind: BarrierKind::Checkpoint, source: Arc::new(source) };

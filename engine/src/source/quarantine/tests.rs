@@ -5,6 +5,7 @@ use model::table::TableSchema;
 
 use super::*;
 use crate::source::catalog::CatalogTable;
+use crate::source::online_ddl::OnlineDdl;
 use crate::source::snapshot::rows::BadValue;
 use crate::source::tables::Followed;
 
@@ -42,6 +43,7 @@ fn tables(on_error: OnTableError) -> TableSet {
         apart: Apart::new(on_error, Arc::new(At(77))),
         patterns: TablePatterns::new(Some("d"), None, None).unwrap(),
         fold_case: false,
+        online: OnlineDdl::default(),
     }
 }
 
