@@ -8,8 +8,8 @@ use bytes::Bytes;
 
 use crate::change::{Batch, Item, Origin, RowsBlock, RowsKind};
 use crate::checkpoint::{
-    Barrier, BarrierKind, Checkpoint, CheckpointId, Counters, ServerIdentity, SourceState,
-    TablePhase, TableState, XaState,
+    Barrier, BarrierKind, Checkpoint, CheckpointId, Counters, OnlineDdlState, ServerIdentity,
+    SourceState, TablePhase, TableState, XaState,
 };
 use crate::gtid::Gtids;
 use crate::position::{BinlogPosition, Position};
