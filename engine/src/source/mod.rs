@@ -68,11 +68,11 @@ pub enum SourceError {
     )]
     UnknownSchema { table: TableName, what: String },
     #[error(
-        "{verb} logged as a statement at {at}, without its rows, and it may change {table}. Set \
+        "{verb} logged as a statement at {at}, without its rows, and it may change {tables}. Set \
          binlog_format=ROW on the server and in every session that writes, and start over \
          (`--from none`) to read the tables as they are now: {sql}"
     )]
-    Statement { verb: String, table: TableName, at: String, sql: String },
+    Statement { verb: String, tables: String, at: String, sql: String },
     #[error(
         "table {table}: its key changed while it was being read, and which rows are left to read \
          cannot be told any more. Start over (`--from none`) to read it by its new key"

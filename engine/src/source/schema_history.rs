@@ -29,6 +29,11 @@ impl MySqlSource {
         query: &QueryEvent,
         delivered: &Delivered,
     ) -> Result<(), SourceError> {
+        let for_mariadb = (!self.server.is_mariadb() && query.sql.contains("/*M!")).then(|| {
+            // A comment that MariaDB would have run: here it is one like any other.
+            QueryEvent { sql: query.sql.replace("/*M!", "/* M!"), ..query.clone() }
+        });
+        let query = for_mariadb.as_ref().unwrap_or(query);
         match ddl::read(&query.sql, &query.db) {
             Logged::Other => {}
             // Bytes outside the statement's character set: its names may be other names.
@@ -46,18 +51,18 @@ impl MySqlSource {
                         || (creates && self.tables.patterns.matches(t))
                 });
                 if let Some(table) = ours {
-                    let at = format!("{}:{}", delivered.file, delivered.end);
-                    let sql = shortened(&query.sql);
-                    return Err(SourceError::Statement { verb, table, at, sql });
+                    return Err(without_rows(verb, table.to_string(), query, delivered));
                 }
             }
             Logged::Unreadable => self.unreadable(query, delivered).await?,
             Logged::UnreadableRows { verb } => {
                 if let Some(table) = self.named_in(&query.sql).into_iter().next() {
-                    let at = format!("{}:{}", delivered.file, delivered.end);
-                    let sql = shortened(&query.sql);
-                    return Err(SourceError::Statement { verb, table, at, sql });
+                    return Err(without_rows(verb, table.to_string(), query, delivered));
                 }
+            }
+            Logged::RowsOfFunction => {
+                let (verb, tables) = ("SELECT".to_owned(), "any table".to_owned());
+                return Err(without_rows(verb, tables, query, delivered));
             }
         }
         Ok(())
@@ -427,6 +432,17 @@ async fn read_definition(
 ) -> Result<(Option<CatalogTable>, BinlogPosition), SourceError> {
     let found = catalog::read_one(conn, table).await?;
     Ok((found, server.binlog_end(conn).await?))
+}
+
+/// `tables`: which it may change.
+fn without_rows(
+    verb: String,
+    tables: String,
+    query: &QueryEvent,
+    delivered: &Delivered,
+) -> SourceError {
+    let at = format!("{}:{}", delivered.file, delivered.end);
+    SourceError::Statement { verb, tables, at, sql: shortened(&query.sql) }
 }
 
 /// A statement for a message: one line, not too long.
