@@ -12,6 +12,7 @@ mod process;
 pub mod proxy;
 pub mod render;
 pub mod server;
+pub mod stage;
 #[cfg(test)]
 mod tidy;
 pub mod workload;
@@ -19,6 +20,7 @@ pub mod workload;
 pub use job::{Job, Script};
 pub use proxy::Proxy;
 pub use server::{Kind, Server, for_each_server};
+pub use stage::Stage;
 pub use workload::Workload;
 
 use anyhow::Context;
