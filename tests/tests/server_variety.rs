@@ -144,9 +144,10 @@ async fn transactions_that_got_no_gtid_while_the_job_was_down_are_not_passed_ove
 async fn file_numbers_of_seven_digits_follow_those_of_six() -> Result<()> {
     let kinds = [Kind::MySql9Gtid, Kind::MySql9NoGtid, Kind::MariaDb];
     on_servers(&kinds, &[], async |server| {
-        let reset = match server.kind {
-            Kind::MariaDb => "RESET MASTER TO 999998",
-            _ => "RESET BINARY LOGS AND GTIDS TO 999998",
+        let reset = if server.kind == Kind::MariaDb {
+            "RESET MASTER TO 999998"
+        } else {
+            "RESET BINARY LOGS AND GTIDS TO 999998"
         };
         server.sql(reset).await?;
         let mut stage = Stage::begin(server, TABLE).await?;

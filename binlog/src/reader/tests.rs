@@ -111,9 +111,9 @@ fn take(
     tables: &mut Everything,
 ) -> Result<Option<String>, BinlogError> {
     let delivered = reader.take(event, tables)?;
-    Ok(delivered.and_then(|delivered| match delivered.event {
-        StreamEvent::Rows(rows) => Some(rows.plan.schema().name.to_string()),
-        _ => None,
+    Ok(delivered.and_then(|delivered| {
+        let StreamEvent::Rows(rows) = delivered.event else { return None };
+        Some(rows.plan.schema().name.to_string())
     }))
 }
 
