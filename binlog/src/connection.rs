@@ -15,6 +15,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures_util::Stream;
 use model::{BinlogFile, BinlogPosition, Gtids};
+use mysql_async::binlog::BinlogChecksumAlg;
 use mysql_async::binlog::events::Event as PartedEvent;
 use mysql_async::prelude::Queryable;
 use mysql_async::{BinlogStream, BinlogStreamRequest, Conn, Sid};
@@ -113,14 +114,16 @@ impl Payload {
 /// Ours, as a replica: one for the life of the process.
 fn replica_uuid() -> &'static str {
     static UUID: OnceLock<String> = OnceLock::new();
-    UUID.get_or_init(|| {
-        let (high, low) = (random().to_be_bytes(), random().to_be_bytes());
-        let mut bytes = [0; 16];
-        for (byte, random) in bytes.iter_mut().zip(high.into_iter().chain(low)) {
-            *byte = random;
-        }
-        uuid::Builder::from_random_bytes(bytes).into_uuid().to_string()
-    })
+    UUID.get_or_init(random_uuid)
+}
+
+fn random_uuid() -> String {
+    let (high, low) = (random().to_be_bytes(), random().to_be_bytes());
+    let mut bytes = [0; 16];
+    for (byte, random) in bytes.iter_mut().zip(high.into_iter().chain(low)) {
+        *byte = random;
+    }
+    uuid::Builder::from_random_bytes(bytes).into_uuid().to_string()
 }
 
 impl Dump {
@@ -133,13 +136,15 @@ impl Dump {
         start: &Start,
         blocking: Blocking,
     ) -> Result<Self, BinlogError> {
-        let variables = replica_variables(options, server, start);
-        conn.query_drop(variables).await.map_err(BinlogError::query("prepare the binlog dump"))?;
-        let server_id = match blocking {
-            Blocking::WaitForMore => options.server_id,
-            // The id of the job's own dump would end that.
-            Blocking::StopAtEnd => 0x4000_0000 | (u32::try_from(random() >> 34).unwrap_or(0)),
+        let (server_id, uuid) = match blocking {
+            Blocking::WaitForMore => (options.server_id, replica_uuid().to_owned()),
+            // Under those of the job's own dump it would end that.
+            Blocking::StopAtEnd => {
+                (0x4000_0000 | u32::try_from(random() >> 34).unwrap_or(0), random_uuid())
+            }
         };
+        let variables = replica_variables(options, server, start, &uuid);
+        conn.query_drop(variables).await.map_err(BinlogError::query("prepare the binlog dump"))?;
         let mut request = BinlogStreamRequest::new(server_id);
         if blocking == Blocking::StopAtEnd {
             request = request.with_non_blocking();
@@ -200,16 +205,22 @@ impl Dump {
         // The library reads the events of a compressed transaction with checksums off.
         let inner = !event.footer().get_checksum_enabled();
         let crc = if inner { None } else { event.checksum().map(u32::from_le_bytes) };
+        let mut altered = false;
         let body = if header.event_type == kind::FORMAT_DESCRIPTION {
             // Its last byte, the algorithm, was taken off.
             let algorithm = event.footer().get_checksum_alg();
             let algorithm = algorithm.map_err(|e| Broken::Malformed(e.to_string()))?;
+            // The server takes its place and time from the one that opens a dump, and counts its
+            // checksum anew only in a file that has some.
+            altered = header.log_pos == 0
+                && algorithm == Some(BinlogChecksumAlg::BINLOG_CHECKSUM_ALG_OFF);
             let mut whole = event.data().to_vec();
             whole.extend(algorithm.map(|a| a as u8));
             Bytes::from(whole)
         } else {
             Bytes::copy_from_slice(event.data())
         };
+        let crc = if altered { Some(header.checksum(&body)) } else { crc };
         let raw = RawEvent::from_parts(header, body, crc).map_err(Broken::Decode)?;
         if inner {
             self.payload.inner(header.event_size)?;
@@ -268,9 +279,13 @@ fn broken(error: mysql_async::Error) -> Broken {
     }
 }
 
-fn replica_variables(options: &SourceOptions, server: &Server, start: &Start) -> String {
+fn replica_variables(
+    options: &SourceOptions,
+    server: &Server,
+    start: &Start,
+    uuid: &str,
+) -> String {
     let period = options.heartbeat.as_nanos();
-    let uuid = replica_uuid();
     // Servers look for their own spelling of each and ignore the other.
     let mut sql = format!(
         "SET @master_heartbeat_period = {period}, @source_heartbeat_period = {period}, \
@@ -336,6 +351,40 @@ pub(crate) async fn probe(
     }
 }
 
+/// True where a transaction without a GTID lies between `from` and the head of file `to`. Does not
+/// disturb a dump that runs.
+pub(crate) async fn has_anonymous(
+    options: &SourceOptions,
+    server: &Server,
+    from: &BinlogPosition,
+    to: &BinlogFile,
+) -> Result<bool, BinlogError> {
+    let conn = connect(options).await?;
+    let start = Start::At(from.clone());
+    let mut dump = Dump::open(conn, options, server, &start, Blocking::StopAtEnd).await?;
+    let format = FormatDescription::initial(server.flavor);
+    loop {
+        let raw = match dump.next().await {
+            Ok(Some(event)) => event.raw,
+            Ok(None) => return Ok(false),
+            Err(broken) if broken.is_anonymous() => return Ok(true),
+            Err(broken) => return Err(broken.into_error(&from.to_string())),
+        };
+        match raw.header.event_type {
+            kind::ANONYMOUS_GTID => return Ok(true),
+            kind::ROTATE => {
+                let at = from.to_string();
+                let event = Event::decode(&raw, &format);
+                let event = event.map_err(|source| BinlogError::Decode { at, source })?;
+                if matches!(event, Event::Rotate(rotate) if rotate.file >= *to) {
+                    return Ok(false);
+                }
+            }
+            _ => {}
+        }
+    }
+}
+
 impl Broken {
     /// True where the server ended the dump for another one with our id: connecting again would
     /// end that one's in turn (error 1236, or 4052 on MariaDB).
@@ -343,9 +392,18 @@ impl Broken {
         matches!(self, Self::Refused(e) if e.message.contains("same server_uuid/server_id"))
     }
 
+    /// True where the server met a transaction without a GTID, which it does not send while
+    /// `gtid_mode` is ON.
+    pub(crate) fn is_anonymous(&self) -> bool {
+        matches!(self, Self::Refused(e) if e.message.contains("anonymous transaction"))
+    }
+
     /// As the error of a stream that stood at `at`.
     pub(crate) fn into_error(self, at: &str) -> BinlogError {
         let at = at.to_owned();
+        if self.is_anonymous() {
+            return BinlogError::Anonymous { position: at };
+        }
         match self {
             Self::Refused(refused) => BinlogError::Query {
                 what: format!("read the binlog from {at}"),

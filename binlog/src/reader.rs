@@ -264,7 +264,8 @@ impl Reader {
 
     fn connecting(&self) -> Connecting {
         let expected = self.server.identity.clone();
-        Box::pin(link(self.options.clone(), self.tracker.position().clone(), expected))
+        let position = self.tracker.position().clone();
+        Box::pin(link(self.options.clone(), position, expected, self.tracker.has_moved()))
     }
 
     fn linked(&mut self, linked: Linked) {
@@ -526,27 +527,4 @@ impl std::fmt::Debug for Reader {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    struct Nothing;
-
-    impl Tables for Nothing {
-        fn plan(
-            &mut self,
-            _: &TableMap,
-            _: Settled,
-        ) -> Result<Option<Arc<TablePlan>>, BinlogError> {
-            Ok(None)
-        }
-    }
-
-    fn is_send<T: Send>(_: T) {}
-
-    /// Holds by compiling: the engine moves a reader, and its pending `next`, between threads.
-    #[expect(dead_code, reason = "what it promises is checked by the compiler")]
-    fn a_reader_can_live_in_a_task(mut reader: Reader) {
-        is_send(reader.next(&mut Nothing));
-        is_send(reader);
-    }
-}
+mod tests;

@@ -74,7 +74,7 @@ impl Server {
         Self::from_variables(variables)
     }
 
-    fn from_variables(variables: BTreeMap<String, String>) -> Result<Self, BinlogError> {
+    pub(crate) fn from_variables(variables: BTreeMap<String, String>) -> Result<Self, BinlogError> {
         let get = |name: &str| variables.get(name).map_or("", String::as_str);
         let version_text = get("version").to_owned();
         let is_mariadb = [get("version"), get("version_comment")]

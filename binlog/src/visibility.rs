@@ -14,7 +14,7 @@
 //! Changes of the window (L, H] may or may not be visible to the SELECT: applied by key to what was
 //! read, with whole row images, they give the rows as of H either way.
 //!
-//! # High, in every method but one
+//! # High, in every method
 //! An engine commits what the binlog holds already, so whatever a SELECT saw ends before the binlog
 //! position that the server reports *after* the SELECT. H is that position. `gtid_executed` would
 //! be wrong here: MySQL adds a group's GTIDs after the engine has committed the group
@@ -33,9 +33,10 @@
 //! - [`ConsistentSnapshot`](VisibilityMethod::ConsistentSnapshot): MariaDB's
 //!   `START TRANSACTION WITH CONSISTENT SNAPSHOT` takes a read view and the binlog position that
 //!   fits it under one lock, at the edge of a commit group, and shows it as
-//!   `Binlog_snapshot_file/position`. Everything before it is visible and nothing after it, so it
-//!   is H as well; it must not lie before L, nor at L where L lies inside a transaction. Exact, for
-//!   engines with snapshots.
+//!   `Binlog_snapshot_file/position`. Everything before it is visible and nothing after it; it must
+//!   not lie before L, nor at L where L lies inside a transaction. Exact, for engines with snapshots.
+//!   It is not H: the SELECT opens the table only now, and where another one has been renamed into
+//!   its place since, that is what it reads. The rename must lie in the window.
 //! - [`LockingRead`](VisibilityMethod::LockingRead): nothing tells when a transaction becomes
 //!   visible, but it holds the locks of every row it changed until then. A locking read waits for
 //!   them and, under READ COMMITTED, returns each row as last committed, not as of a snapshot. So
@@ -84,21 +85,20 @@ impl ChunkRead {
         self.select_suffix
     }
 
-    /// The watermark, where it is known before the SELECT: the snapshot's own position.
+    /// Where what is read is the state of the table at one position, exactly: the snapshot's own.
     pub fn high(&self) -> Option<Watermark> {
         self.snapshot.clone().map(Watermark::Binlog)
     }
 
     /// Closes the window: the chunk fits the stream once the stream has reached the answer.
     pub async fn end(self, conn: &mut Conn, server: &Server) -> Result<Watermark, BinlogError> {
-        if let Some(position) = self.snapshot {
+        if self.snapshot.is_some() {
             finish(conn).await?;
-            return Ok(Watermark::Binlog(position));
         }
         server.binlog_end(conn).await.map(Watermark::Binlog)
     }
 
-    /// Gives the chunk up and leaves the connection usable.
+    /// Leaves the connection usable, without a watermark.
     pub async fn abandon(self, conn: &mut Conn) -> Result<(), BinlogError> {
         if self.snapshot.is_some() { finish(conn).await } else { Ok(()) }
     }

@@ -13,6 +13,7 @@ pub mod proxy;
 pub mod render;
 mod replica;
 pub mod server;
+pub mod stage;
 #[cfg(test)]
 mod tidy;
 pub mod workload;
@@ -20,6 +21,7 @@ pub mod workload;
 pub use job::{Job, Script};
 pub use proxy::Proxy;
 pub use server::{Kind, Server, for_each_server};
+pub use stage::Stage;
 pub use workload::Workload;
 
 use anyhow::Context;

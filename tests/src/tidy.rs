@@ -37,3 +37,46 @@ fn the_leaf_does_no_io_and_knows_no_runtime() {
         assert!(!manifest.contains(foreign), "model depends on {foreign}");
     }
 }
+
+/// In `docs/corner-cases.md`, a name in code style that ends in `.rs` is a file, and one with
+/// underscores in the last cell of a row a test in the file named before it.
+#[test]
+fn every_test_that_the_corner_cases_name_exists_in_its_file() {
+    let page = std::fs::read_to_string(root().join("docs/corner-cases.md")).unwrap();
+    let mut missing = Vec::new();
+    let mut named = 0;
+    for row in page.lines().filter(|line| line.starts_with("| ")) {
+        let cells = row.trim_end_matches(" |").rsplit_once(" | ").map_or(row, |(_, last)| last);
+        let mut tests = String::new();
+        // Every second piece stands between two ticks.
+        for name in cells.split('`').skip(1).step_by(2) {
+            if name.ends_with(".rs") {
+                tests = tests_in(&root().join(name));
+            } else {
+                named += 1;
+                if !tests.contains(&format!(" {name} ")) {
+                    missing.push(name.to_owned());
+                }
+            }
+        }
+    }
+    assert!(missing.is_empty(), "not tests of the file before them: {missing:#?}");
+    assert!(named > 100, "only {named} are named: is the page still a table?");
+}
+
+/// The names of the tests in a file, with blanks around each.
+fn tests_in(path: &Path) -> String {
+    let text = std::fs::read_to_string(path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
+    let mut names = " ".to_owned();
+    let mut is_test = false;
+    for line in text.lines().map(str::trim) {
+        if line == "#[test]" || line.starts_with("#[tokio::test") {
+            is_test = true;
+        } else if let Some((_, rest)) = line.split_once("fn ").filter(|_| is_test) {
+            names.push_str(rest.split(['(', '<']).next().unwrap_or_default());
+            names.push(' ');
+            is_test = false;
+        }
+    }
+    names
+}

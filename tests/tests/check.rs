@@ -62,3 +62,30 @@ async fn everything_that_is_wrong_is_named_in_one_run_with_its_fix() -> Result<(
     })
     .await
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn cascades_that_the_server_does_not_log_are_named() -> Result<()> {
+    for_each_server(&[], async |server| {
+        server
+            .sql(
+                "CREATE DATABASE c;\nCREATE TABLE c.up (id INT PRIMARY KEY) ENGINE=InnoDB;\n\
+                 CREATE TABLE c.plain (id INT PRIMARY KEY, FOREIGN KEY (id) REFERENCES c.up (id)) \
+                 ENGINE=InnoDB;\n\
+                 CREATE TABLE c.goes_along (id INT PRIMARY KEY, FOREIGN KEY (id) REFERENCES \
+                 c.up (id) ON DELETE CASCADE) ENGINE=InnoDB",
+            )
+            .await?;
+        if server.kind == Kind::MariaDb {
+            // It shows foreign keys to nobody who may only read.
+            server.sql("GRANT REFERENCES ON c.* TO 'repl'@'%'").await?;
+        }
+        let job = Job::new("check")?;
+        job.script(&Script::new("check", server, "c", ".*").print())?;
+        let (code, out, err) = seachange(job.dir(), &["check", "check.sql", "--json"])?;
+        ensure!(code == 0, "exit code {code}:\n{out}{err}");
+        let told = out.contains("not in the binlog: c.goes_along\"");
+        ensure!(told == (server.kind.software() != "mysql9"), "{out}{err}");
+        Ok(())
+    })
+    .await
+}

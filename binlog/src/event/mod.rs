@@ -91,6 +91,7 @@ impl Event {
             kind::MARIA_GTID_LIST => Self::MariaGtidList(maria::decode_gtid_list(body)?),
             kind::QUERY => Self::Query(QueryEvent::decode(body)?),
             kind::MARIA_QUERY_COMPRESSED => Self::Query(QueryEvent::decode_compressed(body)?),
+            kind::EXECUTE_LOAD_QUERY => Self::Query(QueryEvent::decode_load(body)?),
             kind::TABLE_MAP => Self::TableMap(TableMap::decode(body, format)?),
             kind::XID => Self::Xid(Fields::new("xid", body).u64("number")?),
             kind::XA_PREPARE => Self::XaPrepare(XaPrepare::decode(body)?),
@@ -112,14 +113,17 @@ impl Event {
     }
 }
 
-/// Event types that say nothing about rows: variables of statements (the statement itself comes as
-/// a query event, which tells), group replication's bookkeeping, MariaDB's checkpoints of its log.
+/// Event types that say nothing about rows: variables and files of statements (the statement itself
+/// comes as a query event, which tells), group replication's bookkeeping, MariaDB's checkpoints of its log.
 fn harmless(event_type: u8) -> bool {
     matches!(
         event_type,
         kind::INTVAR
             | kind::RAND
             | kind::USER_VAR
+            | kind::BEGIN_LOAD_QUERY
+            | kind::APPEND_BLOCK
+            | kind::DELETE_FILE
             | kind::SLAVE
             | kind::IGNORABLE
             | kind::TRANSACTION_CONTEXT

@@ -38,18 +38,28 @@ pub struct StatementCharset {
 }
 
 const EVENT: &str = "query";
+/// Number of the file, where its name begins and ends in the statement, what becomes of duplicates
+/// (MySQL source, `Execute_load_query_event`).
+const LOAD_FIELDS_LEN: usize = 4 + 4 + 4 + 1;
 
 impl QueryEvent {
     pub(super) fn decode(body: &[u8]) -> Result<Self, DecodeError> {
-        Self::read(body, |sql| Ok(Bytes::copy_from_slice(sql)))
+        Self::read(body, 0, |sql| Ok(Bytes::copy_from_slice(sql)))
     }
 
     pub(super) fn decode_compressed(body: &[u8]) -> Result<Self, DecodeError> {
-        Self::read(body, |sql| compressed::unpack(EVENT, sql))
+        Self::read(body, 0, |sql| compressed::unpack(EVENT, sql))
     }
 
+    /// LOAD DATA, logged as a statement. The file that it loads came in events before it.
+    pub(super) fn decode_load(body: &[u8]) -> Result<Self, DecodeError> {
+        Self::read(body, LOAD_FIELDS_LEN, |sql| Ok(Bytes::copy_from_slice(sql)))
+    }
+
+    /// `more`: bytes of the fixed part that only some statements have.
     fn read(
         body: &[u8],
+        more: usize,
         unpack: impl FnOnce(&[u8]) -> Result<Bytes, DecodeError>,
     ) -> Result<Self, DecodeError> {
         let mut fields = Fields::new(EVENT, body);
@@ -58,6 +68,7 @@ impl QueryEvent {
         let db_len = fields.u8("database length")?;
         let error_code = fields.u16("error code")?;
         let variables_len = fields.u16("length of status variables")?;
+        fields.take(more, "fields of LOAD DATA")?;
         let variables = fields.take(usize::from(variables_len), "status variables")?;
         let db = fields.text(usize::from(db_len), "database")?.to_owned();
         fields.u8("end of the database")?;

@@ -122,6 +122,18 @@ fn a_statement_is_read_in_the_character_set_of_its_client_or_marked() {
 }
 
 #[test]
+fn a_load_that_is_logged_as_a_statement_is_read_as_one() {
+    let mut body = vec![1, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0];
+    body.extend_from_slice(&[9; 13]);
+    body.extend_from_slice(b"d\0LOAD DATA INFILE 'x' INTO TABLE t");
+    let Ok(Event::Query(query)) = decode(kind::EXECUTE_LOAD_QUERY, &body) else { panic!() };
+    assert_eq!((&*query.db, &*query.sql), ("d", "LOAD DATA INFILE 'x' INTO TABLE t"));
+    // Its file; and LOAD as servers before 5.0 logged it.
+    assert_eq!(decode(kind::BEGIN_LOAD_QUERY, b"?"), Ok(Event::Ignorable(17)));
+    assert_eq!(decode(6, b"?"), Ok(Event::Unsupported(6)));
+}
+
+#[test]
 fn a_compressed_event_that_unpacks_to_another_size_than_it_says_is_refused() {
     use std::io::Write;
     let pack = |text: &[u8], size: u32| {

@@ -96,6 +96,13 @@ pub enum BinlogError {
          server was recreated or restored since. Take a new snapshot (`--from none`)"
     )]
     BeyondEnd { wanted: String, size: u64 },
+    /// `gtid_mode` was not ON for a while, and the server sends by GTIDs only what has one.
+    #[error(
+        "after {position} come transactions without a GTID, which the server does not send while its \
+         gtid_mode is ON. Set gtid_mode = ON_PERMISSIVE until the job has read them, or take a new \
+         snapshot (`--from none`)"
+    )]
+    Anonymous { position: String },
     #[error(
         "the server logged an incident at {at}: {what}. Changes may be missing from its binlog; \
          take a new snapshot (`--from none`)"
@@ -162,6 +169,7 @@ impl BinlogError {
             | Self::NotLogged { .. }
             | Self::ReadElsewhere { .. }
             | Self::BeyondEnd { .. }
+            | Self::Anonymous { .. }
             | Self::Incident { .. }
             | Self::Setting { .. }
             | Self::SameServerId { .. }
@@ -190,6 +198,8 @@ impl BinlogError {
             | Self::Silent { .. }
             | Self::NotVisible { .. }
             | Self::ReadElsewhere { .. }
+            // Another server would not tell that they are missing.
+            | Self::Anonymous { .. }
             | Self::Incident { .. }
             | Self::Setting { .. }
             | Self::SameServerId { .. }

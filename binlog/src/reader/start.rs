@@ -6,6 +6,7 @@ use super::BinlogError;
 use super::tracker::Skip;
 use super::verify::{fitted, listed, verify};
 use crate::connection::{self, Blocking, Broken, Dump, Incoming};
+use crate::event::{Event, FormatDescription};
 use crate::server::{FILE_START, Server, SourceOptions, connect, parse};
 
 /// Where a stream begins.
@@ -116,11 +117,12 @@ pub(super) struct Linked {
 }
 
 /// Connects and asks for all that comes after `position`. `expected` is the server's identity, as
-/// far as it must not change.
+/// far as it must not change; `has_moved`: the position's file is still of the server before.
 pub(super) async fn link(
     options: SourceOptions,
     position: Position,
     expected: String,
+    has_moved: bool,
 ) -> Result<Linked, BinlogError> {
     let mut conn = connect(&options).await?;
     let server = Server::probe(&mut conn).await?;
@@ -145,7 +147,37 @@ pub(super) async fn link(
         }
         Err(broken) => return Err(broken.into_error(&position.to_string())),
     };
+    if let (Gtids::Mysql(_), Some(first)) = (&position.gtids, &first)
+        && server.identity == expected
+        && !has_moved
+    {
+        refuse_to_pass_over(&options, &server, &position.binlog, first).await?;
+    }
     Ok(Linked { server, dump, first, from_head, incomplete })
+}
+
+/// Asked for what comes after a set of GTIDs, the server begins with the newest file before which
+/// there is nothing else. Transactions without a GTID may lie between `place` and there: it was
+/// allowed to make some in between (`gtid_mode`), and does not count them.
+async fn refuse_to_pass_over(
+    options: &SourceOptions,
+    server: &Server,
+    place: &BinlogPosition,
+    first: &Incoming,
+) -> Result<(), BinlogError> {
+    let format = FormatDescription::initial(server.flavor);
+    let Ok(Event::Rotate(begins)) = Event::decode(&first.raw, &format) else { return Ok(()) };
+    if begins.file <= place.file {
+        return Ok(());
+    }
+    let mut conn = connect(options).await?;
+    let logs = server.binary_logs(&mut conn).await?;
+    drop(conn.disconnect().await);
+    let has_place = logs.iter().any(|log| log.file == place.file && log.size >= place.offset);
+    if has_place && connection::has_anonymous(options, server, place, &begins.file).await? {
+        return Err(BinlogError::Anonymous { position: place.to_string() });
+    }
+    Ok(())
 }
 
 /// Puts the server's refusal of a dump into our words, where we know it (MySQL and MariaDB source,

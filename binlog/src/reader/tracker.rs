@@ -94,6 +94,11 @@ impl Tracker {
         &self.position
     }
 
+    /// True where the stream goes on from another server, and the position's file is not of that.
+    pub(crate) fn has_moved(&self) -> bool {
+        self.rebase
+    }
+
     pub(crate) fn file(&self) -> &Arc<str> {
         self.cursor.file.name()
     }

@@ -110,7 +110,42 @@ async fn tables(job: &JobSpec, host: &Host) -> anyhow::Result<(Vec<CatalogTable>
     if let Some(first) = keyless.first().filter(|_| !server.is_mariadb()) {
         checks.push(lock_tables(&mut conn, first, keyless.len()).await?);
     }
+    checks.extend(cascades(&mut conn, wanted).await?);
     Ok((tables, checks))
+}
+
+/// InnoDB changes rows that refer to others below the binlog, unless the server does it for it: that
+/// is `innodb_native_foreign_keys = OFF`, of MySQL 9.
+async fn cascades(
+    conn: &mut Conn,
+    wanted: impl Fn(&TableName) -> bool,
+) -> anyhow::Result<Option<Check>> {
+    let native = "SHOW GLOBAL VARIABLES LIKE 'innodb_native_foreign_keys'";
+    let native: Option<(String, String)> = conn.query_first(native).await?;
+    if native.is_some_and(|(_, native)| native.eq_ignore_ascii_case("OFF")) {
+        return Ok(None);
+    }
+    const CHANGES: &str = "IN ('CASCADE', 'SET NULL', 'SET DEFAULT')";
+    let referring = format!(
+        "SELECT CONSTRAINT_SCHEMA, TABLE_NAME FROM information_schema.REFERENTIAL_CONSTRAINTS \
+         WHERE DELETE_RULE {CHANGES} OR UPDATE_RULE {CHANGES} ORDER BY 1, 2"
+    );
+    let referring: Vec<(String, String)> = conn.query(referring).await?;
+    let mut tables: Vec<String> = referring
+        .into_iter()
+        .map(|(db, table)| TableName::new(db, table))
+        .filter(wanted)
+        .map(|name| name.to_string())
+        .collect();
+    tables.dedup();
+    Ok((!tables.is_empty()).then(|| Check {
+        name: "foreign keys",
+        outcome: Outcome::Warn,
+        found: format!("rows that cascades change are not in the binlog: {}", tables.join(", ")),
+        fix: Some(
+            "let the application change them, in place of ON DELETE and ON UPDATE".to_owned(),
+        ),
+    }))
 }
 
 /// A table without a key is read at one exact position, which on MySQL takes a lock for a moment.

@@ -46,6 +46,9 @@ pub enum Logged {
     UnreadableRows {
         verb: String,
     },
+    /// A SELECT is logged for the function that it calls, and for the rows which that writes (MySQL
+    /// manual, "Stored Program Binary Logging"): of which tables, only the function knows.
+    RowsOfFunction,
     /// Nothing that concerns a table's rows or columns.
     Other,
     /// It changes tables, and we cannot tell which.
@@ -80,7 +83,7 @@ pub fn read(sql: &str, default_db: &str) -> Logged {
 }
 
 /// MySQL runs what stands in `/*!50100 … */`, MariaDB also `/*M! … */` (manual, "Comments"). Inside
-/// quotes a comment is text.
+/// quotes a comment is text, and from `#` or `-- ` to the end of the line everything is comment.
 pub(super) fn executable_comments_opened(sql: &str) -> String {
     let mut out = String::with_capacity(sql.len());
     let mut rest = sql;
@@ -97,6 +100,11 @@ pub(super) fn executable_comments_opened(sql: &str) -> String {
             if c == open {
                 quote = None;
             }
+            continue;
+        }
+        let blank_follows = |text: &str| text.chars().next().is_none_or(char::is_whitespace);
+        if c == '#' || rest.strip_prefix("--").is_some_and(blank_follows) {
+            rest = rest.find('\n').and_then(|end| rest.get(end..)).unwrap_or_default();
             continue;
         }
         if let Some(comment) = rest.strip_prefix("/*") {
@@ -225,6 +233,7 @@ impl Tokens<'_> {
                 self.table().map(|t| vec![Touch::Truncate(t)])
             }
             "INSERT" | "REPLACE" | "UPDATE" | "DELETE" | "LOAD" | "WITH" => return self.dml(verb),
+            "SELECT" => return Logged::RowsOfFunction,
             _ => return Logged::Other,
         };
         match touches {
@@ -450,6 +459,8 @@ mod tests {
             "SET STATEMENT lock_wait_timeout=1 FOR ALTER TABLE a ENGINE=InnoDB",
             vec![Touch::Alter(t("d.a"))],
         );
+        check("-- it's /* old\nALTER TABLE a ADD b int", vec![Touch::Alter(t("d.a"))]);
+        check("# \"\nTRUNCATE a -- , b", vec![Touch::Truncate(t("d.a"))]);
         check(
             "ALTER TABLE a COMMENT '/* x', RENAME TO b",
             vec![Touch::Rename { from: t("d.a"), to: t("d.b") }],
@@ -497,6 +508,7 @@ mod tests {
             };
             assert_eq!(tables.first(), Some(&t("d.a")), "{sql}");
         }
+        assert_eq!(read("SELECT `d`.`f`(7)", "d"), Logged::RowsOfFunction);
     }
 
     #[test]

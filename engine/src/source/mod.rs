@@ -80,6 +80,12 @@ pub enum SourceError {
     )]
     Statement { verb: String, table: TableName, at: String, sql: String },
     #[error(
+        "SELECT logged as a statement at {at}: the function it calls may have changed rows of any \
+         table. Set binlog_format=ROW on the server and in every session that writes, and start over \
+         (`--from none`) to read the tables as they are now: {sql}"
+    )]
+    RowsOfFunction { at: String, sql: String },
+    #[error(
         "table {table}: its key changed while it was being read, and which rows are left to read \
          cannot be told any more. Start over (`--from none`) to read it by its new key"
     )]
@@ -157,6 +163,7 @@ impl SourceError {
             | Self::UnknownSchema { .. }
             | Self::KeyLost { .. }
             | Self::Statement { .. }
+            | Self::RowsOfFunction { .. }
             | Self::Spool(_)
             | Self::Held(_)
             | Self::XaLimit { .. }

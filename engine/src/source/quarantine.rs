@@ -167,6 +167,7 @@ impl SourceError {
             ) => Some(Named::Text(table)),
             Self::Binlog(_)
             | Self::PassBroken { .. }
+            | Self::RowsOfFunction { .. }
             | Self::ServerChanged
             | Self::Spool(_)
             | Self::Held(_)

@@ -53,6 +53,11 @@ impl MySqlSource {
         query: &QueryEvent,
         delivered: &Delivered,
     ) -> Result<(), SourceError> {
+        let for_mariadb = (!self.server.is_mariadb() && query.sql.contains("/*M!")).then(|| {
+            // A comment that MariaDB would have run: here it is one like any other.
+            QueryEvent { sql: query.sql.replace("/*M!", "/* M!"), ..query.clone() }
+        });
+        let query = for_mariadb.as_ref().unwrap_or(query);
         match ddl::read(&query.sql, &query.db) {
             Logged::Other => {}
             // Bytes outside the statement's character set: its names may be other names.
@@ -84,6 +89,10 @@ impl MySqlSource {
                 for table in self.named_in(&query.sql) {
                     self.rows_unlogged(&verb, table, query, delivered)?;
                 }
+            }
+            Logged::RowsOfFunction => {
+                let at = format!("{}:{}", delivered.file, delivered.end);
+                return Err(SourceError::RowsOfFunction { at, sql: shortened(&query.sql) });
             }
         }
         Ok(())

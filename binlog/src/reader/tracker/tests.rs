@@ -314,6 +314,30 @@ fn offsets_go_on_past_4_gib_where_headers_wrap() {
 }
 
 #[test]
+fn a_stream_resumed_past_4_gib_passes_over_what_lies_before() {
+    // The protocol has no such offset: the dump begins at the head of the file.
+    let mut log = Log::new(false);
+    log.transaction(1);
+    log.at = (1 << 32) - 200;
+    log.transaction(2).transaction(1);
+    let place = place(log.events.iter().rev().find(|e| e.group == Some(2)).unwrap().end);
+    assert!(place.offset > 1 << 32);
+    let mut tracker =
+        Tracker::new(Position { gtids: Gtids::None, binlog: place, in_transaction: None }, None);
+    tracker.connected(&Connected { from_head: true, ..Default::default() });
+    tracker.rotate(&Rotate { file: file(1), offset: FILE_START }, false);
+    let seen: Vec<_> = log.events.iter().filter_map(|e| feed(&mut tracker, e)).collect();
+    assert_eq!(seen.iter().filter(|s| s.starts_with("rows")).count(), 1, "{seen:?}");
+    assert_eq!(tracker.position().binlog.offset, log.at);
+    // An old-style heartbeat has the lower half of it.
+    let low = log.at & 0xffff_ffff;
+    let beat = Heartbeat { file: "b.000001".into(), offset: low };
+    assert_eq!(tracker.heartbeat(&beat), Step::Nothing);
+    assert_eq!(tracker.heartbeat(&Heartbeat { offset: low + 90, ..beat }), Step::Progress);
+    assert_eq!(tracker.position().binlog.offset, log.at + 90);
+}
+
+#[test]
 fn a_stream_from_a_file_takes_its_gtids_from_the_head_and_hands_out_from_the_place_on() {
     let log = sample(true);
     let second = log.events.iter().find(|e| e.group == Some(2)).unwrap().start;

@@ -41,7 +41,8 @@ pub async fn pass(
         let read = method.begin(conn, &shared.server, &opened.low, VISIBLE_WITHIN).await?;
         let high = read.high().ok_or(SourceError::Stopped)?;
         rows(conn, opened, &high, asks).await?;
-        return Ok(read.end(conn, &shared.server).await?);
+        read.abandon(conn).await?;
+        return Ok(high);
     }
     let mut locker = connect(&shared.options).await?;
     // Both on the server that the stream reads.
