@@ -156,9 +156,7 @@ impl Daemon {
             status: self.status.clone(),
             clock: Arc::clone(&self.clock),
         };
-        // What an attempt before this one has stored begins with it.
-        let begun = resume.as_ref().is_some_and(|c| c.id.0 >= choice.own);
-        let again = if begun { &[] } else { self.resnapshot.as_slice() };
+        let again = self.again(choice, resume.as_ref());
         let resumed = resume.as_ref().filter(|c| self.is_exact(c)).map(|c| &*c.source);
         let host = hosts.current().ok_or_else(|| EngineError::Job("no host".to_owned()))?;
         let opening = source::open::open(&self.job, host, resumed, again, outputs);
@@ -216,6 +214,12 @@ impl Daemon {
             Ok(None)
         });
         supervise(tasks).await
+    }
+
+    /// Tables to read again: once, for what an attempt before this one has stored begins with it.
+    fn again(&self, choice: Choice, resume: Option<&Checkpoint>) -> &[String] {
+        let begun = resume.is_some_and(|c| c.id.0 >= choice.own);
+        if begun { &[] } else { &self.resnapshot }
     }
 
     /// An origin holds where the job began; a start in the past is found again instead.

@@ -31,6 +31,8 @@ pub enum Kind {
 }
 
 impl Kind {
+    /// One of each, for what GTIDs make no difference to.
+    pub const SOFTWARE: [Self; 3] = [Self::MySql9Gtid, Self::MySql56, Self::MariaDb];
     pub const ALL: [Self; 5] =
         [Self::MySql9Gtid, Self::MySql9NoGtid, Self::MySql56Gtid, Self::MySql56, Self::MariaDb];
 

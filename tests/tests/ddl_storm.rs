@@ -134,10 +134,12 @@ impl Storm {
 
 /// What a session may be told when another has changed the table under it.
 fn is_of_the_storm(error: mysql_async::Error) -> Result<()> {
-    match error {
-        mysql_async::Error::Server(error) if error.code != 1064 => Ok(()),
-        error => bail!(error),
+    if let mysql_async::Error::Server(refused) = &error
+        && refused.code != 1064
+    {
+        return Ok(());
     }
+    bail!(error)
 }
 
 async fn columns(conn: &mut Conn, table: &str) -> Result<Vec<String>> {

@@ -20,7 +20,7 @@ use rand::{Rng, SeedableRng};
 use serde_json::{Value, json};
 use tests::chain::{Auditor, parts};
 use tests::server::on_servers;
-use tests::{Job, Kind, Script, Server, for_each_server, say};
+use tests::{Job, Kind, Script, Server, say};
 use tokio::task::JoinSet;
 
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -39,7 +39,7 @@ const MISSED: &str = "not in the middle";
 
 #[tokio::test(flavor = "multi_thread")]
 async fn migrations_with_kills_between_alter_and_cut_over_are_one_change_each() -> Result<()> {
-    for_each_server(&[], async |server| {
+    on_servers(&Kind::SOFTWARE, &[], async |server| {
         let mut scene = Scene::begin(server, ROWS).await?;
         scene.job.live(PATIENCE).await?;
 
@@ -86,7 +86,7 @@ async fn migrations_with_kills_between_alter_and_cut_over_are_one_change_each() 
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_cut_over_in_the_middle_of_the_snapshot_keeps_what_is_read() -> Result<()> {
-    for_each_server(&[], async |server| {
+    on_servers(&Kind::SOFTWARE, &[], async |server| {
         for tool in ["gh-ost", "pt-osc"] {
             let mut played = in_the_snapshot(server, tool).await;
             for _ in 1..TRIES {
@@ -153,7 +153,7 @@ async fn in_the_snapshot(server: &Server, tool: &str) -> Result<()> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_cut_over_in_two_steps_after_one_that_never_came_is_one_change() -> Result<()> {
-    for_each_server(&[], async |server| {
+    on_servers(&Kind::SOFTWARE, &[], async |server| {
         let mut scene = Scene::begin(server, ROWS).await?;
         scene.job.live(PATIENCE).await?;
         for alter in ["add column x int", "add column c int default 7"] {

@@ -8,6 +8,7 @@ use anyhow::{Context, Result, bail, ensure};
 use mysql_async::prelude::*;
 use mysql_async::{Conn, Params, Row};
 use rand::rngs::StdRng;
+use rand::seq::IndexedRandom;
 use rand::{Rng, SeedableRng};
 use serde_json::{Value, json};
 use tests::chain::{ends_with_text, parts};
@@ -25,6 +26,8 @@ const DICE_ROWS: std::ops::Range<i64> = 900..908;
 
 /// Of one version of a row: `j`, `g`, `k` and `s` as the server shows them.
 type Shown = [Option<String>; 4];
+/// `id`, `n`, and the same four.
+type Found = (i64, i64, Option<String>, Option<String>, Option<String>, Option<String>);
 /// A row is numbered through by the updates that it has seen: `(id, n)`.
 type Version = (i64, i64);
 
@@ -96,13 +99,13 @@ impl Story {
 
     /// Rows of the table, as they are now.
     async fn record(&mut self, which: &str, how: &str) -> Result<()> {
-        let rows: Vec<(i64, i64, Option<String>, Option<String>, Option<String>, Option<String>)> =
-            self.conn
-                .query(format!(
-                    "SELECT id, n, CAST(j AS CHAR), CAST(g AS CHAR), CAST(k AS CHAR), \
+        let rows: Vec<Found> = self
+            .conn
+            .query(format!(
+                "SELECT id, n, CAST(j AS CHAR), CAST(g AS CHAR), CAST(k AS CHAR), \
                      CAST(s AS CHAR) FROM docs WHERE {which}"
-                ))
-                .await?;
+            ))
+            .await?;
         ensure!(!rows.is_empty(), "no row where {which}");
         for (id, n, j, g, k, s) in rows {
             self.expected.insert((id, n), ([j, g, k, s], how.to_owned()));
@@ -352,8 +355,8 @@ fn changed(
     values: &mut Vec<String>,
 ) -> String {
     let path = path(rng, document);
-    let function = ["JSON_SET", "JSON_SET", "JSON_REPLACE", "JSON_REMOVE"];
-    let function = function[rng.random_range(0..function.len())];
+    let functions = ["JSON_SET", "JSON_SET", "JSON_REPLACE", "JSON_REMOVE"];
+    let function = functions.choose(rng).copied().unwrap_or("JSON_SET");
     values.push(path.clone());
     if function == "JSON_REMOVE" {
         // The root cannot be removed.
@@ -400,7 +403,7 @@ fn path(rng: &mut StdRng, document: &Value) -> String {
 
 fn key(rng: &mut StdRng) -> String {
     let parts = ["a", "b", "é", "\"", "\\", " ", "蔡", "😀", ".", "[", "last", "\u{1}", "$", "*"];
-    (0..rng.random_range(0..5)).map(|_| parts[rng.random_range(0..parts.len())]).collect()
+    (0..rng.random_range(0..5)).filter_map(|_| parts.choose(rng).copied()).collect()
 }
 
 fn value(rng: &mut StdRng, depth: usize) -> Value {

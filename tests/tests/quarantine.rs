@@ -15,7 +15,8 @@ use rand::{Rng, SeedableRng};
 use serde_json::Value;
 use tests::chain::{Auditor, ends_with_text, parts};
 use tests::job::id_of;
-use tests::{Job, Script, Server, for_each_server, say};
+use tests::server::on_servers;
+use tests::{Job, Kind, Script, Server, say};
 use tokio::task::JoinSet;
 
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -25,7 +26,7 @@ const CHUNK: &str = "200";
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_table_whose_rows_lack_columns_stops_alone_and_comes_back() -> Result<()> {
-    for_each_server(&[], async |server| {
+    on_servers(&Kind::SOFTWARE, &[], async |server| {
         let mut job = job(server, "lacking", "quarantine").await?;
         let mut writers = Writers::start(server)?;
         job.start(&[])?;
@@ -105,7 +106,7 @@ async fn comes_back(server: &Server, job: &mut Job) -> Result<()> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_table_changed_by_a_statement_stops_alone_until_it_is_dropped() -> Result<()> {
-    for_each_server(&[], async |server| {
+    on_servers(&Kind::SOFTWARE, &[], async |server| {
         let mut job = job(server, "statement", "quarantine").await?;
         let mut writers = Writers::start(server)?;
         job.start(&[])?;
@@ -138,7 +139,7 @@ async fn a_table_changed_by_a_statement_stops_alone_until_it_is_dropped() -> Res
 #[tokio::test(flavor = "multi_thread")]
 async fn a_row_that_does_not_decode_sets_its_table_apart_and_nothing_of_its_event_is_out()
 -> Result<()> {
-    for_each_server(&[], async |server| {
+    on_servers(&Kind::SOFTWARE, &[], async |server| {
         let mut job = job(server, "undecodable", "quarantine").await?;
         server.sql("ALTER TABLE d.t_b ADD COLUMN x VARCHAR(9) CHARACTER SET cp1250").await?;
         job.start(&[])?;
@@ -171,7 +172,7 @@ async fn a_row_that_does_not_decode_sets_its_table_apart_and_nothing_of_its_even
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_table_that_cannot_be_selected_stops_alone_and_comes_back() -> Result<()> {
-    for_each_server(&[], async |server| {
+    on_servers(&[Kind::any()?], &[], async |server| {
         let mut job = job(server, "unreadable", "quarantine").await?;
         // Says nothing of rows, and is not in the binlog: the file of the table is gone.
         server.sql("SET SESSION sql_log_bin = 0;\nALTER TABLE d.t_b DISCARD TABLESPACE").await?;
@@ -196,7 +197,7 @@ async fn a_table_that_cannot_be_selected_stops_alone_and_comes_back() -> Result<
 
 #[tokio::test(flavor = "multi_thread")]
 async fn by_default_such_a_table_ends_the_job() -> Result<()> {
-    for_each_server(&[], async |server| {
+    on_servers(&[Kind::any()?], &[], async |server| {
         for (session, want) in [
             ("binlog_row_image = MINIMAL", "lack column"),
             ("binlog_format = STATEMENT", "UPDATE logged as a statement"),

@@ -12,8 +12,6 @@ use tests::{Job, Kind, Script, Server, Stage, eventually, for_each_server};
 
 const PATIENCE: Duration = Duration::from_secs(30);
 const TABLE: &str = "CREATE TABLE d.t (id INT PRIMARY KEY, v VARCHAR(2000))";
-/// One of each software.
-const SOFTWARE: [Kind; 3] = [Kind::MySql9Gtid, Kind::MySql56, Kind::MariaDb];
 
 /// Inserts one row and expects it.
 async fn row(stage: &mut Stage<'_>, id: u32) -> Result<()> {
@@ -325,7 +323,7 @@ async fn names_without_regard_to_case_are_one_table_and_names_with_it_are_two() 
         stage.job.sigterm().await
     })
     .await?;
-    on_servers(&SOFTWARE, &[], async |server| {
+    on_servers(&Kind::SOFTWARE, &[], async |server| {
         let setup = "CREATE TABLE d.t (id INT PRIMARY KEY);\nCREATE TABLE d.T (id INT PRIMARY KEY)";
         let mut stage = Stage::begin(server, setup).await?;
         stage
@@ -352,7 +350,7 @@ const PACKET: usize = (1 << 24) - 1;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn rows_larger_than_a_packet_and_of_exactly_one_come_whole() -> Result<()> {
-    on_servers(&SOFTWARE, &["--max-allowed-packet=64M"], async |server| {
+    on_servers(&Kind::SOFTWARE, &["--max-allowed-packet=64M"], async |server| {
         // What stands around the text in a rows event of its version, and one byte of the packet.
         let around = if server.kind == Kind::MariaDb { 45 } else { 47 };
         let lengths = [PACKET - around, 2 * PACKET + 1_000];
@@ -388,7 +386,7 @@ async fn rows_larger_than_a_packet_and_of_exactly_one_come_whole() -> Result<()>
 #[tokio::test(flavor = "multi_thread")]
 async fn idle_connections_that_the_server_ends_are_made_again_unnoticed() -> Result<()> {
     let timeouts = ["--wait-timeout=1", "--interactive-timeout=1", "--net-read-timeout=1"];
-    on_servers(&SOFTWARE, &timeouts, async |server| {
+    on_servers(&Kind::SOFTWARE, &timeouts, async |server| {
         let mut stage = Stage::begin(server, TABLE).await?;
         row(&mut stage, 1).await?;
         tokio::time::sleep(Duration::from_millis(2_500)).await;
@@ -469,7 +467,7 @@ async fn purge(server: &Server) -> Result<()> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_second_replica_with_the_same_id_ends_the_first_or_disturbs_nobody() -> Result<()> {
-    on_servers(&SOFTWARE, &[], async |server| {
+    on_servers(&Kind::SOFTWARE, &[], async |server| {
         let same = |script: Script| script.option("source.server-id", "5999");
         let mut stage = Stage::with(server, TABLE, same).await?;
         row(&mut stage, 1).await?;
@@ -494,7 +492,7 @@ async fn a_second_replica_with_the_same_id_ends_the_first_or_disturbs_nobody() -
 
 #[tokio::test(flavor = "multi_thread")]
 async fn users_log_in_by_their_plugin_with_and_without_tls() -> Result<()> {
-    on_servers(&SOFTWARE, &[], async |server| {
+    on_servers(&Kind::SOFTWARE, &[], async |server| {
         server.sql("CREATE DATABASE d;\nCREATE TABLE d.t (id INT PRIMARY KEY)").await?;
         let mysql9 = server.kind.software() == "mysql9";
         let plugins: &[&str] = match server.kind.software() {

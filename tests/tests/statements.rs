@@ -4,7 +4,7 @@
 use anyhow::{Context, Result, ensure};
 use mysql_async::prelude::*;
 use tests::server::on_servers;
-use tests::{Kind, Server, Stage, for_each_server};
+use tests::{Kind, Server, Stage};
 
 /// Servers that refuse what GTIDs cannot express: a transaction over engines with and without
 /// transactions, and temporary tables within one.
@@ -15,7 +15,7 @@ const TWO_ENGINES: &str = "CREATE TABLE d.i (id INT PRIMARY KEY, v INT) ENGINE=I
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_was_undone_never_comes_out_and_what_stayed_does() -> Result<()> {
-    for_each_server(&[], async |server| {
+    on_servers(&Kind::SOFTWARE, &[], async |server| {
         let mut stage = Stage::begin(server, TWO_ENGINES).await?;
         stage.expect("BEGIN;\nINSERT INTO d.i VALUES (1, 1);\nROLLBACK", &[]).await?;
         stage
@@ -97,7 +97,7 @@ async fn rows_that_are_logged_and_undone_by_a_later_event_never_pass_for_committ
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_no_table_leaves_no_trace() -> Result<()> {
-    for_each_server(&[], async |server| {
+    on_servers(&Kind::SOFTWARE, &[], async |server| {
         let mut stage = Stage::begin(server, TWO_ENGINES).await?;
         stage
             .expect(
@@ -147,7 +147,7 @@ async fn what_is_no_table_leaves_no_trace() -> Result<()> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn rows_come_out_however_they_were_written() -> Result<()> {
-    for_each_server(&[], async |server| {
+    on_servers(&Kind::SOFTWARE, &[], async |server| {
         let setup = "CREATE TABLE d.a (id INT PRIMARY KEY, v INT, UNIQUE KEY (v)) ENGINE=InnoDB;\n\
              CREATE TABLE d.b (id INT PRIMARY KEY, v INT) ENGINE=InnoDB;\n\
              CREATE TABLE d.c (id INT PRIMARY KEY, up INT, FOREIGN KEY (up) REFERENCES d.b (id) \
@@ -263,7 +263,7 @@ async fn a_table_made_from_a_query_comes_with_its_rows() -> Result<()> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn statements_that_take_rows_without_logging_them_are_told() -> Result<()> {
-    for_each_server(&[], async |server| {
+    on_servers(&Kind::SOFTWARE, &[], async |server| {
         let setup = "CREATE TABLE d.p (id INT PRIMARY KEY, v INT) ENGINE=InnoDB \
              PARTITION BY RANGE (id) (PARTITION low VALUES LESS THAN (10), \
              PARTITION high VALUES LESS THAN (20));\n\
@@ -295,7 +295,7 @@ async fn statements_that_take_rows_without_logging_them_are_told() -> Result<()>
 
 #[tokio::test(flavor = "multi_thread")]
 async fn names_and_comments_of_every_shape_are_read_as_the_server_reads_them() -> Result<()> {
-    for_each_server(&[], async |server| {
+    on_servers(&Kind::SOFTWARE, &[], async |server| {
         let mut stage = Stage::begin(server, "CREATE TABLE d.i (id INT PRIMARY KEY, v INT)").await?;
         let names = ["a.b", "sp ace", "q``t", "d\"q", "s'q", "表", "select", "1e5", "Ünï", "b\\s"];
         for name in names {
@@ -358,7 +358,7 @@ async fn comments(stage: &mut Stage<'_>) -> Result<()> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn rows_logged_as_a_statement_end_the_job_with_the_statement() -> Result<()> {
-    for_each_server(&[], async |server| {
+    on_servers(&Kind::SOFTWARE, &[], async |server| {
         let file = server.dir().join("tmp/rows");
         std::fs::write(&file, "90\t1\n")?;
         let load = format!("LOAD DATA INFILE '{}' INTO TABLE d.i", file.display());

@@ -57,6 +57,7 @@ fn reader() -> Reader {
         tables: HashMap::new(),
         link: Link::Down { retry_at: Instant::now() },
         backoff: Backoff::default(),
+        down_since: None,
         unreadable: 0,
         server_changed: false,
         last_ts_ms: None,

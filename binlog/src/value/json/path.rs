@@ -138,7 +138,7 @@ mod tests {
             assert_eq!(parse(path.as_bytes()), Err(NO_PATH), "{path}");
         }
         assert_eq!(parse(b"$.\xff"), Err(NO_PATH));
-        assert!(parse("$[0]".repeat(1).as_bytes()).is_ok());
+        assert!(parse(b"$[0]").is_ok());
         assert!(parse(format!("${}", "[0]".repeat(DEPTH_MAX)).as_bytes()).is_ok());
         let deep = format!("${}", "[0]".repeat(DEPTH_MAX + 1));
         assert_eq!(parse(deep.as_bytes()), Err("a path deeper than a document can be"));

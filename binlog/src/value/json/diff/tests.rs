@@ -26,9 +26,10 @@ fn encode(value: &Value, width: usize) -> (u8, Vec<u8>) {
         },
         Value::String(text) => {
             let (low, high) = (text.len() % 128, text.len() / 128);
+            let byte = |n: usize| u8::try_from(n).unwrap();
             let mut bytes = match high {
-                0 => vec![low as u8],
-                _ => vec![low as u8 | 0x80, high as u8],
+                0 => vec![byte(low)],
+                _ => vec![byte(low) | 0x80, byte(high)],
             };
             bytes.extend_from_slice(text.as_bytes());
             (kind::STRING, bytes)
@@ -268,7 +269,9 @@ fn change(value: &mut Value, path: String, dice: &mut impl Iterator<Item = Index
             if there { replace(&path, &new) } else { insert(&path, &new) }
         }
         Value::Object(members) => object(members, path, new, dice),
-        _ => unreachable!("only containers are changed"),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {
+            unreachable!("only containers are changed")
+        }
     }
 }
 
