@@ -189,10 +189,12 @@ impl Reader {
         server: Server,
         start: Start,
     ) -> Result<Self, BinlogError> {
+        let begins_by_gtids = matches!(start, Start::Gtids(_));
         let (position, skip) = Box::pin(resolve(&options, &server, start)).await?;
+        let tracker = Tracker::new(position, skip);
         let mut reader = Self {
             format: FormatDescription::initial(server.flavor),
-            tracker: Tracker::new(position, skip),
+            tracker: if begins_by_gtids { tracker.anywhere() } else { tracker },
             tables: HashMap::new(),
             link: Link::Down { retry_at: Instant::now() },
             backoff: Backoff::default(),
@@ -382,6 +384,7 @@ impl Reader {
         if self.at_head {
             // The connection works, though it had nothing to hand out.
             self.backoff.reset();
+            self.down_since = None;
         } else if located && header.timestamp > 0 {
             self.last_ts_ms = Some(i64::from(header.timestamp) * 1000);
         }

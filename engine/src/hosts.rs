@@ -114,7 +114,9 @@ impl Hosts {
             _ if self.list.len() == 1 => Next::Failed(error),
             Fault::Connection if self.is_worth_another_try(now) => {
                 self.told(&error);
-                Next::Again(self.tries.next_delay())
+                // A run that ended at once may do so again and again.
+                let waits = if was_open { &mut self.waits } else { &mut self.tries };
+                Next::Again(waits.next_delay())
             }
             Fault::Connection | Fault::GivenUp | Fault::Unfit | Fault::Behind => {
                 self.next_host(fault, error, was_open)
@@ -177,7 +179,10 @@ fn fault(error: &EngineError, was_open: bool) -> Fault {
         | EngineError::Job(_)
         | EngineError::Internal(_) => return Fault::None,
     };
-    if matches!(error, BinlogError::Unreachable { .. }) {
+    if was_open && matches!(error, BinlogError::InsideTransaction { .. }) {
+        // The newest checkpoint most likely lies between transactions.
+        Fault::Moved
+    } else if matches!(error, BinlogError::Unreachable { .. }) {
         Fault::GivenUp
     } else if matches!(error, BinlogError::Behind { .. }) {
         Fault::Behind

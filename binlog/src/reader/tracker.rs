@@ -78,6 +78,9 @@ pub(crate) struct Tracker {
     /// What of a transaction was applied before this connection, until that transaction comes.
     resume: Option<InTransaction>,
     skip: Option<Skip>,
+    /// The GTIDs before the cursor, while it is short of the place that the stream is to begin at:
+    /// with that place they would be no position.
+    learned: Gtids,
     /// The GTIDs before the stream's start are still to come, at the head of its first file.
     incomplete: bool,
     /// The next event's place holds whatever the one before was: it is of another server.
@@ -87,11 +90,25 @@ pub(crate) struct Tracker {
 impl Tracker {
     pub(crate) fn new(position: Position, skip: Option<Skip>) -> Self {
         let cursor = position.binlog.clone();
-        Self { position, cursor, group: None, resume: None, skip, incomplete: false, rebase: false }
+        Self {
+            position,
+            cursor,
+            group: None,
+            resume: None,
+            skip,
+            learned: Gtids::None,
+            incomplete: false,
+            rebase: false,
+        }
     }
 
     pub(crate) fn position(&self) -> &Position {
         &self.position
+    }
+
+    /// `position` names no place in the files: the first event does.
+    pub(crate) fn anywhere(self) -> Self {
+        Self { rebase: true, ..self }
     }
 
     /// True where the stream goes on from another server, and the position's file is not of that.
@@ -143,6 +160,7 @@ impl Tracker {
         if !matches!(self.skip, Some(Skip::Before(_))) {
             let place = self.position.binlog.clone();
             self.skip = dump.from_head.then_some(Skip::Until(place));
+            self.learned = Gtids::None;
         }
     }
 
@@ -194,14 +212,14 @@ impl Tracker {
             Event::FormatDescription(_) => self.new_file(located),
             Event::PreviousGtids(set) => {
                 if self.incomplete {
-                    self.position.gtids = Gtids::Mysql(set.clone());
+                    *self.gtids() = Gtids::Mysql(set.clone());
                     self.incomplete = false;
                 }
                 Ok(self.passed(located))
             }
             Event::MariaGtidList(last) => {
                 if self.incomplete {
-                    self.position.gtids = Gtids::Mariadb(last.clone());
+                    *self.gtids() = Gtids::Mariadb(last.clone());
                     self.incomplete = false;
                 }
                 Ok(self.passed(located))
@@ -319,9 +337,24 @@ impl Tracker {
             Some(Skip::Before(second)) => i64::from(header.timestamp) < *second,
         };
         if !skipped {
-            self.skip = None;
+            self.arrived();
         }
         Ok(skipped)
+    }
+
+    /// What is handed out begins here.
+    fn arrived(&mut self) {
+        if let Some(Skip::Until(_)) = self.skip.take() {
+            self.position.gtids = std::mem::replace(&mut self.learned, Gtids::None);
+        }
+    }
+
+    /// The GTIDs of all before the cursor, where they are known.
+    fn gtids(&mut self) -> &mut Gtids {
+        match self.skip {
+            Some(Skip::Until(_)) => &mut self.learned,
+            Some(Skip::Before(_)) | None => &mut self.position.gtids,
+        }
     }
 
     fn maria(&mut self, event: &MariaGtidEvent, header: &EventHeader) -> Result<Step, BinlogError> {
@@ -361,7 +394,7 @@ impl Tracker {
                 group.start
             )));
         }
-        match (&mut self.position.gtids, group.id) {
+        match (self.gtids(), group.id) {
             (Gtids::Mysql(set), Id::Mysql(gtid)) => set.insert(&gtid),
             (Gtids::Mariadb(last), Id::Maria(gtid)) => last.insert(gtid),
             (Gtids::None | Gtids::Mysql(_) | Gtids::Mariadb(_), _) => {}
@@ -388,9 +421,9 @@ impl Tracker {
     /// The server gave up GTIDs: from here on file and offset are the position. A set that no
     /// longer grows would resume from the past.
     fn anonymous(&mut self) {
-        if self.position.gtids != Gtids::None {
+        if *self.gtids() != Gtids::None {
             tracing::warn!(at = %self.cursor, "a transaction without a GTID: file and offset are the position from here on");
-            self.position.gtids = Gtids::None;
+            *self.gtids() = Gtids::None;
             // The next file tells the whole set again.
             self.incomplete = true;
         }
@@ -418,7 +451,7 @@ impl Tracker {
             {
                 return Step::Nothing;
             }
-            self.skip = None;
+            self.arrived();
         }
         let ahead = self.cursor > self.position.binlog;
         // A transaction that we have a part of is still to come again from its start.

@@ -122,7 +122,7 @@ async fn has_executed(
         }
         if started.elapsed() >= patience(elsewhere) {
             let replication = server.replication(conn).await?;
-            let comes = may_come(&missing, &executed, replication.as_ref());
+            let comes = may_come(&missing, &executed, replication.as_ref(), &server.identity);
             let (missing, executed) = (missing.to_string(), executed.to_string());
             return Err(lacking(server, comes, missing, applied.to_string(), executed));
         }
@@ -133,8 +133,14 @@ async fn has_executed(
 /// Whether a server that has not executed `missing` may still do so: it has received it, or it is a
 /// replica and `missing` only goes on with sources that it knows. What lies before something that
 /// it has of the same source was left out for good, and a source that it has never heard of wrote
-/// somewhere else. `None`: whether it is a replica is not ours to see.
-fn may_come(missing: &GtidSet, executed: &GtidSet, replication: Option<&Replication>) -> bool {
+/// somewhere else. What it wrote itself (`own`) and has no more, it has lost: it would give those
+/// numbers to other transactions. `None`: whether it is a replica is not ours to see.
+fn may_come(
+    missing: &GtidSet,
+    executed: &GtidSet,
+    replication: Option<&Replication>,
+    own: &str,
+) -> bool {
     let mut known = executed.clone();
     let mut rest = missing.clone();
     if let Some(replication) = replication {
@@ -146,9 +152,10 @@ fn may_come(missing: &GtidSet, executed: &GtidSet, replication: Option<&Replicat
     }
     rest.iter().all(|(source, gaps)| {
         let has_uuid = known.iter().any(|(other, _)| other.uuid == source.uuid);
-        let own = known.iter().find(|(other, _)| *other == source);
-        let last = own.and_then(|(_, held)| held.last()).map_or(0, |(_, last)| *last);
-        has_uuid && gaps.first().is_some_and(|(first, _)| *first > last)
+        let same = known.iter().find(|(other, _)| *other == source);
+        let last = same.and_then(|(_, held)| held.last()).map_or(0, |(_, last)| *last);
+        let is_lost = source.uuid.to_string().eq_ignore_ascii_case(own);
+        has_uuid && !is_lost && gaps.first().is_some_and(|(first, _)| *first > last)
     })
 }
 
@@ -165,9 +172,11 @@ async fn has_executed_maria(
         if missing.is_empty() {
             return Ok(());
         }
-        if started.elapsed() >= patience(elsewhere) {
+        // It counts its own as it logs them: what is not there by now it has lost.
+        let is_lost = missing.iter().any(|gtid| gtid.server == server.server_id);
+        if is_lost || started.elapsed() >= patience(elsewhere) {
             let replication = server.replication(conn).await?;
-            let comes = may_come_maria(&missing, &executed, replication.as_ref());
+            let comes = may_come_maria(&missing, &executed, replication.as_ref(), server.server_id);
             let (missing, executed) = (listed(&missing), listed(&executed));
             return Err(lacking(server, comes, missing, applied.to_string(), executed));
         }
@@ -188,17 +197,19 @@ fn lacks(applied: &MariaGtids, executed: &[MariaGtid], elsewhere: bool) -> Vec<M
 }
 
 /// Within a domain sequence numbers only grow, whoever writes: one that another transaction has
-/// reached cannot come any more.
+/// reached cannot come any more. `own`: the server's id, for what it wrote itself.
 fn may_come_maria(
     missing: &[MariaGtid],
     executed: &[MariaGtid],
     replication: Option<&Replication>,
+    own: u32,
 ) -> bool {
     let is_replica = replication.is_none_or(|replication| replication.channels > 0);
     let received = replication.map(|r| r.received_maria.as_slice()).unwrap_or_default();
     let ahead = |want: &MariaGtid| {
         let mut of_domain = executed.iter().filter(|have| have.domain == want.domain);
-        of_domain.all(|have| have.sequence < want.sequence) || received.contains(want)
+        let is_free = of_domain.all(|have| have.sequence < want.sequence);
+        (is_free && want.server != own) || received.contains(want)
     };
     is_replica && missing.iter().all(ahead)
 }
@@ -262,6 +273,7 @@ mod tests {
     use super::*;
 
     const P: &str = "3e11fa47-71ca-11e1-9e33-c80aa9429562";
+    const OWN: &str = "5e11fa47-71ca-11e1-9e33-c80aa9429562";
     const A: &str = "4e11fa47-71ca-11e1-9e33-c80aa9429562";
 
     fn replica(received: &str) -> Replication {
@@ -274,7 +286,7 @@ mod tests {
         let check = |applied: &str, executed: &str, replication: Option<&Replication>| {
             let [applied, executed]: [GtidSet; 2] =
                 [applied, executed].map(|set| set.parse().unwrap());
-            may_come(&applied.minus(&executed), &executed, replication)
+            may_come(&applied.minus(&executed), &executed, replication, OWN)
         };
         let (idle, none) = (replica(""), Replication::default());
         assert!(check(&format!("{P}:1-9"), &format!("{P}:1-7"), Some(&idle)), "it is behind");
@@ -286,6 +298,9 @@ mod tests {
         assert!(!check(&format!("{P}:1-9"), &hole, Some(&idle)), "left out");
         let coming = replica(&format!("{P}:8-9"));
         assert!(check(&format!("{P}:1-9"), &hole, Some(&coming)), "applied out of order");
+        let lost = check(&format!("{OWN}:1-9"), &format!("{OWN}:1-7"), Some(&idle));
+        assert!(!lost, "it wrote them, and has them no more");
+        assert!(!check(&format!("{OWN}:1-9"), &format!("{OWN}:1-7"), None), "the same");
         let coming = replica(&format!("{A}:1"));
         assert!(check(&errant, &format!("{P}:1-9"), Some(&coming)), "received");
     }
@@ -301,10 +316,12 @@ mod tests {
         assert_eq!(lacks("0-1-12,5-2-7"), gtids("5-1-3"), "of another writer");
         assert_eq!(lacks("0-1-8,5-1-3"), gtids("0-1-9"));
         let comes = |executed: &str, replication: &Replication| {
-            may_come_maria(&lacks(executed), &gtids(executed), Some(replication))
+            may_come_maria(&lacks(executed), &gtids(executed), Some(replication), 7)
         };
         assert!(comes("0-1-8,0-2-7,5-1-3", &replica("")));
         assert!(!comes("0-1-8,5-1-3", &Replication::default()), "it is no replica");
+        let (own, idle) = (gtids("0-7-9"), replica(""));
+        assert!(!may_come_maria(&own, &gtids("0-7-8"), Some(&idle), 7), "it has lost its own");
         assert!(!comes("0-1-8,0-2-9,5-1-3", &replica("")), "another took the number");
     }
 

@@ -164,10 +164,11 @@ impl TableSet {
     }
 
     fn role(&self, name: &TableName) -> Option<Role> {
-        if !self.online.enabled || self.followed.contains_key(name) {
+        if !self.online.enabled || self.followed.contains_key(name) || self.apart.has(name) {
             return None;
         }
-        names::base(self.followed.keys(), name).map(|(_, role)| role)
+        let bases = self.followed.keys().chain(self.apart.tables().map(|apart| &apart.table));
+        names::base(bases, name).map(|(_, role)| role)
     }
 
     fn pass_over(&mut self, table: &TableName) {
@@ -209,6 +210,7 @@ impl MySqlSource {
             Touch::Drop(table) => {
                 let table = self.tables.stored(table);
                 self.tables.online.away.remove(&table);
+                self.gone_for_good(&table, query, delivered).await;
                 self.forget(&table, query, delivered).await;
                 Ok(false)
             }
@@ -296,10 +298,11 @@ impl MySqlSource {
             self.tables.online.passed_over.remove(from);
             return Ok(true);
         }
-        if let Some(table) = self.tables.online.away_at(from) {
-            self.tables.online.away.remove(&table);
-            self.let_go(&table, query, delivered).await;
+        if self.tables.online.away.remove(to).is_some() {
+            // Another table takes its place.
+            self.let_go(to, query, delivered).await;
         }
+        self.gone_for_good(from, query, delivered).await;
         let is_followed = self.tables.followed.contains_key(from);
         let makes_way = names::role(to, from) == Some(Role::Old);
         if is_followed && makes_way && self.tables.online.has_shadow(from) {
@@ -308,6 +311,14 @@ impl MySqlSource {
             return Ok(true);
         }
         self.renamed_among(from, to, query, delivered).await
+    }
+
+    /// What a table that is away is called meanwhile is no more: it cannot come back.
+    async fn gone_for_good(&mut self, at: &TableName, query: &QueryEvent, delivered: &Delivered) {
+        if let Some(table) = self.tables.online.away_at(at) {
+            self.tables.online.away.remove(&table);
+            self.let_go(&table, query, delivered).await;
+        }
     }
 
     /// A table gets, or loses, a name of the tools, and nothing comes of it for the table that it is
@@ -326,9 +337,7 @@ impl MySqlSource {
         let others = self.tables.followed.keys().filter(|table| *table != from);
         let is_free = !self.tables.followed.contains_key(to) && self.tables.online.enabled;
         let Some((_, role)) = names::base(others, to).filter(|_| is_free) else { return Ok(false) };
-        if self.tables.followed.contains_key(from) {
-            self.let_go(from, query, delivered).await;
-        }
+        self.let_go(from, query, delivered).await;
         self.tables.pass_over(to);
         if role == Role::Shadow {
             let (definition, unproven) = match definition.filter(|_| !ddl::alters(&query.sql)) {

@@ -166,7 +166,8 @@ impl MySqlSource {
         query: &QueryEvent,
         delivered: &Delivered,
     ) -> Result<(), SourceError> {
-        if self.touch_online(&touch, query, delivered).await? {
+        // Through a name in between nothing is cut over.
+        if !hop.goes_on && self.touch_online(&touch, query, delivered).await? {
             return Ok(());
         }
         match touch {
@@ -424,7 +425,7 @@ impl MySqlSource {
             return Ok(());
         }
         let Some(mut followed) = self.tables.followed.remove(from) else {
-            if wanted && !self.tables.followed.contains_key(&to) {
+            if wanted && !hop.goes_on && !self.tables.followed.contains_key(&to) {
                 return self.follow(&to, true, query, delivered).await;
             }
             return Ok(());
