@@ -113,8 +113,8 @@ async fn a_table_emptied_in_its_snapshot_goes_on_with_what_comes_after() -> Resu
 #[tokio::test(flavor = "multi_thread")]
 async fn a_key_changed_before_anything_is_read_is_the_one_to_read_by() -> Result<()> {
     in_the_middle(async |server| {
-        // Four readers are busy with the four in front of it.
-        let busy = ["t_a", "t_b", "t_c", "t_d"];
+        // The readers, two for each that may SELECT at a time, are busy with those in front of it.
+        let busy = ["t_a", "t_b", "t_c", "t_d", "t_e", "t_f", "t_g", "t_h"];
         for table in busy {
             create(server, table, "PRIMARY KEY (id)", ROWS).await?;
         }
