@@ -176,9 +176,9 @@ impl Daemon {
             let (commit, to_commit) = mpsc::channel(QUESTIONS);
             commits.push((name.clone(), commit));
             let answers = answers.clone();
+            let held = deliver::Held { sink, store: Arc::clone(&self.state.checkpoints), fence };
             tasks.spawn(async move {
-                deliver::run(name, sink, receiver, answers, to_commit).await?;
-                Ok(None)
+                deliver::run(name, held, receiver, answers, to_commit).await.map(|()| None)
             });
         }
         drop(answers);
@@ -292,6 +292,7 @@ impl Daemon {
             id: CheckpointId(own),
             kind: BarrierKind::Checkpoint,
             trigger: ORIGIN.to_owned(),
+            note: String::new(),
             completed_at_ms: self.clock.now_ms(),
             duration_ms: 0,
             source: Arc::new(source.state()),

@@ -81,6 +81,10 @@ impl CheckpointStore for MemoryStore {
         Ok(Fence(shelf.epoch))
     }
 
+    fn holds(&self, fence: Fence) -> Result<(), StoreError> {
+        self.held(&self.shelf(), fence)
+    }
+
     async fn put(&self, fence: Fence, checkpoint: &Checkpoint) -> Result<(), StoreError> {
         let bytes = format::encode(checkpoint).map_err(|error| StoreError::Io {
             store: STORE.to_owned(),

@@ -20,6 +20,7 @@ mod reader;
 mod spool;
 
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -58,6 +59,8 @@ struct JobDb {
     db: DB,
     /// Held from reading the epoch to the end of the write that relies on it.
     writing: Mutex<()>,
+    /// The newest epoch given by this process; 0 before the first.
+    held: AtomicU64,
     place: JobPlace,
 }
 
@@ -194,7 +197,7 @@ fn open_blocking(place: JobPlace) -> Result<JobDb, StoreError> {
         }
     };
     spool::wipe(&mut db).map_err(|error| place.io("wipe the spool", error))?;
-    Ok(JobDb { db, writing: Mutex::new(()), place })
+    Ok(JobDb { db, writing: Mutex::new(()), held: AtomicU64::new(0), place })
 }
 
 fn snap_key(id: CheckpointId) -> Vec<u8> {
@@ -247,6 +250,7 @@ impl JobDb {
         self.db
             .put_opt(FENCE, next.to_be_bytes(), &synced())
             .map_err(|error| self.place.io(what, error))?;
+        self.held.store(next, Ordering::Release);
         Ok(Fence(next))
     }
 
@@ -344,6 +348,15 @@ fn get(db: &DB, place: &JobPlace, id: CheckpointId) -> Result<Checkpoint, StoreE
 impl CheckpointStore for RocksStore {
     async fn acquire(&self) -> Result<Fence, StoreError> {
         self.blocking(JobDb::acquire).await
+    }
+
+    /// The database's lock keeps every other process out, so only this one can have gone on.
+    fn holds(&self, fence: Fence) -> Result<(), StoreError> {
+        let newest = self.job.held.load(Ordering::Acquire);
+        if newest == fence.0 {
+            return Ok(());
+        }
+        Err(outdated(&self.job.place.store, &self.job.place.job, fence, newest))
     }
 
     async fn put(&self, fence: Fence, checkpoint: &Checkpoint) -> Result<(), StoreError> {

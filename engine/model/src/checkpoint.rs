@@ -262,6 +262,7 @@ impl Durable {
         self,
         job: &str,
         trigger: &str,
+        note: &str,
         completed_at_ms: i64,
         duration_ms: u64,
     ) -> Checkpoint {
@@ -270,6 +271,7 @@ impl Durable {
             id: self.barrier.id,
             kind: self.barrier.kind,
             trigger: trigger.to_owned(),
+            note: note.to_owned(),
             completed_at_ms,
             duration_ms,
             source: self.barrier.source,
@@ -286,6 +288,8 @@ pub struct Checkpoint {
     pub kind: BarrierKind,
     /// Why it was taken: `period`, `stop`, `request`.
     pub trigger: String,
+    /// What the user wrote to it; empty for most.
+    pub note: String,
     /// Milliseconds since the epoch.
     pub completed_at_ms: i64,
     pub duration_ms: u64,
@@ -339,6 +343,13 @@ pub trait CheckpointStore: Send + Sync {
     /// Takes the job over: a greater epoch than any before. The older holder's writes are refused
     /// from here on. A store that can only ever have one process refuses here instead.
     async fn acquire(&self) -> Result<Fence, StoreError>;
+
+    /// Asked before everything that is written elsewhere on the job's behalf. Cheap, no I/O.
+    ///
+    /// # Errors
+    /// [`StoreError::Fenced`] once `fence` is known not to be the newest epoch, or is not known to be:
+    /// a lease that ran out while the process slept.
+    fn holds(&self, fence: Fence) -> Result<(), StoreError>;
 
     /// Stores atomically and durably, or not at all.
     ///

@@ -6,7 +6,9 @@ use std::time::Duration;
 
 use model::checkpoint::{Fence, HeldId};
 use model::sink::SinkToken;
-use model::{BarrierKind, Checkpoint, CheckpointId, CheckpointStore, Clock, Durable, StoreError};
+use model::{
+    BarrierKind, Checkpoint, CheckpointId, CheckpointStore, Clock, Durable, StoreError, fault,
+};
 use state::HeldStore;
 use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
@@ -123,7 +125,8 @@ impl Coordinator {
     ) -> Result<(), StoreError> {
         let duration = self.now().saturating_sub(started);
         let checkpoint =
-            durable.into_checkpoint(&self.job, trigger.name(), self.clock.now_ms(), duration);
+            durable.into_checkpoint(&self.job, trigger.name(), "", self.clock.now_ms(), duration);
+        fault::point("store.before");
         let put = self.store.put(self.fence, &checkpoint);
         match tokio::time::timeout(self.timeout, put).await {
             Ok(stored) => stored?,
@@ -135,10 +138,13 @@ impl Coordinator {
                 });
             }
         }
+        fault::point("store.after");
         info!(id = %checkpoint.id, kind = %checkpoint.kind, duration_ms = duration,
             position = %checkpoint.source.position, "{} stored", checkpoint.kind);
         self.commit(&checkpoint).await;
+        fault::point("prune.before");
         self.prune(checkpoint.source.xa.next).await;
+        fault::point("prune.after");
         Ok(())
     }
 

@@ -1,13 +1,18 @@
 //! One sink's task: batches are written, barriers prepared, stored checkpoints committed.
+//!
+//! INVARIANT fenced: nothing is asked of a sink by a run that does not hold its job any more. A process
+//! that slept through its lease learns it here, before its next write.
 
 use std::sync::Arc;
 
+use model::checkpoint::Fence;
 use model::sink::SinkToken;
-use model::{Barrier, Prepared, Sink, SinkError};
+use model::{Barrier, CheckpointStore, Prepared, Sink, fault};
 use tokio::sync::mpsc;
 
 use super::Delivery;
 use super::queue::Receiver;
+use crate::error::EngineError;
 
 /// A sink's answer to a barrier, on its way to the coordinator.
 #[derive(Debug)]
@@ -16,26 +21,57 @@ pub struct Answer {
     pub prepared: Prepared,
 }
 
+/// A sink of a run, and by what right the run writes to it.
+pub struct Held {
+    pub sink: Box<dyn Sink>,
+    pub store: Arc<dyn CheckpointStore>,
+    pub fence: Fence,
+}
+
+impl Held {
+    fn sink(&mut self) -> Result<&mut dyn Sink, EngineError> {
+        self.store.holds(self.fence)?;
+        Ok(&mut *self.sink)
+    }
+
+    async fn prepare(&mut self, barrier: &Barrier) -> Result<SinkToken, EngineError> {
+        fault::point("prepare.before");
+        let token = self.sink()?.prepare(barrier).await?;
+        fault::point("prepare.after");
+        Ok(token)
+    }
+
+    async fn commit(&mut self, token: &SinkToken) -> Result<(), EngineError> {
+        fault::point("commit.before");
+        self.sink()?.commit(token).await?;
+        fault::point("commit.after");
+        Ok(())
+    }
+}
+
 /// Runs `sink` until its queue closes and the coordinator has no more commits for it.
 ///
 /// # Errors
-/// The sink's first error. The job then restarts from its newest checkpoint.
+/// The sink's first error. The job then restarts from its newest checkpoint. [`StoreError::Fenced`]
+/// once another process has taken the job over.
+///
+/// [`StoreError::Fenced`]: model::StoreError::Fenced
 pub async fn run(
     name: String,
-    mut sink: Box<dyn Sink>,
+    mut held: Held,
     mut queue: Receiver,
     answers: mpsc::Sender<Answer>,
     mut commits: mpsc::Receiver<SinkToken>,
-) -> Result<(), SinkError> {
+) -> Result<(), EngineError> {
     loop {
         tokio::select! { biased;
-            Some(token) = commits.recv() => sink.commit(&token).await?,
+            Some(token) = commits.recv() => held.commit(&token).await?,
             delivery = queue.recv() => {
                 let Some((delivery, room)) = delivery else { break };
                 match delivery {
-                    Delivery::Batch(batch) => sink.write(batch).await?,
+                    Delivery::Batch(batch) => held.sink()?.write(batch).await?,
                     Delivery::Barrier(barrier) => {
-                        let token = sink.prepare(&barrier).await?;
+                        let token = held.prepare(&barrier).await?;
                         let prepared = Prepared { sink: name.clone(), token };
                         let answer = Answer { barrier, prepared };
                         // A coordinator that is gone has failed, and says why itself.
@@ -46,15 +82,15 @@ pub async fn run(
                 }
                 drop(room);
                 if queue.is_empty() {
-                    sink.flush().await?;
+                    held.sink()?.flush().await?;
                 }
             }
         }
     }
     drop(answers);
-    sink.flush().await?;
+    held.sink()?.flush().await?;
     while let Some(token) = commits.recv().await {
-        sink.commit(&token).await?;
+        held.commit(&token).await?;
     }
     Ok(())
 }

@@ -30,7 +30,7 @@ use binlog::reader::{BinlogError, Reader};
 use binlog::server::{Server, SourceOptions};
 use job::Host;
 use model::checkpoint::{Counters, ServerIdentity, SourceState};
-use model::{Barrier, BarrierKind, CheckpointId, Origin, TableName, Watermark};
+use model::{Barrier, BarrierKind, CheckpointId, Origin, TableName, Watermark, fault};
 use mysql_async::Conn;
 use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
@@ -413,7 +413,9 @@ impl MySqlSource {
         self.asked = None;
         self.xa.spill().await?;
         let source = Arc::new(self.state());
+        fault::point("barrier.before");
         self.batcher.barrier(Barrier { id: request.id, kind: request.kind, source }).await?;
+        fault::point("barrier.after");
         self.ended = request.last;
         Ok(())
     }

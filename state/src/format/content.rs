@@ -38,6 +38,8 @@ struct Header {
     id: CheckpointId,
     kind: BarrierKind,
     trigger: String,
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    note: String,
     completed_at_ms: i64,
     duration_ms: u64,
     server: ServerIdentity,
@@ -99,7 +101,7 @@ enum Token {
 
 pub(super) fn sections(checkpoint: &Checkpoint) -> Result<Vec<(&'static str, Vec<u8>)>, String> {
     // Taken apart in full, so that a field added to the model cannot be forgotten here.
-    let Checkpoint { job, id, kind, trigger, completed_at_ms, duration_ms, source, sinks } =
+    let Checkpoint { job, id, kind, trigger, note, completed_at_ms, duration_ms, source, sinks } =
         checkpoint;
     let SourceState {
         server,
@@ -120,6 +122,7 @@ pub(super) fn sections(checkpoint: &Checkpoint) -> Result<Vec<(&'static str, Vec
         id: *id,
         kind: *kind,
         trigger: trigger.clone(),
+        note: note.clone(),
         completed_at_ms: *completed_at_ms,
         duration_ms: *duration_ms,
         server: server.clone(),
@@ -206,6 +209,7 @@ pub(super) fn checkpoint(sections: &Sections<'_>) -> Result<Checkpoint, String> 
         id: header.id,
         kind: header.kind,
         trigger: header.trigger,
+        note: header.note,
         completed_at_ms: header.completed_at_ms,
         duration_ms: header.duration_ms,
         source: Arc::new(source),

@@ -122,6 +122,7 @@ fn version_1() -> Checkpoint {
         id: CheckpointId(7),
         kind: BarrierKind::Savepoint,
         trigger: "request".into(),
+        note: String::new(),
         completed_at_ms: 1_663_840_801_000,
         duration_ms: 17,
         source: Arc::new(source),
@@ -524,11 +525,12 @@ fn a_checkpoint() -> impl Strategy<Value = Checkpoint> {
     });
     let sinks =
         prop::collection::btree_map("\\PC{0,9}", prop::collection::vec(any::<u8>(), 0..40), 0..4);
-    (tables, sinks, "\\PC{0,20}", any::<u64>(), any::<i64>(), any::<u64>()).prop_map(
-        |(tables, sinks, job, id, at, offset)| {
+    (tables, sinks, "\\PC{0,20}", "\\PC{0,20}", any::<u64>(), any::<i64>(), any::<u64>()).prop_map(
+        |(tables, sinks, job, note, id, at, offset)| {
             let source = SourceState { tables, position_ts_ms: at, ..samples::source(offset) };
             Checkpoint {
                 job,
+                note,
                 id: CheckpointId(id),
                 sinks,
                 completed_at_ms: at,

@@ -76,6 +76,10 @@ impl CheckpointStore for RocksReader {
         self.refused("run")
     }
 
+    fn holds(&self, _: Fence) -> Result<(), StoreError> {
+        self.refused("run")
+    }
+
     async fn put(&self, _: Fence, _: &Checkpoint) -> Result<(), StoreError> {
         self.refused("store a snapshot of")
     }

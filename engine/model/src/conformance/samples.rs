@@ -109,6 +109,7 @@ pub fn checkpoint(job: &str, id: u64, kind: BarrierKind) -> Checkpoint {
         id: CheckpointId(id),
         kind,
         trigger: "period".to_owned(),
+        note: String::new(),
         completed_at_ms: i64::try_from(id).unwrap_or(i64::MAX).saturating_mul(1000),
         duration_ms: 12,
         source: Arc::new(source(id.saturating_mul(100))),

@@ -157,6 +157,8 @@ pub async fn the_holder_of_an_older_fence_is_refused(rest: &mut impl Rest) {
     put(&store, older, &sample(rest, 1)).await;
     let newer = store.acquire().await.expect("take the job over");
     assert!(newer > older, "a later fence is greater");
+    assert!(is_fenced(&store.holds(older)), "an older holder knows that it is one");
+    store.holds(newer).expect("the newer one holds the job");
     let result = store.put(older, &sample(rest, 2)).await;
     assert!(is_fenced(&result), "an older holder cannot put");
     let result = store.put(older, &sample(rest, 1)).await;
