@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 ENV := . scripts/build-env.sh &&
 
-.PHONY: help setup build demo test quick lint fuzz bench clean-servers
+.PHONY: help setup build demo test quick lint fuzz crash bench clean-servers
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -32,6 +32,10 @@ lint: ## format and lints of everything, tests included
 
 fuzz: ## the property tests with many more cases (FUZZ_CASES, default 100000)
 	@$(ENV) PROPTEST_CASES=$${FUZZ_CASES:-100000} cargo test --workspace --exclude tests --lib -- --nocapture
+
+crash: ## the crash campaign for MINUTES (default 10): the job dies at every edge, nothing is lost or doubled
+	@scripts/setup.sh
+	@$(ENV) CRASH_MINUTES=$${MINUTES:-10} scripts/test.sh crash
 
 bench: ## speed, as ratios within one run (benches/README.md)
 	@$(ENV) benches/run.sh

@@ -124,6 +124,9 @@ pub struct Job {
     running: Option<Running>,
     lines: Lines,
     runs: u32,
+    /// What `--state` says, where it is not the directory beside the script.
+    state_url: Option<String>,
+    fault: Option<String>,
 }
 
 impl Job {
@@ -131,7 +134,15 @@ impl Job {
     pub fn new(name: &str) -> Result<Self> {
         let dir = tempfile::Builder::new().prefix("seachange-job-").tempdir()?;
         let lines = Lines::default();
-        Ok(Self { name: name.to_owned(), dir: Some(dir), running: None, lines, runs: 0 })
+        Ok(Self {
+            name: name.to_owned(),
+            dir: Some(dir),
+            running: None,
+            lines,
+            runs: 0,
+            state_url: None,
+            fault: None,
+        })
     }
 
     pub fn dir(&self) -> &Path {
@@ -145,6 +156,21 @@ impl Job {
 
     pub fn state(&self) -> PathBuf {
         self.dir().join("state")
+    }
+
+    /// What `--state` says.
+    pub fn state_url(&self) -> String {
+        self.state_url.clone().unwrap_or_else(|| self.state().to_string_lossy().into_owned())
+    }
+
+    /// Keeps state somewhere else, from the next start on.
+    pub fn keep_state_at(&mut self, url: &str) {
+        self.state_url = Some(url.to_owned());
+    }
+
+    /// Ends the runs from here on at a fault point (the crate `model`, `fault.rs`), given as `name:passage`.
+    pub fn arm(&mut self, fault: Option<String>) {
+        self.fault = fault;
     }
 
     /// Of the script; a job that does not say otherwise is named after it.
@@ -179,7 +205,8 @@ impl Job {
         self.runs += 1;
         self.lines = Lines::default();
         let mut command = Command::new(binary()?);
-        command.arg("run").arg(self.path()).arg("--state").arg(self.state());
+        command.arg("run").arg(self.path()).arg("--state").arg(self.state_url());
+        command.envs(self.fault.iter().map(|fault| ("SEACHANGE_FAULT", fault)));
         command.args(arguments).current_dir(self.dir());
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(fs::File::create(self.log())?);
         let mut process = Guarded::spawn(&mut command)?;
@@ -323,7 +350,7 @@ impl Job {
 
     /// The checkpoints and savepoints, newest first, as `seachange snapshots --json` lists them.
     pub fn snapshots(&self) -> Result<Vec<Value>> {
-        let state = self.state().to_string_lossy().into_owned();
+        let state = self.state_url();
         let (code, out, err) =
             seachange(self.dir(), &["snapshots", &self.name, "--state", &state, "--json"])?;
         ensure!(code == 0, "seachange snapshots ended with {code}: {err}");
@@ -333,7 +360,7 @@ impl Job {
 
     /// `seachange inspect ID --json`.
     pub fn inspect(&self, id: u64) -> Result<Value> {
-        let (state, id) = (self.state().to_string_lossy().into_owned(), id.to_string());
+        let (state, id) = (self.state_url(), id.to_string());
         let arguments = ["inspect", &id, "--state", &state, "--job", &self.name, "--json"];
         let (code, out, err) = seachange(self.dir(), &arguments)?;
         ensure!(code == 0, "seachange inspect ended with {code}: {err}");
