@@ -292,9 +292,10 @@ fn replica_variables(
          @slave_uuid = '{uuid}', @replica_uuid = '{uuid}'"
     );
     if server.is_mariadb() {
-        // 4: the server sends its GTIDs as they are (`MARIA_SLAVE_CAPABILITY_GTID`).
+        // 4: the server sends its GTIDs as they are (`MARIA_SLAVE_CAPABILITY_GTID`). Strict: the very
+        // transaction that we ask to go on from must be in its log, not only a later number.
         sql.push_str(
-            ", @mariadb_slave_capability = 4, @slave_gtid_strict_mode = 0, \
+            ", @mariadb_slave_capability = 4, @slave_gtid_strict_mode = 1, \
              @slave_gtid_ignore_duplicates = 0",
         );
         if let Start::Gtids(Gtids::Mariadb(last)) = start {
@@ -390,6 +391,14 @@ impl Broken {
     /// end that one's in turn (error 1236, or 4052 on MariaDB).
     pub(crate) fn is_same_server_id(&self) -> bool {
         matches!(self, Self::Refused(e) if e.message.contains("same server_uuid/server_id"))
+    }
+
+    /// The GTID that we asked to go on from, where MariaDB's log has a later number of its domain and
+    /// not that one (`sql_repl.cc`, with `@slave_gtid_strict_mode`).
+    pub(crate) fn missing_gtid(&self) -> Option<&str> {
+        let Self::Refused(e) = self else { return None };
+        let (_, rest) = e.message.split_once("is missing the GTID ")?;
+        rest.split_whitespace().next()
     }
 
     /// True where the server met a transaction without a GTID, which it does not send while

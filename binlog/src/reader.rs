@@ -324,6 +324,15 @@ impl Reader {
             let (server, server_id) = (self.server.identity.clone(), self.options.server_id);
             return Err(BinlogError::SameServerId { server, server_id });
         }
+        if let Some(gtid) = broken.missing_gtid() {
+            self.link = Link::Down { retry_at: Instant::now() };
+            return Err(BinlogError::Diverged {
+                server: self.server.identity.clone(),
+                missing: gtid.to_owned(),
+                applied: self.tracker.position().gtids.to_string(),
+                executed: "later numbers of its domain, and not this transaction".to_owned(),
+            });
+        }
         let mends = match &broken {
             Broken::Lost(_) | Broken::Silent(_) => true,
             // A refusal is tried again for its precise reason, damaged bytes for other ones.

@@ -190,3 +190,42 @@ async fn a_replica_that_does_not_log_what_it_replicates_is_named_by_check() -> R
     })
     .await
 }
+
+/// MariaDB's position is one GTID a domain, so numbers alone would say that this server has all.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_lost_what_is_applied_and_leads_again_is_refused() -> Result<()> {
+    on_servers(&[Kind::MariaDb], &[], async |server| {
+        server.sql(ONE_TABLE).await?;
+        let mut job = Job::new("failover")?;
+        job.script(
+            &Script::new("failover", server, "f", "t")
+                .file(&job.out())
+                .set("restart-strategy", "none")
+                .option("checkpoint", "200"),
+        )?;
+        job.start(&[])?;
+        job.live(LONG).await?;
+        server.sql("INSERT INTO f.t VALUES (2, 'lost later')").await?;
+        let seen = |job: &Job| ends_with_text(&job.out(), "lost later");
+        job.wait_for("the row", LONG, seen).await?;
+        job.sigterm().await?;
+        let applied: String = server.value("SELECT @@gtid_binlog_pos").await?;
+        let number: u64 = applied.rsplit('-').next().unwrap_or_default().parse()?;
+        // Another server led from the transaction before on; then this one again.
+        let (before, own) = (number - 1, server.port);
+        server
+            .sql(&format!(
+                "RESET MASTER;\nSET SESSION gtid_seq_no = {before};\nDELETE FROM f.t WHERE id = 2;\n\
+                 SET SESSION server_id = 77;\nINSERT INTO f.t VALUES (3, 'the other''s');\n\
+                 INSERT INTO f.t VALUES (4, 'the other''s');\nSET SESSION server_id = {own};\n\
+                 INSERT INTO f.t VALUES (5, 'again')"
+            ))
+            .await?;
+        let state: String = server.value("SELECT @@gtid_binlog_state").await?;
+        job.start(&[])?;
+        let last = refused(job).await?;
+        ensure!(last.contains(&applied) && last.contains("diverged"), "{last}\n{state}");
+        Ok(())
+    })
+    .await
+}
