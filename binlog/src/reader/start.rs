@@ -1,5 +1,7 @@
 //! From what the user asked for to a position, and from a position to a dump.
 
+use std::time::Duration;
+
 use model::{BinlogFile, BinlogPosition, Gtids, Position};
 
 use super::BinlogError;
@@ -116,6 +118,10 @@ pub(super) struct Linked {
     pub(super) incomplete: bool,
 }
 
+/// A server that takes a login and then says nothing is as good as gone. Far above what the questions
+/// take that come before a dump, on a server with thousands of binlog files too.
+const ANSWERED_WITHIN: Duration = Duration::from_secs(60);
+
 /// Connects and asks for all that comes after `position`. `expected` is the server's identity, as
 /// far as it must not change; `has_moved`: the position's file is still of the server before.
 pub(super) async fn link(
@@ -124,9 +130,19 @@ pub(super) async fn link(
     expected: String,
     has_moved: bool,
 ) -> Result<Linked, BinlogError> {
-    let mut conn = connect(&options).await?;
-    let server = Server::probe(&mut conn).await?;
-    let position = verify(&mut conn, &server, position, &expected).await?;
+    let asking = async {
+        let mut conn = connect(&options).await?;
+        let server = Server::probe(&mut conn).await?;
+        let position = verify(&mut conn, &server, position, &expected).await?;
+        Ok::<_, BinlogError>((conn, server, position))
+    };
+    let (conn, server, position) = match tokio::time::timeout(ANSWERED_WITHIN, asking).await {
+        Ok(answered) => answered?,
+        Err(_) => {
+            let (address, waited) = (options.address(), ANSWERED_WITHIN);
+            return Err(BinlogError::ConnectTimeout { address, waited });
+        }
+    };
     let incomplete = position.gtids == Gtids::None && server.gtids;
     let beyond_protocol = u32::try_from(position.binlog.offset).is_err();
     let from_head = position.gtids == Gtids::None && (incomplete || beyond_protocol);
