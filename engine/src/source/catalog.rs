@@ -119,7 +119,10 @@ async fn read_database(
         return Ok(());
     }
     let mut columns =
-        columns(conn, &filter.replace("TABLE_NAME", "c.TABLE_NAME"), params()).await?;
+        columns(conn, &filter.replace("TABLE_NAME", "c.TABLE_NAME"), params(), |name| {
+            found.contains_key(name)
+        })
+        .await?;
     let mut all_indexes = indexes(conn, filter, params()).await?;
     for (name, (rows_estimate, row_bytes_estimate, engine, collation)) in found {
         let columns = columns.remove(&name).unwrap_or_default();
@@ -149,10 +152,12 @@ fn number(row: &mut Row, name: &str) -> Option<u64> {
     row.take_opt::<Option<u64>, _>(name).and_then(Result::ok).flatten()
 }
 
+/// A type that we do not know is an error of a wanted table, and nothing to us in any other.
 async fn columns(
     conn: &mut Conn,
     filter: &str,
     params: mysql_async::Params,
+    wanted: impl Fn(&TableName) -> bool,
 ) -> Result<BTreeMap<TableName, Vec<Column>>, SourceError> {
     let sql = format!(
         "SELECT c.TABLE_SCHEMA AS db, c.TABLE_NAME AS tab, c.COLUMN_NAME AS name, \
@@ -172,6 +177,9 @@ async fn columns(
         let db = text(&mut row, "db").unwrap_or_default();
         let table = text(&mut row, "tab").unwrap_or_default();
         let name = TableName::new(db, table);
+        if !wanted(&name) {
+            continue;
+        }
         let column = column(&mut row)
             .map_err(|declared| SourceError::UnknownType { table: name.clone(), declared })?;
         all.entry(name).or_default().push(column);
