@@ -2,7 +2,8 @@
 # Every test, with the time each part took, and nothing left running.
 #   test.sh            setup, build, unit tests, then the promises on real servers
 #   test.sh NAME...    only these files of tests/tests/ (after a build)
-# SERVERS=mysql9-gtid,mariadb picks servers, SEED=... replays a workload, KEEP=1 keeps the directories.
+# SERVERS=mysql9-gtid,mariadb picks servers, SEED=... replays a workload, KEEP=1 keeps the directories,
+# JOBS=1 runs one suite at a time (2 by default).
 set -uo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 . scripts/build-env.sh
@@ -14,6 +15,7 @@ export TMPDIR=$run
 # A failed promise is told by its context; the stack says nothing more.
 export RUST_LIB_BACKTRACE=0
 names=() times=() results=()
+JOBS=${JOBS:-2}
 failed=0
 
 part() {
@@ -21,9 +23,13 @@ part() {
   shift
   echo "── $name" >&2
   "$@" || status=$?
-  names+=("$name") times+=($((SECONDS - begun)))
-  if [ $status = 0 ]; then results+=(ok); else results+=("FAILED ($status)") failed=1; fi
+  told "$name" $((SECONDS - begun)) $status
   return $status
+}
+
+told() {
+  names+=("$1") times+=("$2")
+  if [ "$3" = 0 ]; then results+=(ok); else results+=("FAILED ($3)") failed=1; fi
 }
 
 # Processes that still hold this run's directory. There must be none.
@@ -51,6 +57,8 @@ nothing_left() {
 
 finish() {
   trap - EXIT INT TERM
+  local job
+  for job in $(jobs -p); do kill -- "-$job" 2>/dev/null; done
   part "nothing left running" nothing_left
   [ -n "${KEEP:-}" ] || rm -rf "$run"
   echo
@@ -64,7 +72,37 @@ finish() {
 trap finish EXIT
 trap 'failed=1; exit' INT TERM
 
-integration() { cargo test -q -p tests --test "$1" -- --test-threads=1 --nocapture; }
+# Always the whole workspace: with another choice of packages cargo would choose other features of the
+# libraries, and build them again.
+integration() { cargo test -q --workspace --test "$1" -- --test-threads=1 --nocapture; }
+
+# Suites wait for servers and clocks as often as for a processor, so two run at a time, each with its own
+# servers. What one says is shown when it is through.
+side_by_side() {
+  local -A of=()
+  local name
+  for name in "$@"; do
+    if [ ${#of[@]} -ge "$JOBS" ]; then one_ends; fi
+    # A process group of its own, by which `finish` ends it.
+    set -m
+    (begun=$SECONDS; integration "$name"; status=$?; echo "$((SECONDS - begun)) $status" >"$run/$name.end") \
+      >"$run/$name.log" 2>&1 &
+    set +m
+    of[$!]=$name
+  done
+  while [ ${#of[@]} -gt 0 ]; do one_ends; done
+}
+
+one_ends() {
+  local pid ended took status
+  wait -n -p pid "${!of[@]}" || true
+  ended=${of[$pid]}
+  unset "of[$pid]"
+  echo "── $ended" >&2
+  cat "$run/$ended.log"
+  read -r took status <"$run/$ended.end" || took=0 status=1
+  told "$ended" "$took" "$status"
+}
 
 if [ $# -gt 0 ]; then
   part build cargo build -q -p engine || exit
@@ -74,10 +112,13 @@ fi
 
 part setup scripts/setup.sh || exit
 part build cargo build --workspace --all-targets || exit
-part "unit tests" cargo test --workspace --exclude tests
-part "unit tests of the harness" cargo test -p tests --lib
+part "unit tests" cargo test --workspace --lib --bins
+# The longest first, so that none is left alone at the end.
+longest=(chain xa crash server_variety restarts quarantine failover memory visibility lagging)
+all=("${longest[@]}")
 for file in tests/tests/*.rs; do
   name=$(basename "$file" .rs)
-  part "$name" integration "$name"
+  [[ " ${longest[*]} " == *" $name "* ]] || all+=("$name")
 done
+side_by_side "${all[@]}"
 exit

@@ -370,7 +370,12 @@ pub(crate) fn free_port() -> Result<u16> {
     bail!("no free port on loopback")
 }
 
-fn copy_tree(from: &Path, to: &Path) -> Result<()> {
+/// Copies a directory as it stands, into `to`, which is not there yet.
+///
+/// # Errors
+/// Also where a file went while it was copied.
+pub fn copy_tree(from: &Path, to: &Path) -> Result<()> {
+    fs::create_dir_all(to)?;
     // cp keeps the holes of the log files, which a copy by hand would fill.
     let status =
         Command::new("cp").args(["-a", "--sparse=always"]).arg(from.join(".")).arg(to).status()?;

@@ -13,7 +13,7 @@ use rand::{Rng, SeedableRng};
 use serde_json::Value;
 use tests::chain::{ends_with_text, written};
 use tests::job::id_of;
-use tests::server::on_servers;
+use tests::server::{copy_tree, on_servers};
 use tests::{Job, Kind, Script, Server, Workload, say};
 
 const SERVERS: [Kind; 2] = [Kind::MySql9Gtid, Kind::MariaDb];
@@ -26,6 +26,7 @@ const WRITERS: u64 = 3;
 /// Changes a second, together.
 const RATE: u64 = 900;
 const RETAINED: usize = 3;
+const POWER_CUTS: u32 = 5;
 /// A point is passed within a few checkpoints, of which there are ten a second.
 const POINT_WITHIN: Duration = Duration::from_secs(10);
 const PATIENCE: Duration = Duration::from_secs(120);
@@ -224,4 +225,55 @@ impl Acknowledged {
 
 fn is(snapshot: &Value, kind: &str) -> bool {
     snapshot.get("kind").and_then(Value::as_str) == Some(kind)
+}
+
+/// The machine loses its power: what is on its disk at that moment is carried to another one. The disk
+/// is copied while the job runs, state first: a sink's disk is never behind what the state says of it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_disk_copied_while_the_job_runs_goes_on_elsewhere_exactly() -> Result<()> {
+    on_servers(&SERVERS, &[], async |server| {
+        let mut workload = Workload::new(server, "power")?;
+        workload.load(server, ROWS).await?;
+        workload.start(WRITERS, RATE);
+        let mut job = Job::new("power")?;
+        let script = |job: &Job| {
+            Script::new("power", server, "power", "t_.*")
+                .file(&job.out())
+                .option("checkpoint", "50")
+                .option("source.scan.incremental.snapshot.chunk.size", "100")
+        };
+        job.script(&script(&job))?;
+        let mut rng = StdRng::seed_from_u64(workload.seed());
+        for _ in 0..POWER_CUTS {
+            job.start(&[])?;
+            let before = written(&job.out());
+            job.wait_for("new changes", PATIENCE, |job| written(&job.out()) != before).await?;
+            tokio::time::sleep(Duration::from_millis(rng.random_range(0..600))).await;
+            let elsewhere = Job::new("power")?;
+            // A file that goes in between spoils a copy, and another is made.
+            while copy_tree(&job.state(), &elsewhere.state()).is_err() {
+                std::fs::remove_dir_all(elsewhere.state())?;
+            }
+            copy_tree(&job.out(), &elsewhere.out())?;
+            job.kill9()?;
+            job = elsewhere;
+            job.script(&script(&job))?;
+            let listed = job.snapshots()?;
+            ensure!(!listed.is_empty(), "a copy without a snapshot");
+            Acknowledged::default().check(&listed)?;
+        }
+        job.start(&[])?;
+        workload.quiesce().await?;
+        job.live(PATIENCE).await?;
+        server.sql("CREATE TABLE power.t_mark (id INT PRIMARY KEY, note VARCHAR(40));\nINSERT INTO power.t_mark VALUES (1, 'the last change of all')").await?;
+        let last = |job: &Job| ends_with_text(&job.out(), "the last change of all");
+        job.wait_for("the last change", PATIENCE, last).await?;
+        job.sigterm().await?;
+        let mut auditor = workload.auditor();
+        auditor.table("power.t_mark", &["id"]);
+        auditor.read_dir(&job.out())?;
+        auditor.compare(&mut server.conn().await?).await?;
+        auditor.verdict()
+    })
+    .await
 }
