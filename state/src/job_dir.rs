@@ -63,7 +63,7 @@ pub fn name(directory: &Path) -> Option<String> {
     (self::directory(&job).ok()? == directory).then_some(job)
 }
 
-fn escape(part: &str) -> String {
+pub(crate) fn escape(part: &str) -> String {
     let mut out = String::with_capacity(part.len());
     let suffix_at = part
         .len()

@@ -9,12 +9,14 @@
 //!   is listed, with what is wrong with it.
 //! * *list* is the only truth about what exists; ids descend.
 
-pub mod file;
 pub mod format;
 pub mod job_dir;
 pub mod memory;
+pub mod object;
+mod parts;
 pub mod retention;
 pub mod rocks;
+pub mod savepoint;
 mod url;
 
 use std::sync::Arc;
@@ -48,6 +50,7 @@ pub async fn open_job(url: &StateUrl, job: &str) -> Result<JobState, StoreError>
             let (spool, held) = (store.spool(), store.held());
             Ok(JobState { checkpoints: Arc::new(store), spool, held })
         }
+        StateUrl::Object(url) => Err(not_yet(url)),
     }
 }
 
@@ -67,6 +70,7 @@ pub async fn open(url: &StateUrl, job: &str) -> Result<Arc<dyn CheckpointStore>,
 pub fn open_read_only(url: &StateUrl, job: &str) -> Result<Arc<dyn CheckpointStore>, StoreError> {
     match url {
         StateUrl::RocksDb(dir) => Ok(Arc::new(RocksReader::open(dir, job)?)),
+        StateUrl::Object(url) => Err(not_yet(url)),
     }
 }
 
@@ -77,5 +81,10 @@ pub fn open_read_only(url: &StateUrl, job: &str) -> Result<Arc<dyn CheckpointSto
 pub async fn jobs(url: &StateUrl) -> Result<Vec<String>, StoreError> {
     match url {
         StateUrl::RocksDb(dir) => rocks::jobs(dir).await,
+        StateUrl::Object(url) => Err(not_yet(url)),
     }
+}
+
+fn not_yet(url: &object::ObjectUrl) -> StoreError {
+    object::failed(url, "keep a job's state", "not supported by this build yet")
 }

@@ -1,0 +1,139 @@
+//! Rows of prepared XA transactions as objects: parts of bounded size, each checked as a whole.
+//!
+//! A part is `SEAHELD1`, the number of its first record and how many there are (u64 each), for each
+//! record its length (u32) and its bytes, and a CRC-32 of all before it; numbers are little endian.
+//! The parts of one transaction lie in a folder of its own, named by the first record of each.
+
+use model::StoreError;
+use model::checkpoint::HeldRows;
+use object_store::path::Path;
+use object_store::{ObjectStore, ObjectStoreExt as _, PutMode};
+
+use crate::object::{ObjectUrl, failed, is_missing};
+use crate::{HeldDrain, HeldStore};
+
+const MAGIC: &[u8; 8] = b"SEAHELD1";
+
+/// Where a transaction's parts are, and how an error names it.
+pub(crate) struct Folder<'a> {
+    pub(crate) store: &'a dyn ObjectStore,
+    pub(crate) path: Path,
+    pub(crate) url: &'a ObjectUrl,
+}
+
+impl Folder<'_> {
+    fn part(&self, first: u64) -> Path {
+        self.path.clone().join(format!("{first:020}"))
+    }
+
+    /// Writes all records of `rows`; those that are there already are written again, the same.
+    pub(crate) async fn write(
+        &self,
+        rows: HeldRows,
+        mut from: HeldDrain,
+    ) -> Result<(), StoreError> {
+        let mut first = 0;
+        while first < rows.records {
+            let records = from.next().await?;
+            let bytes = encode(first, &records);
+            let path = self.part(first);
+            let put = self.store.put_opts(&path, bytes.into(), PutMode::Overwrite.into());
+            put.await.map_err(|error| failed(self.url, "write held rows", error))?;
+            first += records.len() as u64;
+        }
+        Ok(())
+    }
+
+    /// Reads all records of `rows` into `to`, under the id `rows` has there.
+    pub(crate) async fn read(&self, rows: HeldRows, to: &HeldStore) -> Result<(), StoreError> {
+        let mut first = 0;
+        while first < rows.records {
+            let path = self.part(first);
+            let wrong =
+                |what: String| failed(self.url, "read held rows", format!("`{path}` {what}"));
+            let got = match self.store.get(&path).await {
+                Ok(got) => got.bytes().await,
+                Err(error) if is_missing(&error) => {
+                    return Err(wrong("is missing: the rows of a prepared XA transaction".into()));
+                }
+                Err(error) => Err(error),
+            };
+            let bytes = got.map_err(|error| failed(self.url, "read held rows", error))?;
+            let records =
+                decode(first, &bytes).map_err(|what| wrong(format!("is damaged: {what}")))?;
+            let count = records.len() as u64;
+            if first + count > rows.records {
+                return Err(wrong("is damaged: it holds more records than there are".into()));
+            }
+            to.append(rows.id, first, records).await?;
+            first += count;
+        }
+        Ok(())
+    }
+}
+
+fn encode(first: u64, records: &[Vec<u8>]) -> Vec<u8> {
+    let payload: usize = records.iter().map(|record| record.len() + 4).sum();
+    let mut out = Vec::with_capacity(payload + 28);
+    out.extend(MAGIC);
+    out.extend(first.to_le_bytes());
+    out.extend((records.len() as u64).to_le_bytes());
+    for record in records {
+        // A record is at most a few MiB: the store bounds what it reads at once.
+        out.extend(u32::try_from(record.len()).unwrap_or(u32::MAX).to_le_bytes());
+        out.extend(record);
+    }
+    let crc = crc32fast::hash(&out);
+    out.extend(crc.to_le_bytes());
+    out
+}
+
+fn decode(first: u64, bytes: &[u8]) -> Result<Vec<Vec<u8>>, &'static str> {
+    let (body, crc) = bytes.split_last_chunk::<4>().ok_or("it is too short")?;
+    if crc32fast::hash(body) != u32::from_le_bytes(*crc) {
+        return Err("its checksum does not match");
+    }
+    let mut rest = body.strip_prefix(MAGIC).ok_or("it holds no rows")?;
+    if u64::from_le_bytes(take(&mut rest)?) != first {
+        return Err("it holds other records");
+    }
+    let count = u64::from_le_bytes(take(&mut rest)?);
+    let mut records = Vec::new();
+    while !rest.is_empty() {
+        let length = u32::from_le_bytes(take(&mut rest)?) as usize;
+        let (record, after) = rest.split_at_checked(length).ok_or("a record is cut off")?;
+        records.push(record.to_vec());
+        rest = after;
+    }
+    if records.is_empty() || records.len() as u64 != count {
+        return Err("records are missing");
+    }
+    Ok(records)
+}
+
+fn take<const N: usize>(rest: &mut &[u8]) -> Result<[u8; N], &'static str> {
+    let (head, tail) = rest.split_first_chunk::<N>().ok_or("it is too short")?;
+    *rest = tail;
+    Ok(*head)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_flipped_bit_of_a_part_is_seen() {
+        let records = vec![b"one".to_vec(), Vec::new(), vec![7; 300]];
+        let bytes = encode(5, &records);
+        assert_eq!(decode(5, &bytes), Ok(records));
+        assert!(decode(6, &bytes).is_err());
+        for bit in 0..bytes.len() * 8 {
+            let mut flipped = bytes.clone();
+            flipped[bit / 8] ^= 1 << (bit % 8);
+            assert!(decode(5, &flipped).is_err(), "bit {bit}");
+        }
+        for cut in 0..bytes.len() {
+            assert!(decode(5, &bytes[..cut]).is_err(), "cut at {cut}");
+        }
+    }
+}
