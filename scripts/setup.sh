@@ -16,17 +16,19 @@ if ! command -v cargo >/dev/null; then
 fi
 if ! command -v apt-get >/dev/null; then
   say "this is no Debian or Ubuntu: install a C++ compiler, make, pkg-config, libclang and (to save 20 minutes of"
-  say "compiling) RocksDB 7.8 with its headers; for the tests MariaDB 10.6 or newer and npm. Going on without."
+  say "compiling) RocksDB 7.8 with its headers; for the tests MariaDB 10.6 or newer, npm and python3 with venv. Going on without."
   exit 0
 fi
 
 # Needed to build: RocksDB and its headers (bindgen reads them through libclang).
 need=(librocksdb-dev libclang-dev pkg-config g++ make)
-# Needed by the tests: MariaDB, the client for MySQL 5.6, and npm, through which MySQL 5.6 comes.
+# Needed by the tests: MariaDB, the client for MySQL 5.6, npm, through which MySQL 5.6 comes, and Python,
+# through which the S3 server comes.
 if [ "${1:-}" != --build ]; then
   command -v npm >/dev/null || need+=(npm nodejs)
   [ -n "${SEACHANGE_MARIADBD:-}" ] || need+=(mariadb-server-core)
   need+=(mariadb-client-core)
+  python3 -c 'import venv, ensurepip' 2>/dev/null || need+=(python3-venv)
 fi
 
 missing=()
@@ -78,7 +80,7 @@ if [ -z "$(apt-get indextargets --format '$(REPO_URI)' 'Created-By: Packages' 2>
 fi
 status=0
 scripts/servers.sh fetch mysql9 || status=9
-scripts/servers.sh fetch mysql56 mariadb || status=1
+scripts/servers.sh fetch mysql56 mariadb moto || status=1
 case $status in
 9)
   if [ "${SEACHANGE_SKIP_MYSQL9:-}" = 1 ]; then

@@ -38,6 +38,7 @@ strays() {
   for entry in /proc/[0-9]*; do
     pid=${entry#/proc/}
     [ "$pid" = $$ ] && continue
+    case $(readlink "$entry/cwd" 2>/dev/null) in "$run"/*) echo "$pid"; continue ;; esac
     # A process may end while we look.
     if { tr '\0' ' ' <"$entry/cmdline"; } 2>/dev/null | grep -qF -- "$run/"; then echo "$pid"; fi
   done

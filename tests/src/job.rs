@@ -12,6 +12,7 @@ use anyhow::{Context, Result, bail, ensure};
 use serde_json::Value;
 use tempfile::TempDir;
 
+use crate::object_server::{CREDENTIALS, ObjectServer};
 use crate::process::{Guarded, tail};
 use crate::server::{Server, keep};
 
@@ -127,6 +128,8 @@ pub struct Job {
     /// What `--state` says, where it is not the directory beside the script.
     state_url: Option<String>,
     fault: Option<String>,
+    /// Variables of every process of the job.
+    environment: Vec<(String, String)>,
 }
 
 impl Job {
@@ -142,6 +145,7 @@ impl Job {
             runs: 0,
             state_url: None,
             fault: None,
+            environment: Vec::new(),
         })
     }
 
@@ -166,6 +170,13 @@ impl Job {
     /// Keeps state somewhere else, from the next start on.
     pub fn keep_state_at(&mut self, url: &str) {
         self.state_url = Some(url.to_owned());
+    }
+
+    /// The same, on a server that speaks S3.
+    pub fn keep_state_on(&mut self, server: &ObjectServer, prefix: &str) {
+        self.keep_state_at(&server.url(prefix));
+        let credentials = CREDENTIALS.map(|(name, value)| (name.to_owned(), value.to_owned()));
+        self.environment.extend(credentials);
     }
 
     /// Ends the runs from here on at a fault point (the crate `model`, `fault.rs`), given as `name:passage`.
@@ -206,6 +217,7 @@ impl Job {
         self.lines = Lines::default();
         let mut command = Command::new(binary()?);
         command.arg("run").arg(self.path()).arg("--state").arg(self.state_url());
+        command.envs(self.environment.iter().cloned());
         command.envs(self.fault.iter().map(|fault| ("SEACHANGE_FAULT", fault)));
         command.args(arguments).current_dir(self.dir());
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(fs::File::create(self.log())?);
@@ -352,17 +364,22 @@ impl Job {
     pub fn snapshots(&self) -> Result<Vec<Value>> {
         let state = self.state_url();
         let (code, out, err) =
-            seachange(self.dir(), &["snapshots", &self.name, "--state", &state, "--json"])?;
+            self.command(&["snapshots", &self.name, "--state", &state, "--json"])?;
         ensure!(code == 0, "seachange snapshots ended with {code}: {err}");
         let list: Value = serde_json::from_str(&out).with_context(|| format!("JSON: `{out}`"))?;
         list.as_array().cloned().with_context(|| format!("no JSON array: `{out}`"))
+    }
+
+    /// Any other command, in the job's directory and with its environment: exit code, stdout, stderr.
+    pub fn command(&self, arguments: &[&str]) -> Result<(i32, String, String)> {
+        run_to_end(self.dir(), arguments, &self.environment)
     }
 
     /// `seachange inspect ID --json`.
     pub fn inspect(&self, id: u64) -> Result<Value> {
         let (state, id) = (self.state_url(), id.to_string());
         let arguments = ["inspect", &id, "--state", &state, "--job", &self.name, "--json"];
-        let (code, out, err) = seachange(self.dir(), &arguments)?;
+        let (code, out, err) = self.command(&arguments)?;
         ensure!(code == 0, "seachange inspect ended with {code}: {err}");
         serde_json::from_str(&out).with_context(|| format!("JSON: `{out}`"))
     }
@@ -382,8 +399,17 @@ pub fn id_of(snapshot: &Value) -> u64 {
 
 /// Runs `seachange` to its end: exit code, stdout, stderr.
 pub fn seachange(dir: &Path, arguments: &[&str]) -> Result<(i32, String, String)> {
+    run_to_end(dir, arguments, &[])
+}
+
+fn run_to_end(
+    dir: &Path,
+    arguments: &[&str],
+    environment: &[(String, String)],
+) -> Result<(i32, String, String)> {
     let output = Command::new(binary()?)
         .args(arguments)
+        .envs(environment.iter().cloned())
         .current_dir(dir)
         .stdin(Stdio::null())
         .output()

@@ -8,6 +8,7 @@
 pub mod chain;
 pub mod job;
 pub mod matrix;
+pub mod object_server;
 mod process;
 pub mod proxy;
 pub mod render;
@@ -19,6 +20,7 @@ mod tidy;
 pub mod workload;
 
 pub use job::{Job, Script};
+pub use object_server::ObjectServer;
 pub use proxy::Proxy;
 pub use server::{Kind, Server, for_each_server};
 pub use stage::Stage;

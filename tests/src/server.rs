@@ -286,7 +286,7 @@ fn repository() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap_or(Path::new("."))
 }
 
-fn servers_sh(arguments: &[&str]) -> Result<Command> {
+pub(crate) fn servers_sh(arguments: &[&str]) -> Result<Command> {
     let script = repository().join("scripts/servers.sh");
     ensure!(script.exists(), "no {}", script.display());
     let mut command = Command::new(script);

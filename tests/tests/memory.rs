@@ -1,14 +1,16 @@
-//! `bounded`: 5,000,000 rows and 2,000 tables in less than 256 MiB.
+//! `bounded`: 5,000,000 rows and 2,000 tables in less than 256 MiB, and checkpoints below 1 MiB that
+//! do not grow with what has been read. `ROWS=10000000` fills another number.
 
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 use mysql_async::prelude::*;
+use serde_json::Value;
 use tests::{Job, Kind, Script, Server, say};
 use tokio::task::JoinSet;
 
-const ROWS: u64 = 5_000_000;
 const TABLES: u32 = 2_000;
+const CHECKPOINT_MAX: u64 = 1024 * 1024;
 const MEMORY_MAX: u64 = 256 * 1024 * 1024;
 const LONG: Duration = Duration::from_secs(600);
 
@@ -16,14 +18,17 @@ const LONG: Duration = Duration::from_secs(600);
 async fn memory_is_bounded_whatever_the_number_of_rows_and_tables() -> Result<()> {
     let options = ["--innodb-buffer-pool-size=1G", "--innodb-doublewrite=OFF"];
     let server = Server::start(Kind::any()?, &options).await?;
-    many_rows(&server).await?;
+    let wanted = std::env::var("ROWS").ok().map(|rows| rows.parse()).transpose()?;
+    let rows: u64 = wanted.unwrap_or(5_000_000);
+    many_rows(&server, rows).await?;
     for parallelism in ["1", "4"] {
         let script = Script::new("rows", &server, "big", "t").option("parallelism", parallelism);
-        snapshot(&format!("{ROWS} rows, parallelism {parallelism}"), "rows", script, ROWS).await?;
+        snapshot(&format!("{rows} rows, parallelism {parallelism}"), "rows", script, rows).await?;
     }
     many_tables(&server).await?;
     let script = Script::new("tables", &server, "many", "t_.*").option("parallelism", "2");
     snapshot(&format!("{TABLES} tables"), "tables", script.clone(), u64::from(TABLES)).await?;
+    small_checkpoints(&server, rows).await?;
     followed(&server, script).await
 }
 
@@ -72,8 +77,43 @@ async fn snapshot(what: &str, name: &str, script: Script, rows: u64) -> Result<(
     Ok(())
 }
 
+/// One job over all of it, with every checkpoint kept.
+async fn small_checkpoints(server: &Server, rows: u64) -> Result<()> {
+    let mut job = Job::new("all")?;
+    job.script(
+        &Script::new("all", server, "big,many", "")
+            .option("table-name", r"big\.t,many\.t_.*")
+            .option("checkpoint", "100")
+            .set("execution.checkpointing.num-retained", "100000")
+            .set("execution.runtime-mode", "batch")
+            .blackhole(),
+    )?;
+    job.start(&[])?;
+    let code = job.wait_exit(LONG).await?;
+    ensure!(code == 0, "exit code {code}:\n{}", job.log_tail());
+    let listed = job.snapshots()?;
+    let number = |one: &Value, name: &str| one.get(name).and_then(Value::as_u64).unwrap_or(0);
+    let mut taken = Vec::new();
+    for one in &listed {
+        taken.push((
+            number(one, "rows_read"),
+            number(one, "size_bytes"),
+            number(one, "duration_ms"),
+        ));
+    }
+    taken.sort_unstable();
+    let largest = taken.iter().map(|(_, bytes, _)| *bytes).max().unwrap_or(u64::MAX);
+    say(format!("{} checkpoints, the largest of {largest} bytes", taken.len()));
+    for share in [50, 10, 2, 1] {
+        let at = taken.iter().find(|(read, ..)| *read >= rows / share).context("too few")?;
+        say(format!("  at row {}: {} bytes, taken in {} ms", at.0, at.1, at.2));
+    }
+    ensure!(taken.len() > 10 && largest < CHECKPOINT_MAX, "{taken:?}");
+    Ok(())
+}
+
 /// Rows of about 200 bytes.
-async fn many_rows(server: &Server) -> Result<()> {
+async fn many_rows(server: &Server, all: u64) -> Result<()> {
     let begun = Instant::now();
     let mut conn = server.conn().await?;
     conn.query_drop("SET sql_log_bin = 0").await?;
@@ -88,16 +128,16 @@ async fn many_rows(server: &Server) -> Result<()> {
     )
     .await?;
     let mut rows = 1;
-    while rows < ROWS {
+    while rows < all {
         // In parts: one transaction of millions of rows is slow on the server's side.
-        let more = rows.min(ROWS - rows).min(500_000);
+        let more = rows.min(all - rows).min(500_000);
         conn.query_drop(format!(
             "INSERT INTO big.t SELECT id + {rows}, a + 1, b, c, d FROM big.t WHERE id < {more}"
         ))
         .await?;
         rows += more;
     }
-    say(format!("{ROWS} rows filled in {:.1} s", begun.elapsed().as_secs_f32()));
+    say(format!("{all} rows filled in {:.1} s", begun.elapsed().as_secs_f32()));
     Ok(())
 }
 
