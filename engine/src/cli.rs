@@ -21,6 +21,7 @@ pub enum Command {
 Examples:
   seachange run emp_1.sql
   seachange run emp_1.sql --state /var/lib/seachange --set hostname=db.example --set port=3307
+  seachange run emp_1.sql --state 's3://bucket/cdc?region=eu-west-1'
   seachange run emp_1.sql --from 17          resume from snapshot 17, this time only
   seachange run emp_1.sql --resnapshot emp_1.employees_1      read this table again
 
@@ -62,7 +63,8 @@ pub struct ScriptArgs {
 
 #[derive(Debug, Args)]
 pub struct StateArg {
-    /// Where checkpoints rest: rocksdb://DIR, or a path
+    /// Where checkpoints rest: rocksdb://DIR or a path, file://DIR, s3://BUCKET/PREFIX, gs://…, az://…,
+    /// hdfs://NAMENODE:PORT/PATH; secrets come from the environment
     #[arg(long, value_name = "URL", env = "SEACHANGE_STATE", default_value_t)]
     pub state: StateUrl,
 }
@@ -80,6 +82,19 @@ pub struct RunArgs {
     /// of quarantine. May be given several times
     #[arg(long, value_name = "DB.TABLE")]
     pub resnapshot: Vec<String>,
+    /// Where a job whose checkpoints rest elsewhere (s3://, …) keeps what may be lost: changes held
+    /// back, and copies of held rows
+    #[arg(
+        long,
+        value_name = "DIR",
+        env = "SEACHANGE_WORK_DIR",
+        default_value = "./seachange-work"
+    )]
+    pub work_dir: std::path::PathBuf,
+    /// Take the job from another process, though it lives: that one ends. Not with rocksdb://, whose
+    /// lock its holder keeps
+    #[arg(long)]
+    pub take_over: bool,
     /// What SIGTERM and Ctrl-C do before the job stops
     #[arg(long, value_enum, default_value_t = OnTerm::Savepoint)]
     pub on_term: OnTerm,

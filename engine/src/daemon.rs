@@ -316,6 +316,7 @@ impl Daemon {
             },
             None => first,
         };
+        self.state.held.publish(&anchor.source.xa).await?;
         self.state.checkpoints.put(fence, &anchor).await?;
         Ok(())
     }

@@ -9,6 +9,8 @@
 //!   is listed, with what is wrong with it.
 //! * *list* is the only truth about what exists; ids descend.
 
+#[cfg(any(test, feature = "conformance"))]
+pub mod conformance;
 pub mod format;
 pub mod job_dir;
 pub mod memory;
@@ -19,7 +21,9 @@ pub mod rocks;
 pub mod savepoint;
 mod url;
 
+use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use model::{CheckpointStore, StoreError};
 
@@ -39,27 +43,50 @@ pub struct JobState {
     pub held: HeldStore,
 }
 
-/// Opens the state of a job that is going to run, and its spool.
-///
-/// # Errors
-/// [`StoreError::Fenced`] while another process runs the job on the same state.
-pub async fn open_job(url: &StateUrl, job: &str) -> Result<JobState, StoreError> {
-    match url {
-        StateUrl::RocksDb(dir) => {
-            let store = RocksStore::open(dir, job).await?;
-            let (spool, held) = (store.spool(), store.held());
-            Ok(JobState { checkpoints: Arc::new(store), spool, held })
-        }
-        StateUrl::Object(url) => Err(not_yet(url)),
+/// How a job is opened that is going to run.
+#[derive(Debug, Clone)]
+pub struct JobOptions {
+    /// Where a job whose state rests elsewhere keeps what may be lost: held-back changes, and copies.
+    pub work_dir: PathBuf,
+    /// Take the job from a process that still runs it.
+    pub take_over: bool,
+    /// Within which a holder that is not heard of is taken for dead.
+    pub lease: Duration,
+}
+
+impl Default for JobOptions {
+    fn default() -> Self {
+        let work_dir = PathBuf::from("./seachange-work");
+        Self { work_dir, take_over: false, lease: Duration::from_secs(10) }
     }
 }
 
-/// Opens the checkpoints of a job that is going to run.
+/// Opens the state of a job that is going to run, and its spool.
 ///
 /// # Errors
-/// As [`open_job`].
-pub async fn open(url: &StateUrl, job: &str) -> Result<Arc<dyn CheckpointStore>, StoreError> {
-    Ok(open_job(url, job).await?.checkpoints)
+/// [`StoreError::Fenced`] while another process runs the job on the same RocksDB; on a store of objects
+/// [`CheckpointStore::acquire`] finds out.
+pub async fn open_job(
+    url: &StateUrl,
+    job: &str,
+    options: &JobOptions,
+) -> Result<JobState, StoreError> {
+    match url {
+        StateUrl::RocksDb(dir) => {
+            let opened = RocksStore::open(dir, job).await;
+            let store = opened.map_err(|error| rocks::unbroken(error, options.take_over))?;
+            let (spool, held) = (store.spool(), store.held());
+            Ok(JobState { checkpoints: Arc::new(store), spool, held })
+        }
+        StateUrl::Object(url) => {
+            let log = object::Log::new(object::open(url)?, url, job)?;
+            let work = RocksStore::open_work(&options.work_dir, job).await?;
+            let held = work.held().with_remote(parts::RemoteHeld::new(log.clone()));
+            let terms = object::Terms { lease: options.lease, take_over: options.take_over };
+            let checkpoints = Arc::new(object::ObjectLog::new(log, terms));
+            Ok(JobState { checkpoints, spool: work.spool(), held })
+        }
+    }
 }
 
 /// Opens the checkpoints of a job for `get` and `list`, also while another process runs it; each
@@ -70,7 +97,10 @@ pub async fn open(url: &StateUrl, job: &str) -> Result<Arc<dyn CheckpointStore>,
 pub fn open_read_only(url: &StateUrl, job: &str) -> Result<Arc<dyn CheckpointStore>, StoreError> {
     match url {
         StateUrl::RocksDb(dir) => Ok(Arc::new(RocksReader::open(dir, job)?)),
-        StateUrl::Object(url) => Err(not_yet(url)),
+        StateUrl::Object(url) => {
+            let log = object::Log::new(object::open(url)?, url, job)?;
+            Ok(Arc::new(object::Reader::new(Arc::new(log))))
+        }
     }
 }
 
@@ -81,10 +111,9 @@ pub fn open_read_only(url: &StateUrl, job: &str) -> Result<Arc<dyn CheckpointSto
 pub async fn jobs(url: &StateUrl) -> Result<Vec<String>, StoreError> {
     match url {
         StateUrl::RocksDb(dir) => rocks::jobs(dir).await,
-        StateUrl::Object(url) => Err(not_yet(url)),
+        StateUrl::Object(url) => {
+            let (store, prefix) = object::open(url)?;
+            object::jobs(&*store, &prefix, url).await
+        }
     }
-}
-
-fn not_yet(url: &object::ObjectUrl) -> StoreError {
-    object::failed(url, "keep a job's state", "not supported by this build yet")
 }

@@ -4,12 +4,16 @@
 //! record its length (u32) and its bytes, and a CRC-32 of all before it; numbers are little endian.
 //! The parts of one transaction lie in a folder of its own, named by the first record of each.
 
+use std::collections::{BTreeMap, HashSet};
+
+use futures_util::TryStreamExt as _;
 use model::StoreError;
-use model::checkpoint::HeldRows;
+use model::checkpoint::{HeldId, HeldRows};
 use object_store::path::Path;
 use object_store::{ObjectStore, ObjectStoreExt as _, PutMode};
+use tokio::sync::{Mutex, MutexGuard};
 
-use crate::object::{ObjectUrl, failed, is_missing};
+use crate::object::{Log, ObjectUrl, failed, is_missing};
 use crate::{HeldDrain, HeldStore};
 
 const MAGIC: &[u8; 8] = b"SEAHELD1";
@@ -44,6 +48,21 @@ impl Folder<'_> {
         Ok(())
     }
 
+    async fn remove(&self) -> Result<(), StoreError> {
+        let wrong = |error| failed(self.url, "remove held rows", error);
+        // First what says that the parts are all there.
+        let mut found = vec![self.path.clone().join(WHOLE)];
+        let listed = self.store.list(Some(&self.path)).map_ok(|object| object.location);
+        found.extend(listed.try_collect::<Vec<Path>>().await.map_err(wrong)?);
+        for path in found {
+            match self.store.delete(&path).await {
+                Err(error) if !is_missing(&error) => return Err(wrong(error)),
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
     /// Reads all records of `rows` into `to`, under the id `rows` has there.
     pub(crate) async fn read(&self, rows: HeldRows, to: &HeldStore) -> Result<(), StoreError> {
         let mut first = 0;
@@ -70,6 +89,110 @@ impl Folder<'_> {
         }
         Ok(())
     }
+}
+
+/// The rows of a job whose checkpoints rest in a store of objects.
+#[derive(Debug)]
+pub(crate) struct RemoteHeld {
+    log: Log,
+    /// What is there; listed once, for nobody else changes it while we hold the job.
+    there: Mutex<Option<BTreeMap<HeldId, Copied>>>,
+}
+
+/// How far the rows of a transaction are there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Copied {
+    Partly,
+    Whole,
+}
+
+const HELD: &str = "held";
+/// Written after all parts of a transaction.
+const WHOLE: &str = "whole";
+
+impl RemoteHeld {
+    pub(crate) fn new(log: Log) -> Self {
+        Self { log, there: Mutex::default() }
+    }
+
+    fn folder(&self, id: HeldId) -> Folder<'_> {
+        let path = self.log.path.clone().join(HELD).join(format!("{}-{}", id.run, id.number));
+        Folder { store: &*self.log.store, path, url: &self.log.url }
+    }
+
+    async fn there(&self) -> Result<MutexGuard<'_, Option<BTreeMap<HeldId, Copied>>>, StoreError> {
+        let mut there = self.there.lock().await;
+        if there.is_some() {
+            return Ok(there);
+        }
+        let held = self.log.path.clone().join(HELD);
+        let mut found = BTreeMap::new();
+        let mut listed = self.log.store.list(Some(&held));
+        let wrong = |error| failed(&self.log.url, "list held rows", error);
+        while let Some(object) = listed.try_next().await.map_err(wrong)? {
+            let Some(mut names) = object.location.prefix_match(&held) else { continue };
+            let id = names.next().and_then(|folder| held_id(folder.as_ref()));
+            let (Some(id), Some(name)) = (id, names.next()) else { continue };
+            let copied = found.entry(id).or_insert(Copied::Partly);
+            if name.as_ref() == WHOLE {
+                *copied = Copied::Whole;
+            }
+        }
+        *there = Some(found);
+        Ok(there)
+    }
+
+    pub(crate) async fn has(&self, id: HeldId) -> Result<bool, StoreError> {
+        let there = self.there().await?;
+        Ok(there.as_ref().is_some_and(|there| there.get(&id) == Some(&Copied::Whole)))
+    }
+
+    pub(crate) async fn copy_from(
+        &self,
+        from: &HeldStore,
+        rows: HeldRows,
+    ) -> Result<(), StoreError> {
+        let mut there = self.there().await?;
+        let there = there.get_or_insert_default();
+        if there.get(&rows.id) == Some(&Copied::Whole) {
+            return Ok(());
+        }
+        there.insert(rows.id, Copied::Partly);
+        let folder = self.folder(rows.id);
+        folder.write(rows, from.drain(rows)).await?;
+        let whole = folder.path.clone().join(WHOLE);
+        let put = self.log.store.put_opts(&whole, "\n".into(), PutMode::Overwrite.into()).await;
+        put.map_err(|error| failed(&self.log.url, "write held rows", error))?;
+        there.insert(rows.id, Copied::Whole);
+        Ok(())
+    }
+
+    pub(crate) async fn copy_to(&self, to: &HeldStore, rows: HeldRows) -> Result<(), StoreError> {
+        self.folder(rows.id).read(rows, to).await
+    }
+
+    /// Removes every transaction below `next` that is not in `kept`.
+    pub(crate) async fn sweep(
+        &self,
+        next: HeldId,
+        kept: &HashSet<HeldId>,
+    ) -> Result<(), StoreError> {
+        let mut there = self.there().await?;
+        let there = there.get_or_insert_default();
+        let settled: Vec<HeldId> =
+            there.range(..next).map(|(id, _)| *id).filter(|id| !kept.contains(id)).collect();
+        for id in settled {
+            self.folder(id).remove().await?;
+            there.remove(&id);
+        }
+        Ok(())
+    }
+}
+
+/// The transaction of a folder's name.
+fn held_id(name: &str) -> Option<HeldId> {
+    let (run, number) = name.split_once('-')?;
+    Some(HeldId { run: run.parse().ok()?, number: number.parse().ok()? })
 }
 
 fn encode(first: u64, records: &[Vec<u8>]) -> Vec<u8> {

@@ -46,6 +46,9 @@ const FENCE: &[u8] = b"fence";
 const OWN_LOCK_TRIES: u32 = 20;
 const OWN_LOCK_WAIT: Duration = Duration::from_millis(50);
 
+/// Processes that may have working state of one job under one directory at a time.
+const WORK_PLACES: u32 = 8;
+
 /// The checkpoints of a job that runs in this process.
 ///
 /// A dropped `put` may still take place: the write runs on its own thread to the end.
@@ -128,6 +131,19 @@ impl JobPlace {
     }
 }
 
+/// Tells who asked to take a job over that a database's lock cannot be taken from its holder.
+pub(crate) fn unbroken(error: StoreError, take_over: bool) -> StoreError {
+    let StoreError::Fenced { store, job, what } = error else { return error };
+    match take_over {
+        true => {
+            let what =
+                format!("{what}; `--take-over` cannot take a lock from a process that lives");
+            StoreError::Fenced { store, job, what }
+        }
+        false => StoreError::Fenced { store, job, what },
+    }
+}
+
 /// The lock of a database is taken: RocksDB tells it by its text alone (`env/fs_posix.cc`), with the
 /// system's word for EAGAIN or EACCES. Any other failure to lock is no other process.
 fn is_locked(error: &rocksdb::Error) -> bool {
@@ -152,6 +168,31 @@ impl RocksStore {
         let at = place.clone();
         let opened = spawn_blocking(move || open_blocking(at)).await;
         let job = opened.map_err(|error| place.io("open a state", error))??;
+        Ok(Self { job: Arc::new(job) })
+    }
+
+    /// Opens a place for working state under `dir`, empty. Processes that run the same job, as one that
+    /// is being superseded and its successor do, have one each.
+    ///
+    /// # Errors
+    /// [`StoreError::Io`] where the disk refuses; [`StoreError::Fenced`] where so many processes run
+    /// the job that none is left.
+    pub(crate) async fn open_work(dir: &Path, job: &str) -> Result<Self, StoreError> {
+        let place = JobPlace::new(dir, job)?;
+        let at = place.clone();
+        let opened = spawn_blocking(move || {
+            let mut opened = open_scratch(at.clone());
+            for slot in 2..=WORK_PLACES {
+                if !matches!(opened, Err(StoreError::Fenced { .. })) {
+                    break;
+                }
+                let mut name = at.dir.clone().into_os_string();
+                name.push(format!("-{slot}"));
+                opened = open_scratch(JobPlace { dir: name.into(), ..at.clone() });
+            }
+            opened
+        });
+        let job = opened.await.map_err(|error| place.io("open a work directory", error))??;
         Ok(Self { job: Arc::new(job) })
     }
 
@@ -196,8 +237,24 @@ fn open_blocking(place: JobPlace) -> Result<JobDb, StoreError> {
             opened => break opened.map_err(|error| place.unopened(error))?,
         }
     };
-    spool::wipe(&mut db).map_err(|error| place.io("wipe the spool", error))?;
+    spool::wipe(&mut db, options::SPOOL).map_err(|error| place.io("wipe the spool", error))?;
     Ok(JobDb { db, writing: Mutex::new(()), held: AtomicU64::new(0), place })
+}
+
+/// A database that holds nothing but copies and working state: what it held before is of no use, and
+/// one that is damaged is made anew.
+fn open_scratch(place: JobPlace) -> Result<JobDb, StoreError> {
+    let mut job = match open_blocking(place.clone()) {
+        Err(StoreError::Io { .. }) => {
+            std::fs::remove_dir_all(&place.dir)
+                .map_err(|error| place.io(format!("empty `{}`", place.dir.display()), error))?;
+            open_blocking(place)?
+        }
+        opened => opened?,
+    };
+    spool::wipe(&mut job.db, options::HELD)
+        .map_err(|error| job.place.io("wipe held rows", error))?;
+    Ok(job)
 }
 
 fn snap_key(id: CheckpointId) -> Vec<u8> {

@@ -75,7 +75,12 @@ pub async fn read(reference: &str) -> Result<Imported, StoreError> {
     let (store, path) = object::open(&url)?;
     let (shown, id) = (url.to_string(), format!("`{file}`"));
     let place = Place { store: &shown, job: UNKNOWN_JOB, id: &id };
-    Ok(Imported { checkpoint: format::decode(&bytes, place)?, url, store, path })
+    Ok(Imported {
+        checkpoint: format::decode(object::bare_snapshot(&bytes), place)?,
+        url,
+        store,
+        path,
+    })
 }
 
 /// Removes a savepoint: everything in its directory. What is not there is no error.

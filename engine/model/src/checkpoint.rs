@@ -347,8 +347,9 @@ pub trait CheckpointStore: Send + Sync {
     /// Asked before everything that is written elsewhere on the job's behalf. Cheap, no I/O.
     ///
     /// # Errors
-    /// [`StoreError::Fenced`] once `fence` is known not to be the newest epoch, or is not known to be:
-    /// a lease that ran out while the process slept.
+    /// [`StoreError::Fenced`] once `fence` is known not to be the newest epoch; [`StoreError::Io`] once
+    /// it is not known to be: a lease that ran out while the process slept or the store did not answer.
+    /// [`CheckpointStore::acquire`] then tells which.
     fn holds(&self, fence: Fence) -> Result<(), StoreError>;
 
     /// Stores atomically and durably, or not at all.
@@ -364,4 +365,10 @@ pub trait CheckpointStore: Send + Sync {
 
     /// Removing what is not there is no error.
     async fn remove(&self, fence: Fence, id: CheckpointId) -> Result<(), StoreError>;
+
+    /// The process is done with the job: another may take it at once, without waiting to see whether
+    /// this one lives. Nothing is held afterwards.
+    async fn release(&self) -> Result<(), StoreError> {
+        Ok(())
+    }
 }

@@ -9,13 +9,17 @@ use std::sync::atomic::{AtomicU32, Ordering};
 /// The variable of the environment.
 pub const VARIABLE: &str = "SEACHANGE_FAULT";
 
-/// Every point, in the order in which a checkpoint passes them.
+/// Every point, in the order in which a checkpoint passes them. Those of fences and records are an
+/// object store's own: a fence is a record too.
 pub const POINTS: &[&str] = &[
     "barrier.before",
     "barrier.after",
     "prepare.before",
     "prepare.after",
     "store.before",
+    "fence.after",
+    "record.before",
+    "record.after",
     "store.after",
     "commit.before",
     "commit.after",

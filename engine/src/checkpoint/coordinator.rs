@@ -127,7 +127,10 @@ impl Coordinator {
         let checkpoint =
             durable.into_checkpoint(&self.job, trigger.name(), "", self.clock.now_ms(), duration);
         fault::point("store.before");
-        let put = self.store.put(self.fence, &checkpoint);
+        let put = async {
+            self.held.publish(&checkpoint.source.xa).await?;
+            self.store.put(self.fence, &checkpoint).await
+        };
         match tokio::time::timeout(self.timeout, put).await {
             Ok(stored) => stored?,
             Err(_) => {

@@ -7,6 +7,7 @@ use anyhow::Context;
 use binlog::preflight::{self, Check, Outcome};
 use job::{Host, JobSpec, NoteKind, Retention};
 use model::{BarrierKind, Clock};
+use state::JobOptions;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 use tracing::{error, info, warn};
@@ -18,6 +19,8 @@ use crate::error::chain;
 use crate::progress;
 use crate::source::open::source_options;
 use crate::source::status::Status;
+
+const LET_GO_WITHIN: Duration = Duration::from_secs(5);
 
 /// Wall-clock time of this machine.
 #[derive(Debug, Clone, Copy, Default)]
@@ -48,7 +51,12 @@ pub async fn run(args: &RunArgs) -> anyhow::Result<u8> {
     if !fit(&job).await {
         return Ok(exit::FAILED);
     }
-    let state = state::open_job(&args.state.state, &job.name).await?;
+    let options = JobOptions {
+        work_dir: args.work_dir.clone(),
+        take_over: args.take_over,
+        ..JobOptions::default()
+    };
+    let state = state::open_job(&args.state.state, &job.name, &options).await?;
     let checkpoints = Arc::clone(&state.checkpoints);
     let retention = job.checkpointing.retention;
     let (stop, stopped) = watch::channel(Stop::Not);
@@ -72,6 +80,12 @@ pub async fn run(args: &RunArgs) -> anyhow::Result<u8> {
             return Ok(exit::FAILED);
         }
     };
+    if ended.as_ref().is_ok_and(|ended| *ended == Ended::Cancelled)
+        && retention != Retention::Retain
+    {
+        delete_checkpoints(&*checkpoints).await?;
+    }
+    let_go(&*checkpoints).await;
     for (table, events_dropped) in &last.borrow().quarantined {
         warn!(%table, events_dropped, "the table is in quarantine as the job ends");
     }
@@ -85,9 +99,6 @@ pub async fn run(args: &RunArgs) -> anyhow::Result<u8> {
             Ok(exit::DONE)
         }
         Ok(Ended::Cancelled) => {
-            if retention != Retention::Retain {
-                delete_checkpoints(&*checkpoints).await?;
-            }
             info!("the job was cancelled");
             Ok(exit::DONE)
         }
@@ -95,6 +106,15 @@ pub async fn run(args: &RunArgs) -> anyhow::Result<u8> {
             error!("the job failed: {}", chain(&failure));
             Ok(exit::FAILED)
         }
+    }
+}
+
+/// The next start then need not wait to see whether this one lives.
+async fn let_go(store: &dyn model::CheckpointStore) {
+    match tokio::time::timeout(LET_GO_WITHIN, store.release()).await {
+        Ok(Ok(())) => {}
+        Ok(Err(error)) => info!("the job's lease is left to run out: {}", chain(&error)),
+        Err(_) => info!("the job's lease is left to run out: the store does not answer"),
     }
 }
 

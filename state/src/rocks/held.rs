@@ -6,27 +6,32 @@
 //!
 //! A record is found under its [`HeldId`] and its number, all big endian, so that the order of keys
 //! is the order of records.
+//!
+//! Where the checkpoints rest elsewhere, this database may be lost: the rows are copied there before
+//! the checkpoint that names them, and fetched from there when they are missing here.
 
 use std::collections::HashSet;
 use std::sync::Arc;
 
 use model::StoreError;
-use model::checkpoint::{HeldId, HeldRows};
+use model::checkpoint::{HeldId, HeldRows, XaState};
 use rocksdb::{ColumnFamily, Direction, IteratorMode, ReadOptions, WriteBatch};
 
 use super::spool::SPOOL_BATCH_BYTES_MAX;
 use super::{JobDb, on_its_own_thread, options};
+use crate::parts::RemoteHeld;
 
 /// A handle on the held rows of a job; clones share them.
 #[derive(Debug, Clone)]
 pub struct HeldStore {
     job: Arc<JobDb>,
+    remote: Option<Arc<RemoteHeld>>,
 }
 
 /// Reads the records of one transaction in order. See [`HeldStore::drain`].
 #[derive(Debug)]
 pub struct HeldDrain {
-    job: Arc<JobDb>,
+    store: HeldStore,
     rows: HeldRows,
     /// Number of the first record not yet read.
     next: u64,
@@ -53,7 +58,29 @@ fn family(job: &JobDb) -> Result<&ColumnFamily, StoreError> {
 
 impl HeldStore {
     pub(super) fn new(job: Arc<JobDb>) -> Self {
-        Self { job }
+        Self { job, remote: None }
+    }
+
+    /// The same, as a copy of what rests elsewhere.
+    pub(crate) fn with_remote(self, remote: RemoteHeld) -> Self {
+        Self { remote: Some(Arc::new(remote)), ..self }
+    }
+
+    fn local(&self) -> Self {
+        Self { job: Arc::clone(&self.job), remote: None }
+    }
+
+    /// Makes the rows that a checkpoint is going to name as durable as the checkpoint will be. Called
+    /// before it is put.
+    ///
+    /// # Errors
+    /// [`StoreError::Io`] where rows are missing, or the place does not take them.
+    pub async fn publish(&self, xa: &XaState) -> Result<(), StoreError> {
+        let Some(remote) = &self.remote else { return Ok(()) };
+        for rows in xa.prepared.iter().filter_map(|prepared| prepared.rows) {
+            remote.copy_from(&self.local(), rows).await?;
+        }
+        Ok(())
     }
 
     /// Adds records to a transaction's, numbered from `first` up.
@@ -83,6 +110,14 @@ impl HeldStore {
     /// # Errors
     /// [`StoreError::Io`] where the disk refuses.
     pub async fn has(&self, rows: HeldRows) -> Result<bool, StoreError> {
+        match &self.remote {
+            Some(remote) if !self.has_here(rows).await? => remote.has(rows.id).await,
+            Some(_) => Ok(true),
+            None => self.has_here(rows).await,
+        }
+    }
+
+    async fn has_here(&self, rows: HeldRows) -> Result<bool, StoreError> {
         let Some(last) = rows.records.checked_sub(1) else { return Ok(true) };
         on_its_own_thread(&self.job, move |job| {
             let found = job.db.get_pinned_cf(family(job)?, key(rows.id, last));
@@ -93,7 +128,7 @@ impl HeldStore {
 
     /// Reads records in order, in bounded batches, and leaves them where they are.
     pub fn drain(&self, rows: HeldRows) -> HeldDrain {
-        HeldDrain { job: Arc::clone(&self.job), rows, next: 0 }
+        HeldDrain { store: self.clone(), rows, next: 0 }
     }
 
     /// Forgets every transaction below `next` that is not in `kept`.
@@ -101,6 +136,9 @@ impl HeldStore {
     /// # Errors
     /// [`StoreError::Io`] where the disk refuses.
     pub async fn sweep(&self, next: HeldId, kept: HashSet<HeldId>) -> Result<(), StoreError> {
+        if let Some(remote) = &self.remote {
+            remote.sweep(next, &kept).await?;
+        }
         on_its_own_thread(&self.job, move |job| sweep(job, next, &kept)).await
     }
 }
@@ -139,8 +177,13 @@ impl HeldDrain {
         if self.next >= self.rows.records {
             return Ok(Vec::new());
         }
-        let (rows, first) = (self.rows, self.next);
-        let batch = on_its_own_thread(&self.job, move |job| read_batch(job, rows, first)).await?;
+        let (rows, first, store) = (self.rows, self.next, &self.store);
+        if let Some(remote) = store.remote.as_ref().filter(|_| first == 0)
+            && !store.has_here(rows).await?
+        {
+            remote.copy_to(&store.local(), rows).await?;
+        }
+        let batch = on_its_own_thread(&store.job, move |job| read_batch(job, rows, first)).await?;
         self.next += batch.len() as u64;
         Ok(batch)
     }

@@ -36,8 +36,9 @@ pub struct Drain {
     from: Option<u64>,
 }
 
-pub(super) fn wipe(db: &mut DB) -> Result<(), rocksdb::Error> {
-    let empty = match db.cf_handle(options::SPOOL) {
+/// Empties a family that holds working state.
+pub(super) fn wipe(db: &mut DB, name: &str) -> Result<(), rocksdb::Error> {
+    let empty = match db.cf_handle(name) {
         // Dropped by a process that died before it made the new one.
         None => false,
         Some(family) => db.iterator_cf(family, IteratorMode::Start).next().transpose()?.is_none(),
@@ -45,10 +46,10 @@ pub(super) fn wipe(db: &mut DB) -> Result<(), rocksdb::Error> {
     if empty {
         return Ok(());
     }
-    if db.cf_handle(options::SPOOL).is_some() {
-        db.drop_cf(options::SPOOL)?;
+    if db.cf_handle(name).is_some() {
+        db.drop_cf(name)?;
     }
-    db.create_cf(options::SPOOL, &options::spool()?)
+    db.create_cf(name, &options::spool()?)
 }
 
 fn key(slot: u32, seq: u64) -> [u8; 12] {

@@ -26,6 +26,9 @@ pub trait Rest: Send {
     /// Changes the stored bytes of a snapshot behind the store's back, as a failing disk would.
     /// Called while no store is open.
     async fn damage(&mut self, id: CheckpointId);
+
+    /// Puts things of another's making where the store keeps its own. Called while no store is open.
+    async fn litter(&mut self) {}
 }
 
 /// Runs the whole suite, each promise on its own fresh place.
@@ -44,6 +47,10 @@ pub async fn keeps_its_promises<R: Rest>(mut fresh: impl FnMut() -> R) {
     fences_grow_for_ever(&mut fresh()).await;
     two_processes_never_both_advance_a_job(&mut fresh()).await;
     a_damaged_snapshot_is_listed_as_damaged(&mut fresh()).await;
+    what_is_foreign_changes_nothing(&mut fresh()).await;
+    a_clock_that_is_set_back_changes_no_order(&mut fresh()).await;
+    what_is_released_is_free_at_once(&mut fresh()).await;
+    the_newest_may_go_and_the_job_goes_on(&mut fresh()).await;
 }
 
 async fn open(rest: &mut impl Rest) -> Arc<dyn CheckpointStore> {
@@ -236,4 +243,55 @@ pub async fn a_damaged_snapshot_is_listed_as_damaged(rest: &mut impl Rest) {
     assert!(matches!(got, Err(StoreError::Damaged { .. })), "get tells the damage");
     store.remove(fence, CheckpointId(2)).await.expect("a damaged snapshot can be removed");
     assert_eq!(ids(&store).await, [3, 1], "and is gone then");
+}
+
+/// Files that a tool or a person left there.
+pub async fn what_is_foreign_changes_nothing(rest: &mut impl Rest) {
+    let (store, fence) = take(rest).await;
+    put(&store, fence, &sample(rest, 1)).await;
+    store.release().await.expect("release");
+    drop(store);
+    rest.litter().await;
+    let (store, fence) = take(rest).await;
+    put(&store, fence, &sample(rest, 2)).await;
+    assert_eq!(ids(&store).await, [2, 1], "what is foreign is no snapshot");
+    assert!(list(&store).await.iter().all(|entry| entry.content.is_ok()), "and damages none");
+}
+
+/// A snapshot that was completed "before" an older one is still the newer.
+pub async fn a_clock_that_is_set_back_changes_no_order(rest: &mut impl Rest) {
+    let (store, fence) = take(rest).await;
+    for id in 1..=3 {
+        let at = 10_000 - i64::try_from(id).unwrap_or_default() * 1_000;
+        put(&store, fence, &Checkpoint { completed_at_ms: at, ..sample(rest, id) }).await;
+    }
+    assert_eq!(ids(&store).await, [3, 2, 1], "the order is that of ids");
+}
+
+/// A good end lets another process begin, and ends the hold.
+pub async fn what_is_released_is_free_at_once(rest: &mut impl Rest) {
+    let (store, fence) = take(rest).await;
+    put(&store, fence, &sample(rest, 1)).await;
+    store.release().await.expect("release");
+    drop(store);
+    let (store, newer) = take(rest).await;
+    assert!(newer > fence, "under a fence of its own");
+    put(&store, newer, &sample(rest, 2)).await;
+    assert_eq!(ids(&store).await, [2, 1], "and goes on where the other ended");
+}
+
+/// The last thing that was written is removed: what was superseded is refused all the same.
+pub async fn the_newest_may_go_and_the_job_goes_on(rest: &mut impl Rest) {
+    let (store, older) = take(rest).await;
+    for id in 1..=2 {
+        put(&store, older, &sample(rest, id)).await;
+    }
+    store.remove(older, CheckpointId(2)).await.expect("remove the newest");
+    assert_eq!(ids(&store).await, [1], "the newest is gone");
+    let newer = store.acquire().await.expect("take the job over");
+    let result = store.put(older, &sample(rest, 3)).await;
+    assert!(is_fenced(&result), "what was superseded is refused");
+    put(&store, newer, &sample(rest, 3)).await;
+    store.remove(newer, CheckpointId(1)).await.expect("remove another");
+    assert_eq!(ids(&store).await, [3], "and the job goes on");
 }
