@@ -152,6 +152,7 @@ impl Clock for Stopped {
 
 fn encode(blocks: &[RowsBlock]) -> Result<usize> {
     let context = SinkContext {
+        mode: model::CheckpointMode::ExactlyOnce,
         job: "bench".to_owned(),
         sink_name: "sink[0]".to_owned(),
         time_zone: model::TimeZone::Utc,

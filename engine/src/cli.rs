@@ -1,5 +1,7 @@
 //! What users type.
 
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use model::CheckpointId;
 use state::StateUrl;
@@ -24,9 +26,11 @@ Examples:
   seachange run emp_1.sql --state 's3://bucket/cdc?region=eu-west-1'
   seachange run emp_1.sql --from 17          resume from snapshot 17, this time only
   seachange run emp_1.sql --resnapshot emp_1.employees_1      read this table again
+  seachange run emp_1.sql --http 8083
+  curl -X POST http://127.0.0.1:8083/api/v1/savepoints -d '{\"note\": \"before the upgrade\"}'
 
 Output of a print sink goes to stdout, everything else to stderr. SIGTERM or Ctrl-C takes a
-savepoint and stops; a second one stops at once. Exit codes: 0 done, 1 failed after its restarts,
+savepoint and stops; a second one stops at once. SIGUSR1 takes a savepoint, and the job goes on. Exit codes: 0 done, 1 failed after its restarts,
 2 wrong usage or script.")]
     Run(RunArgs),
     /// Check that the source is fit for a job, and list its tables
@@ -78,6 +82,10 @@ pub struct RunArgs {
     /// Begin with: latest, earliest, none, or the id of a snapshot (for this start alone)
     #[arg(long, default_value = "latest", value_parser = from)]
     pub from: From,
+    /// Where the newest snapshot is damaged, go on from the newest valid one, unless a sink would
+    /// then repeat what it has committed
+    #[arg(long)]
+    pub allow_fallback: bool,
     /// Read this table from the start again, as it is today, while the others go on; takes it out
     /// of quarantine. May be given several times
     #[arg(long, value_name = "DB.TABLE")]
@@ -95,6 +103,10 @@ pub struct RunArgs {
     /// lock its holder keeps
     #[arg(long)]
     pub take_over: bool,
+    /// Serve savepoints, status and stop over HTTP at this address, for instance 127.0.0.1:8083; a
+    /// port alone is of 127.0.0.1, port 0 is chosen. There is no password: see docs/operations.md
+    #[arg(long, value_name = "[IP:]PORT", value_parser = address)]
+    pub http: Option<SocketAddr>,
     /// What SIGTERM and Ctrl-C do before the job stops
     #[arg(long, value_enum, default_value_t = OnTerm::Savepoint)]
     pub on_term: OnTerm,
@@ -145,6 +157,14 @@ pub struct InspectArgs {
 fn pair(text: &str) -> Result<(String, String), String> {
     let (key, value) = text.split_once('=').ok_or("expected K=V, for instance port=3307")?;
     Ok((key.trim().to_owned(), value.to_owned()))
+}
+
+fn address(text: &str) -> Result<SocketAddr, String> {
+    if let Ok(port) = text.parse() {
+        return Ok(SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), port));
+    }
+    let expected = "expected a port, or an address with one: 8083, 127.0.0.1:8083, [::1]:8083";
+    text.parse().map_err(|_| expected.to_owned())
 }
 
 fn from(text: &str) -> Result<From, String> {

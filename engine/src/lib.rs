@@ -3,9 +3,11 @@
 pub mod checkpoint;
 pub mod cli;
 pub mod commands;
+pub mod control;
 pub mod daemon;
 pub mod error;
 pub mod hosts;
+pub mod http;
 pub mod pipeline;
 pub mod progress;
 pub mod source;

@@ -23,7 +23,7 @@ const TERMINAL_PERIOD: Duration = Duration::from_secs(1);
 pub async fn run(options: SourceOptions, looks: watch::Receiver<Status>) -> Infallible {
     let terminal = std::io::stderr().is_terminal();
     let period = if terminal { TERMINAL_PERIOD } else { LOG_PERIOD };
-    let mut lag = Lag { options, conn: None };
+    let mut lag = Lag::new(options);
     let mut pace = Pace { rows: 0, at: Instant::now(), per_second: 0.0 };
     let mut lagged = Instant::now();
     let mut was_reading = false;
@@ -85,25 +85,43 @@ impl Pace {
     }
 }
 
-/// How far the stream is behind the server.
-struct Lag {
+/// Asks how far the stream is behind the server.
+pub struct Lag {
     options: SourceOptions,
     conn: Option<(Conn, Server)>,
 }
 
+/// How far the stream is behind the server.
+#[derive(Debug, Clone, Copy)]
+pub struct Behind {
+    /// Age of the newest change applied; 0 where nothing is left to apply.
+    pub seconds: i64,
+    /// Of binlog; `None` where the server does not say.
+    pub bytes: Option<u64>,
+}
+
 impl Lag {
-    async fn line(&mut self, status: &Status) -> String {
+    pub fn new(options: SourceOptions) -> Self {
+        Self { options, conn: None }
+    }
+
+    pub async fn measure(&mut self, status: &Status) -> Behind {
         self.follow(status);
-        let behind = match &status.position {
+        let bytes = match &status.position {
             Some(position) => self.bytes_behind(position).await,
             None => None,
         };
-        let seconds = match behind {
+        let seconds = match bytes {
             Some(0) => 0,
             _ if status.position_ts_ms == 0 => 0,
             _ => (chrono::Utc::now().timestamp_millis() - status.position_ts_ms).max(0) / 1000,
         };
-        let bytes = behind.map_or_else(|| "unknown".to_owned(), |b| format!("{b} bytes"));
+        Behind { seconds, bytes }
+    }
+
+    async fn line(&mut self, status: &Status) -> String {
+        let Behind { seconds, bytes } = self.measure(status).await;
+        let bytes = bytes.map_or_else(|| "unknown".to_owned(), |b| format!("{b} bytes"));
         let at = status.position.as_ref().map(ToString::to_string).unwrap_or_default();
         format!(
             "streaming: {} tables, {} rows events, at {at}, lag {seconds} s, {bytes}",

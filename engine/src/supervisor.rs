@@ -4,6 +4,67 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use job::RestartStrategy;
+use tokio::time::Instant;
+use tracing::warn;
+
+use crate::control::{Controlled, Phase, Stop};
+use crate::daemon::Ended;
+use crate::error::{EngineError, Remedy, chain};
+use crate::hosts::{Hosts, Next};
+
+/// Makes attempts until one ends well, or fails for good.
+pub struct Supervisor<C> {
+    pub strategy: RestartStrategy,
+    pub hosts: Hosts,
+    pub control: Controlled,
+    /// Draws from 0 to 1.
+    pub chance: C,
+}
+
+impl<C: FnMut() -> f64> Supervisor<C> {
+    /// Starts `attempt` again and again, on the host that is current.
+    ///
+    /// # Errors
+    /// The failure that no restart mends, or one after a stop was asked for.
+    pub async fn run(
+        mut self,
+        mut attempt: impl AsyncFnMut(&mut Hosts) -> Result<Ended, EngineError>,
+    ) -> Result<Ended, EngineError> {
+        let mut restarts = Restarts::new(self.strategy);
+        let began = Instant::now();
+        loop {
+            let started = Instant::now();
+            let error = match attempt(&mut self.hosts).await {
+                Ok(ended) => return Ok(ended),
+                Err(error) => error,
+            };
+            if *self.control.stop.borrow() != Stop::Not {
+                return Err(error);
+            }
+            self.control.phase.send_replace(Phase::Waiting(chain(&error)));
+            let (now, ran) = (began.elapsed(), started.elapsed());
+            let delay = match self.hosts.after(error, now, ran) {
+                Next::Again(delay) => delay,
+                Next::Failed(error) => {
+                    let delay = match error.remedy() {
+                        Remedy::Halt => None,
+                        Remedy::Restart => restarts.after_failure(now, ran, (self.chance)()),
+                    };
+                    let Some(delay) = delay else { return Err(error) };
+                    warn!(?delay, "the job failed and starts again: {}", chain(&error));
+                    delay
+                }
+            };
+            tokio::select! {
+                () = tokio::time::sleep(delay) => {}
+                stop = self.control.stop.wait_for(|s| *s != Stop::Not) => {
+                    let cancelled = stop.is_ok_and(|s| *s == Stop::Cancel);
+                    return Ok(if cancelled { Ended::Cancelled } else { Ended::Unsaved });
+                }
+            }
+        }
+    }
+}
 
 /// Applies a restart strategy to failures as they come. Pure: told the time, it tells the delay.
 #[derive(Debug)]
@@ -68,48 +129,4 @@ impl Restarts {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const S: Duration = Duration::from_secs(1);
-
-    fn delays(strategy: RestartStrategy, failures_at: &[u32], ran: Duration) -> Vec<Option<u64>> {
-        let mut restarts = Restarts::new(strategy);
-        let one = |at: &u32| restarts.after_failure(S * *at, ran, 0.5).map(|d| d.as_secs());
-        failures_at.iter().map(one).collect()
-    }
-
-    #[test]
-    fn none_never_restarts() {
-        assert_eq!(delays(RestartStrategy::None, &[1], S), [None]);
-    }
-
-    #[test]
-    fn fixed_delay_counts_all_attempts() {
-        let strategy = RestartStrategy::FixedDelay { attempts: 2, delay: 20 * S };
-        assert_eq!(delays(strategy, &[1, 100, 1000], S), [Some(20), Some(20), None]);
-    }
-
-    #[test]
-    fn failure_rate_forgets_old_failures() {
-        let strategy =
-            RestartStrategy::FailureRate { max_failures: 1, interval: 60 * S, delay: 3 * S };
-        assert_eq!(delays(strategy.clone(), &[1, 100, 200], S), [Some(3), Some(3), Some(3)]);
-        assert_eq!(delays(strategy, &[1, 50], S), [Some(3), None]);
-    }
-
-    #[test]
-    fn exponential_delay_grows_to_its_maximum_and_a_long_run_sets_it_back() {
-        let strategy = RestartStrategy::ExponentialDelay {
-            initial_backoff: S,
-            max_backoff: 5 * S,
-            multiplier: 2.0,
-            jitter: 0.1,
-            reset_threshold: 3600 * S,
-            attempts: None,
-        };
-        let grown = delays(strategy.clone(), &[1, 2, 3, 4, 5], S);
-        assert_eq!(grown, [Some(1), Some(2), Some(4), Some(5), Some(5)]);
-        assert_eq!(delays(strategy, &[1, 2], 3600 * S), [Some(1), Some(1)]);
-    }
-}
+mod tests;

@@ -76,6 +76,10 @@ impl Sink for Blackhole {
         Ok(())
     }
 
+    fn rewinds(&self) -> bool {
+        true
+    }
+
     async fn flush(&mut self) -> Result<(), SinkError> {
         Ok(())
     }

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use model::{Clock, Sink, TimeZone};
+use model::{CheckpointMode, Clock, Sink, TimeZone};
 
 mod blackhole;
 mod blocking;
@@ -31,6 +31,8 @@ pub struct SinkContext {
     pub sink_name: String,
     /// Zone in which the changelog format shows TIMESTAMP.
     pub time_zone: TimeZone,
+    /// What the job asks for. A sink that cannot do more, or loses nothing by it, does the same in both.
+    pub mode: CheckpointMode,
     pub clock: Arc<dyn Clock>,
 }
 

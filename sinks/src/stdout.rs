@@ -85,6 +85,10 @@ impl Sink for Print {
         Ok(())
     }
 
+    fn rewinds(&self) -> bool {
+        false
+    }
+
     async fn flush(&mut self) -> Result<(), SinkError> {
         self.show().await?;
         self.output.run(|(output, sink)| output.flush().map_err(|error| refused(sink, error))).await

@@ -7,9 +7,9 @@ use model::checkpoint::{
     Counters, OnlineDdlState, Quarantine, ServerIdentity, SourceState, XaState,
 };
 use model::{
-    Barrier, BarrierKind, Batch, BinlogPosition, Cell, CheckpointId, Clock, Column, ColumnType,
-    Gtids, Item, Origin, PackedCodec, PackedRow, Position, RowsBlock, RowsKind, TableName,
-    TableSchema,
+    Barrier, BarrierKind, Batch, BinlogPosition, Cell, CheckpointId, CheckpointMode, Clock, Column,
+    ColumnType, Gtids, Item, Origin, PackedCodec, PackedRow, Position, RowsBlock, RowsKind,
+    TableName, TableSchema,
 };
 
 use crate::SinkContext;
@@ -27,6 +27,7 @@ pub(crate) fn context() -> SinkContext {
         job: "retail/emp".to_owned(),
         sink_name: "sink[0]".to_owned(),
         time_zone: "Asia/Shanghai".parse().unwrap(),
+        mode: CheckpointMode::ExactlyOnce,
         clock: Arc::new(Held(1_700_000_000_123)),
     }
 }

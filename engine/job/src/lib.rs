@@ -24,9 +24,9 @@ mod value;
 
 pub use diagnostics::{Excerpt, Note, NoteKind, Place, ScriptError, ScriptErrors};
 pub use spec::{
-    BacklogInterval, CheckpointMode, Checkpointing, ClaimMode, Host, JobSpec, OnTableError,
-    RestartStrategy, RestoreSettings, Retention, RuntimeMode, Secret, ServerIds, SinkSpec,
-    SourceSpec, SslMode, StartOffset, StartupMode, Tls,
+    BacklogInterval, Checkpointing, ClaimMode, Host, JobSpec, OnTableError, RestartStrategy,
+    RestoreSettings, Retention, RuntimeMode, Secret, ServerIds, SinkSpec, SourceSpec, SslMode,
+    StartOffset, StartupMode, Tls,
 };
 pub use surroundings::{Process, Surroundings};
 pub use tables::{PatternError, TablePatterns};

@@ -6,7 +6,7 @@ use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use model::{BinlogFile, Gtids, TimeZone};
+use model::{BinlogFile, CheckpointMode, Gtids, TimeZone};
 
 use crate::diagnostics::{Note, Place};
 use crate::settings::is_sensitive;
@@ -231,12 +231,6 @@ pub enum BacklogInterval {
     Off,
     /// Not below the base period.
     Every(Duration),
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum CheckpointMode {
-    ExactlyOnce,
-    AtLeastOnce,
 }
 
 /// What becomes of checkpoints when the job ends without a savepoint.

@@ -1,7 +1,7 @@
 use std::io;
 use std::time::Duration;
 
-use model::{TableName, TimeZone};
+use model::{CheckpointMode, TableName, TimeZone};
 
 use super::*;
 

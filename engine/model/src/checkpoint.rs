@@ -56,6 +56,15 @@ impl fmt::Display for BarrierKind {
     }
 }
 
+/// How a sink is to commit (`execution.checkpointing.mode`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CheckpointMode {
+    /// Staged at the barrier, visible once the checkpoint is stored.
+    ExactlyOnce,
+    /// Visible as soon as the sink likes: a crash repeats what came after the newest checkpoint.
+    AtLeastOnce,
+}
+
 /// A mark in the ordered stream, with the state of the source at that point. Everything before it
 /// belongs to the checkpoint, nothing after it does.
 #[derive(Debug, Clone)]

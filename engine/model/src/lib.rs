@@ -20,7 +20,8 @@ pub mod value;
 
 pub use change::{Batch, Change, Item, Op, Origin, RowsBlock, RowsKind, SchemaChange};
 pub use checkpoint::{
-    Barrier, BarrierKind, Checkpoint, CheckpointId, CheckpointStore, Durable, Prepared, StoreError,
+    Barrier, BarrierKind, Checkpoint, CheckpointId, CheckpointMode, CheckpointStore, Durable,
+    Prepared, StoreError,
 };
 pub use chunk::{KeyBound, KeyRange, RangeSet};
 pub use clock::Clock;

@@ -53,6 +53,11 @@ pub trait Sink: Send {
     /// `restore`, with the token from the checkpoint.
     async fn commit(&mut self, token: &SinkToken) -> Result<(), SinkError>;
 
+    /// True where [`Sink::restore`] with an older token takes back what was committed after it. Where
+    /// it does not, a run that goes back to an older snapshot repeats what is out already, and is
+    /// refused unless the user names that snapshot.
+    fn rewinds(&self) -> bool;
+
     /// Called when input pauses: a sink that people watch (print) shows what it holds.
     async fn flush(&mut self) -> Result<(), SinkError>;
 }

@@ -15,6 +15,8 @@ use tokio::time::Instant;
 use tracing::{info, warn};
 
 use super::machine::{Effect, Event, Machine, Ms, Trigger};
+use crate::control::{Refusal, SavepointRequest, Taken};
+use crate::error::chain;
 use crate::pipeline::deliver::Answer;
 
 /// To the source: put a barrier into the stream.
@@ -50,6 +52,12 @@ pub struct Coordinator {
     pub requests: watch::Sender<Option<BarrierRequest>>,
     /// Barriers that the source cannot place for now.
     pub deferred: mpsc::Receiver<CheckpointId>,
+    /// Whether the source has tables to read.
+    pub backlog: watch::Receiver<bool>,
+    /// Savepoints that users ask for.
+    pub savepoints: mpsc::Receiver<SavepointRequest>,
+    /// Who asked for the savepoint that is to come next.
+    pub asker: Option<SavepointRequest>,
     pub answers: mpsc::Receiver<Answer>,
     /// The commit queue of each sink, by its name.
     pub commits: Vec<(String, mpsc::Sender<SinkToken>)>,
@@ -66,11 +74,21 @@ impl Coordinator {
         mut self,
         mut stop: mpsc::Receiver<BarrierKind>,
     ) -> Result<Option<CheckpointId>, CheckpointError> {
+        let backlog = *self.backlog.borrow_and_update();
+        self.machine.apply(Event::Backlog(backlog), self.now());
         loop {
             let wake = self.machine.wake_at();
             let event = tokio::select! { biased;
                 Some(kind) = stop.recv() => Event::Stop(kind),
                 Some(id) = self.deferred.recv() => Event::Deferred(id),
+                Ok(()) = self.backlog.changed() => {
+                    Event::Backlog(*self.backlog.borrow_and_update())
+                }
+                Some(request) = self.savepoints.recv(), if self.machine.takes_requests() => {
+                    let then = request.then;
+                    self.asker = Some(request);
+                    Event::Request(then)
+                }
                 answer = self.answers.recv() => match answer {
                     Some(Answer { barrier, prepared }) => Event::Answer { barrier, prepared },
                     // All sinks are gone: the run is over, and they say why.
@@ -99,9 +117,15 @@ impl Coordinator {
                 Effect::Finished => return Ok(last),
                 Effect::GiveUp(why) => return Err(CheckpointError::GaveUp(why)),
                 Effect::Request { id, trigger } => {
-                    let last = matches!(trigger, Trigger::Stop(_));
+                    let last = trigger.is_last();
                     let request = BarrierRequest { id, kind: trigger.kind(), last };
                     self.requests.send_replace(Some(request));
+                }
+                Effect::Refused(why) => {
+                    warn!("{why}; the job goes on");
+                    // The source may hold still behind it, or still look for a place.
+                    self.requests.send_replace(None);
+                    self.tell(Err(Refusal::Failed(why)));
                 }
                 Effect::Store { durable, trigger, started } => {
                     let id = durable.barrier().id;
@@ -109,7 +133,7 @@ impl Coordinator {
                     next = Some(match self.store(durable, trigger, started).await {
                         Ok(()) => Event::Stored,
                         Err(fenced @ StoreError::Fenced { .. }) => return Err(fenced.into()),
-                        Err(error) => Event::Failed(crate::error::chain(&error)),
+                        Err(error) => Event::Failed(chain(&error)),
                     });
                 }
             }
@@ -124,14 +148,13 @@ impl Coordinator {
         started: Ms,
     ) -> Result<(), StoreError> {
         let duration = self.now().saturating_sub(started);
+        let asked = matches!(trigger, Trigger::Request(_));
+        let note = self.asker.as_ref().filter(|_| asked).map_or("", |asker| &asker.note);
         let checkpoint =
-            durable.into_checkpoint(&self.job, trigger.name(), "", self.clock.now_ms(), duration);
+            durable.into_checkpoint(&self.job, trigger.name(), note, self.clock.now_ms(), duration);
         fault::point("store.before");
-        let put = async {
-            self.held.publish(&checkpoint.source.xa).await?;
-            self.store.put(self.fence, &checkpoint).await
-        };
-        match tokio::time::timeout(self.timeout, put).await {
+        let put = self.put(&checkpoint);
+        let reference = match tokio::time::timeout(self.timeout, put).await {
             Ok(stored) => stored?,
             Err(_) => {
                 return Err(StoreError::Io {
@@ -140,7 +163,7 @@ impl Coordinator {
                     source: "timed out".into(),
                 });
             }
-        }
+        };
         fault::point("store.after");
         info!(id = %checkpoint.id, kind = %checkpoint.kind, duration_ms = duration,
             position = %checkpoint.source.position, "{} stored", checkpoint.kind);
@@ -148,7 +171,35 @@ impl Coordinator {
         fault::point("prune.before");
         self.prune(checkpoint.source.xa.next).await;
         fault::point("prune.after");
+        if asked {
+            self.tell(Ok(Taken { savepoint: checkpoint, reference }));
+        }
         Ok(())
+    }
+
+    /// Stores it; a savepoint is read back, for somebody relies on it. What `--from` takes for it.
+    async fn put(&self, checkpoint: &Checkpoint) -> Result<String, StoreError> {
+        self.held.publish(&checkpoint.source.xa).await?;
+        self.store.put(self.fence, checkpoint).await?;
+        let reference = checkpoint.id.to_string();
+        if checkpoint.kind == BarrierKind::Savepoint
+            && self.store.get(checkpoint.id).await? != *checkpoint
+        {
+            return Err(StoreError::Damaged {
+                store: "the state store".to_owned(),
+                job: self.job.clone(),
+                id: reference,
+                what: "it does not read back as it was written".to_owned(),
+            });
+        }
+        Ok(reference)
+    }
+
+    /// Whoever asked may be gone by now.
+    fn tell(&mut self, answer: Result<Taken, Refusal>) {
+        if let Some(asker) = self.asker.take() {
+            let _ = asker.reply.send(answer);
+        }
     }
 
     async fn commit(&self, checkpoint: &Checkpoint) {

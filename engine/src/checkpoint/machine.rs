@@ -19,6 +19,8 @@ const DEFERRED_MS: Ms = 500;
 pub struct Policy {
     /// `None`: no periodic checkpoints.
     pub interval: Option<Ms>,
+    /// The same while the source has tables to read.
+    pub backlog_interval: Option<Ms>,
     pub timeout: Ms,
     /// Between the end of one and the start of the next.
     pub min_pause: Ms,
@@ -29,21 +31,40 @@ pub struct Policy {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Trigger {
     Period,
+    /// A savepoint that somebody asked for. What becomes of it is told to them alone.
+    Request(Then),
     /// The last one of a run that ends in good order.
     Stop(BarrierKind),
+}
+
+/// What the job does once a savepoint that was asked for is stored. If it fails, the job goes on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Then {
+    GoOn,
+    End,
 }
 
 impl Trigger {
     pub fn name(self) -> &'static str {
         match self {
             Self::Period => "period",
-            Self::Stop(_) => "stop",
+            Self::Request(Then::GoOn) => "request",
+            Self::Request(Then::End) | Self::Stop(_) => "stop",
+        }
+    }
+
+    /// True where the source is to emit nothing after the barrier.
+    pub fn is_last(self) -> bool {
+        match self {
+            Self::Period | Self::Request(Then::GoOn) => false,
+            Self::Request(Then::End) | Self::Stop(_) => true,
         }
     }
 
     pub fn kind(self) -> BarrierKind {
         match self {
             Self::Period => BarrierKind::Checkpoint,
+            Self::Request(_) => BarrierKind::Savepoint,
             Self::Stop(kind) => kind,
         }
     }
@@ -54,6 +75,10 @@ pub enum Event {
     Tick,
     /// The job is asked to end with a last checkpoint or savepoint.
     Stop(BarrierKind),
+    /// Somebody asks for a savepoint; only while [`Machine::takes_requests`].
+    Request(Then),
+    /// Whether the source has tables to read.
+    Backlog(bool),
     Answer {
         barrier: Arc<Barrier>,
         prepared: Prepared,
@@ -79,6 +104,8 @@ pub enum Effect {
         trigger: Trigger,
         started: Ms,
     },
+    /// The savepoint that was asked for failed. The source may hold still for it.
+    Refused(String),
     /// Everything asked for is done.
     Finished,
     /// Too many failures in a row.
@@ -105,6 +132,9 @@ pub struct Machine {
     ended: Ms,
     failures: u32,
     deferred_until: Ms,
+    backlog: bool,
+    /// Waits for its barrier, or for the end of the one that is out.
+    request: Option<Then>,
     stop: Option<BarrierKind>,
 }
 
@@ -119,8 +149,16 @@ impl Machine {
             ended: now,
             failures: 0,
             deferred_until: 0,
+            backlog: false,
+            request: None,
             stop: None,
         }
+    }
+
+    /// One savepoint is asked for at a time; the next may be when this one is stored or refused.
+    pub fn takes_requests(&self) -> bool {
+        let under_way = |out: &Out| matches!(out.trigger, Trigger::Request(_));
+        self.request.is_none() && self.stop.is_none() && !self.out.as_ref().is_some_and(under_way)
     }
 
     /// When the next `Tick` can matter; `None` while only another event can.
@@ -128,13 +166,16 @@ impl Machine {
         match &self.out {
             Some(out) if out.storing => None,
             Some(out) => Some(out.started + self.policy.timeout),
-            None if self.stop.is_some() => Some(self.ended.max(self.deferred_until)),
+            None if self.stop.is_some() || self.request.is_some() => {
+                Some(self.ended.max(self.deferred_until))
+            }
             None => self.due(),
         }
     }
 
     fn due(&self) -> Option<Ms> {
-        let interval = self.policy.interval?;
+        let policy = &self.policy;
+        let interval = if self.backlog { policy.backlog_interval } else { policy.interval }?;
         let due = (self.started + interval).max(self.ended + self.policy.min_pause);
         Some(due.max(self.deferred_until))
     }
@@ -145,20 +186,30 @@ impl Machine {
                 self.stop = self.stop.or(Some(kind));
                 self.tick(now)
             }
+            Event::Request(then) => {
+                self.request = Some(then);
+                self.tick(now)
+            }
+            Event::Backlog(backlog) => {
+                self.backlog = backlog;
+                self.tick(now)
+            }
             Event::Tick => self.tick(now),
             Event::Answer { barrier, prepared } => self.answer(&barrier, prepared),
             Event::Stored => {
                 self.failures = 0;
                 self.ended = now;
-                let stored = self.out.take();
-                if stored.is_some_and(|out| matches!(out.trigger, Trigger::Stop(_))) {
+                if self.out.take().is_some_and(|out| out.trigger.is_last()) {
                     return Effect::Finished;
                 }
                 self.tick(now)
             }
             Event::Failed(why) => self.fail(&why, now),
             Event::Deferred(id) => {
-                if self.out.take_if(|out| out.id == id).is_some() {
+                if let Some(out) = self.out.take_if(|out| out.id == id) {
+                    if let Trigger::Request(then) = out.trigger {
+                        self.request = Some(then);
+                    }
                     self.ended = now;
                     self.deferred_until = now + DEFERRED_MS;
                 }
@@ -178,14 +229,19 @@ impl Machine {
         if now < self.deferred_until {
             return Effect::Nothing;
         }
-        match self.stop {
-            Some(kind) => self.request(Trigger::Stop(kind), now),
-            None if self.due().is_some_and(|due| now >= due) => self.request(Trigger::Period, now),
-            None => Effect::Nothing,
+        if let Some(kind) = self.stop {
+            return self.ask(Trigger::Stop(kind), now);
+        }
+        if let Some(then) = self.request.take() {
+            return self.ask(Trigger::Request(then), now);
+        }
+        match self.due() {
+            Some(due) if now >= due => self.ask(Trigger::Period, now),
+            Some(_) | None => Effect::Nothing,
         }
     }
 
-    fn request(&mut self, trigger: Trigger, now: Ms) -> Effect {
+    fn ask(&mut self, trigger: Trigger, now: Ms) -> Effect {
         let id = CheckpointId(self.next_id);
         self.next_id += 1;
         self.started = now;
@@ -210,9 +266,12 @@ impl Machine {
     fn fail(&mut self, why: &str, now: Ms) -> Effect {
         let Some(out) = self.out.take() else { return Effect::Nothing };
         self.ended = now;
-        self.failures += 1;
         let what = format!("{} {} failed: {why}", out.trigger.kind(), out.id);
-        let last = matches!(out.trigger, Trigger::Stop(_));
+        if matches!(out.trigger, Trigger::Request(_)) {
+            return Effect::Refused(what);
+        }
+        self.failures += 1;
+        let last = out.trigger.is_last();
         if last || self.failures > self.policy.tolerable_failures {
             return Effect::GiveUp(what);
         }

@@ -1,22 +1,28 @@
 //! `seachange run`: the job in the foreground, until it ends or is told to.
 
+use std::convert::Infallible;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
 use binlog::preflight::{self, Check, Outcome};
-use job::{Host, JobSpec, NoteKind, Retention};
-use model::{BarrierKind, Clock};
-use state::JobOptions;
-use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::watch;
+use job::{Host, JobSpec, NoteKind};
+use model::Clock;
+use state::{JobOptions, JobState};
+use tokio::net::TcpListener;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::{Mutex, oneshot, watch};
 use tracing::{error, info, warn};
 
 use super::{Usage, exit};
+use crate::checkpoint::machine::Then;
 use crate::cli::{OnTerm, RunArgs};
-use crate::daemon::{Daemon, Ended, Stop};
-use crate::error::chain;
-use crate::progress;
+use crate::control::{self, Control, Stop};
+use crate::daemon::{Daemon, Ended};
+use crate::error::{EngineError, chain};
+use crate::http::{self, Api};
+use crate::progress::{self, Lag};
 use crate::source::open::source_options;
 use crate::source::status::Status;
 
@@ -32,7 +38,12 @@ impl Clock for SystemClock {
     }
 }
 
+/// What the last requests have to be answered once the job has ended.
+const ANSWERED_WITHIN: Duration = Duration::from_secs(2);
+
 pub async fn run(args: &RunArgs) -> anyhow::Result<u8> {
+    // Before anything else: untended, this signal would end the process.
+    let wanted = signal(SignalKind::user_defined1()).context("cannot watch for SIGUSR1")?;
     let job = super::read_job(&args.script)?;
     for note in &job.notes {
         match note.kind {
@@ -57,56 +68,66 @@ pub async fn run(args: &RunArgs) -> anyhow::Result<u8> {
         ..JobOptions::default()
     };
     let state = state::open_job(&args.state.state, &job.name, &options).await?;
+    let listener = match args.http {
+        Some(address) => Some(listen(address).await?),
+        None => None,
+    };
+    conduct(args, job, state, wanted, listener).await
+}
+
+/// Runs the job, and what is around it, to its end.
+async fn conduct(
+    args: &RunArgs,
+    job: JobSpec,
+    state: JobState,
+    wanted: Signal,
+    listener: Option<TcpListener>,
+) -> anyhow::Result<u8> {
+    let (control, controlled) = control::channel();
     let checkpoints = Arc::clone(&state.checkpoints);
-    let retention = job.checkpointing.retention;
-    let (stop, stopped) = watch::channel(Stop::Not);
     let (status, looks) = watch::channel(Status::default());
     let last = looks.clone();
-    let shown = progress::run(source_options(&job.name, &job.source, first(&job)?), looks);
+    let options = source_options(&job.name, &job.source, first(&job)?);
+    let api = Api {
+        job: job.name.clone(),
+        control: control.clone(),
+        checkpoints: Arc::clone(&state.checkpoints),
+        status: looks.clone(),
+        lag: Arc::new(Mutex::new(Lag::new(options.clone()))),
+    };
+    let shown = progress::run(options, looks);
     let daemon = Daemon {
         job,
         state,
-        from: args.from,
+        from: args.from.clone(),
+        allow_fallback: args.allow_fallback,
         resnapshot: args.resnapshot.clone(),
-        stop: stopped,
+        control: controlled,
         clock: Arc::new(SystemClock),
         status,
     };
+    let (end, ends) = oneshot::channel();
+    let served = serve(listener, api, ends);
+    tokio::pin!(served);
     let ended = tokio::select! {
         ended = daemon.run() => ended,
         never = shown => match never {},
-        () = watch_signals(stop, args.on_term) => {
+        never = savepoints(wanted, &control) => match never {},
+        () = &mut served => return Err(anyhow::anyhow!("the HTTP server ended")),
+        () = watch_signals(&control, args.on_term) => {
             warn!("stopped at once, at a second signal; the newest checkpoint stands");
             return Ok(exit::FAILED);
         }
     };
-    if ended.as_ref().is_ok_and(|ended| *ended == Ended::Cancelled)
-        && retention != Retention::Retain
-    {
-        delete_checkpoints(&*checkpoints).await?;
+    // Whoever asked for the end is answered.
+    if args.http.is_some() && end.send(()).is_ok() {
+        let _ = tokio::time::timeout(ANSWERED_WITHIN, served).await;
     }
     let_go(&*checkpoints).await;
     for (table, events_dropped) in &last.borrow().quarantined {
         warn!(%table, events_dropped, "the table is in quarantine as the job ends");
     }
-    match ended {
-        Ok(Ended::With(id)) => {
-            info!(%id, "the job has ended; its last snapshot is {id}");
-            Ok(exit::DONE)
-        }
-        Ok(Ended::Unsaved) => {
-            info!("the job has ended between two starts; its newest checkpoint stands");
-            Ok(exit::DONE)
-        }
-        Ok(Ended::Cancelled) => {
-            info!("the job was cancelled");
-            Ok(exit::DONE)
-        }
-        Err(failure) => {
-            error!("the job failed: {}", chain(&failure));
-            Ok(exit::FAILED)
-        }
-    }
+    Ok(tell(ended))
 }
 
 /// The next start then need not wait to see whether this one lives.
@@ -118,15 +139,20 @@ async fn let_go(store: &dyn model::CheckpointStore) {
     }
 }
 
-/// `DELETE_ON_CANCELLATION`: a cancelled job leaves savepoints only.
-async fn delete_checkpoints(store: &dyn model::CheckpointStore) -> anyhow::Result<()> {
-    let fence = store.acquire().await?;
-    for listed in store.list().await? {
-        if listed.content.is_ok_and(|c| c.kind == BarrierKind::Checkpoint) {
-            store.remove(fence, listed.id).await?;
+/// The exit code.
+fn tell(ended: Result<Ended, EngineError>) -> u8 {
+    match ended {
+        Ok(Ended::With(id)) => info!(%id, "the job has ended; its last snapshot is {id}"),
+        Ok(Ended::Unsaved) => {
+            info!("the job has ended between two starts; its newest checkpoint stands");
+        }
+        Ok(Ended::Cancelled) => info!("the job was cancelled"),
+        Err(failure) => {
+            error!("the job failed: {}", chain(&failure));
+            return exit::FAILED;
         }
     }
-    Ok(())
+    exit::DONE
 }
 
 /// The host that a job would rather read than any other.
@@ -170,8 +196,46 @@ fn told(checks: &[Check]) -> bool {
     fit
 }
 
+async fn listen(address: SocketAddr) -> anyhow::Result<TcpListener> {
+    let listener = http::bind(address)
+        .await
+        .map_err(|error| Usage(format!("cannot listen at {address} (`--http`): {error}")))?;
+    let bound = listener.local_addr().context("the address of --http")?;
+    if !bound.ip().is_loopback() {
+        warn!(%bound, "whoever reaches this address can stop the job: there is no password");
+    }
+    info!(%bound, "HTTP is served at http://{bound}");
+    Ok(listener)
+}
+
+/// Ends after `ends`, once all that is under way is answered; without a listener, never.
+async fn serve(listener: Option<TcpListener>, api: Api, ends: oneshot::Receiver<()>) {
+    let Some(listener) = listener else { return std::future::pending().await };
+    let ends = async move {
+        let _ = ends.await;
+    };
+    if let Err(error) = http::serve(listener, api, ends).await {
+        error!("HTTP is served no more, the job goes on: {error}");
+        std::future::pending().await
+    }
+}
+
+/// A savepoint at each SIGUSR1; several that come while one is taken are one.
+async fn savepoints(mut wanted: Signal, control: &Control) -> Infallible {
+    loop {
+        if wanted.recv().await.is_none() {
+            return std::future::pending().await;
+        }
+        match control.savepoint(String::new(), Then::GoOn).await {
+            Ok(taken) => info!(id = %taken.savepoint.id, reference = %taken.reference,
+                "savepoint {} was taken at SIGUSR1; the job goes on", taken.savepoint.id),
+            Err(refusal) => error!("no savepoint was taken at SIGUSR1: {refusal}"),
+        }
+    }
+}
+
 /// Ends at the second signal.
-async fn watch_signals(stop: watch::Sender<Stop>, on_term: OnTerm) {
+async fn watch_signals(control: &Control, on_term: OnTerm) {
     let (Ok(mut terminate), Ok(mut interrupt)) =
         (signal(SignalKind::terminate()), signal(SignalKind::interrupt()))
     else {
@@ -182,7 +246,7 @@ async fn watch_signals(stop: watch::Sender<Stop>, on_term: OnTerm) {
         tokio::select! { _ = terminate.recv() => {} _ = interrupt.recv() => {} }
     };
     either().await;
-    stop.send_replace(match on_term {
+    control.stop(match on_term {
         OnTerm::Savepoint => Stop::Savepoint,
         OnTerm::Cancel => Stop::Cancel,
     });

@@ -258,6 +258,10 @@ pub struct MySqlSource {
     position_ts_ms: i64,
     status: watch::Sender<Status>,
     status_at: Instant,
+    /// True while there are tables to read.
+    backlog: watch::Sender<bool>,
+    /// Behind the last barrier, until it is known what becomes of it.
+    holds_still: bool,
     ended: bool,
 }
 
@@ -283,20 +287,16 @@ impl MySqlSource {
         self.announce_starts();
         while !self.ended {
             self.settle(&inputs.deferred).await?;
-            if self.ended {
-                break;
+            if self.holds_still {
+                self.hold_still(&mut inputs.requests).await;
+                continue;
             }
             if self.ends_after_snapshot && !announced && self.tables.is_all_live() {
                 announced = true;
                 let _ = inputs.stop.send(BarrierKind::Checkpoint).await;
             }
             tokio::select! { biased;
-                Ok(()) = inputs.requests.changed() => {
-                    if let Some(request) = *inputs.requests.borrow_and_update() {
-                        let since = self.asked.map_or_else(Instant::now, |asked| asked.since);
-                        self.asked = Some(Asked { request, since });
-                    }
-                }
+                Ok(()) = inputs.requests.changed() => self.requested(&mut inputs.requests),
                 Some(ask) = inputs.asks.recv() => self.answer(ask).await?,
                 delivered = self.reader.next(&mut self.tables) => self.take(delivered?).await?,
                 () = linger(self.linger_until) => {}
@@ -307,6 +307,25 @@ impl MySqlSource {
         self.batcher.flush().await?;
         self.publish();
         Ok(())
+    }
+
+    /// Behind the last barrier nothing is emitted: either its savepoint is stored, and the coordinator
+    /// gone, or that failed, and the job goes on.
+    async fn hold_still(&mut self, requests: &mut watch::Receiver<Option<BarrierRequest>>) {
+        match requests.changed().await {
+            Ok(()) => {
+                self.holds_still = false;
+                self.requested(requests);
+            }
+            Err(_) => self.ended = true,
+        }
+    }
+
+    /// Takes the newest request for a barrier, or the word that the one before is not wanted any more.
+    fn requested(&mut self, requests: &mut watch::Receiver<Option<BarrierRequest>>) {
+        let request = *requests.borrow_and_update();
+        let since = self.asked.map_or_else(Instant::now, |asked| asked.since);
+        self.asked = request.map(|request| Asked { request, since });
     }
 
     async fn answer(&mut self, ask: Ask) -> Result<(), SourceError> {
@@ -416,7 +435,7 @@ impl MySqlSource {
         fault::point("barrier.before");
         self.batcher.barrier(Barrier { id: request.id, kind: request.kind, source }).await?;
         fault::point("barrier.after");
-        self.ended = request.last;
+        self.holds_still = request.last;
         Ok(())
     }
 
@@ -467,8 +486,15 @@ impl MySqlSource {
         }
     }
 
+    /// Tells the coordinator whether there are tables to read.
+    fn tell_backlog(&self) {
+        let now = !self.tables.is_all_live();
+        self.backlog.send_if_modified(|backlog| std::mem::replace(backlog, now) != now);
+    }
+
     fn publish(&mut self) {
         self.status_at = Instant::now();
+        self.tell_backlog();
         let (mut live, mut estimate) = (0, 0);
         for table in self.tables.followed.values() {
             match &table.phase {

@@ -41,6 +41,8 @@ pub struct Outputs {
     /// The fence of the run.
     pub run: u64,
     pub status: watch::Sender<Status>,
+    /// True while there are tables to read.
+    pub backlog: watch::Sender<bool>,
     pub clock: Arc<dyn Clock>,
 }
 
@@ -69,6 +71,7 @@ pub async fn open(
     let reader = reader(job, host, options.clone(), &server, origin, start).await?;
     let apart = Apart::new(job.source.on_table_error, outputs.clock);
     let tables = table_set(job, resume, moved, (again, apart), &server, &mut conn).await?;
+    outputs.backlog.send_replace(!tables.is_all_live());
     refuse_new_tables(&tables, resume)?;
     let known = resume.map(|state| state.xa.clone()).unwrap_or_default();
     let xa = XaTransactions::open(outputs.held, outputs.run, &known).await?;
@@ -124,6 +127,8 @@ pub async fn open(
         position_ts_ms: resume.map_or(0, |s| s.position_ts_ms),
         status: outputs.status,
         status_at: Instant::now(),
+        backlog: outputs.backlog,
+        holds_still: false,
         ended: false,
     };
     Ok((source, shared))
@@ -220,6 +225,7 @@ async fn table_set(
     }
     let tables = std::mem::take(&mut catalog.tables);
     refuse_unknown(again, job, &tables)?;
+    let again = &all_again(again, resume);
     let mut followed = followed(job, resume, moved, tables, again, &mut apart)?;
     // The stream begins before the definitions that were just read: by little, or by far.
     let read_at = server.binlog_end(conn).await?;
@@ -322,6 +328,13 @@ async fn start(
             Start::Timestamp { ms: i64::try_from(*millis).unwrap_or(i64::MAX) }
         }
     })
+}
+
+/// With those of which no sink has been told before the snapshot: nothing of them is out either, so
+/// they begin as they are today, on whatever server that is.
+fn all_again(again: &[String], resume: Option<&SourceState>) -> Vec<String> {
+    let untold = resume.iter().flat_map(|state| &state.quarantine.start_over);
+    again.iter().cloned().chain(untold.map(ToString::to_string)).collect()
 }
 
 fn is_named(names: &[String], table: &TableName) -> bool {

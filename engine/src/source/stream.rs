@@ -248,6 +248,7 @@ impl MySqlSource {
         {
             tracing::info!(table = %name, rows = table.rows(), "snapshot of the table is complete");
             followed.phase = Phase::Live;
+            self.tell_backlog();
         }
     }
 
@@ -317,6 +318,7 @@ impl MySqlSource {
                 }
             }
         }
+        self.tell_backlog();
         tracing::info!(table = %name, "the table is read, in one pass");
         Ok(Closed::Done)
     }

@@ -141,6 +141,10 @@ impl Sink for FileSink {
         Ok(())
     }
 
+    fn rewinds(&self) -> bool {
+        true
+    }
+
     async fn flush(&mut self) -> Result<(), SinkError> {
         self.hand_over().await?;
         self.parts()?.run(|_| Ok(())).await

@@ -3,12 +3,12 @@
 use std::num::NonZeroU32;
 use std::time::Duration;
 
+use model::CheckpointMode;
+
 use crate::diagnostics::{At, NoteKind};
 use crate::draft::Draft;
 use crate::settings::Scope::{Set, With};
-use crate::spec::{
-    BacklogInterval, CheckpointMode, Checkpointing, ClaimMode, RestoreSettings, Retention,
-};
+use crate::spec::{BacklogInterval, Checkpointing, ClaimMode, RestoreSettings, Retention};
 use crate::value::{Expected, boolean, integer, nonempty, one_of, parse_duration};
 
 /// Flink refuses shorter periods (`CheckpointConfig`), and so do we.

@@ -75,6 +75,7 @@ pub async fn keeps_its_promises<F: FarSide>(mut fresh: impl FnMut() -> F) {
     restore_discards_what_was_only_written(&mut fresh()).await;
     restore_discards_what_was_prepared_for_a_lost_checkpoint(&mut fresh()).await;
     a_second_restore_changes_nothing(&mut fresh()).await;
+    a_sink_that_rewinds_takes_back_what_was_committed_later(&mut fresh()).await;
     a_fresh_start_discards_leftovers(&mut fresh()).await;
     crash_after_crash_loses_and_doubles_nothing(&mut fresh()).await;
 }
@@ -253,6 +254,21 @@ pub async fn a_second_restore_changes_nothing(far: &mut impl FarSide) {
         sink.restore(Some(&token)).await.expect("restore twice by one sink");
     }
     expect(far, &[1], &[2], "also by the same sink").await;
+}
+
+/// What [`Sink::rewinds`] says is so, seen by restoring an older token after a newer was committed.
+pub async fn a_sink_that_rewinds_takes_back_what_was_committed_later(far: &mut impl FarSide) {
+    let mut life = Life::begin(far, None).await;
+    life.write(1..=3).await;
+    let older = life.checkpoint(1).await;
+    life.write(4..=6).await;
+    life.checkpoint(2).await;
+    drop(life);
+    let life = Life::begin(far, Some(&older)).await;
+    let mut seen = far.visible().await;
+    seen.sort_unstable();
+    let taken_back = seen == [1, 2, 3];
+    assert_eq!(taken_back, life.0.rewinds(), "rewinds to an older token: {seen:?} are visible");
 }
 
 /// The first checkpoint never came about, so the job starts over.

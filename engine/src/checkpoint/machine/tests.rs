@@ -11,7 +11,13 @@ fn machine(policy: Policy) -> Machine {
 }
 
 fn policy() -> Policy {
-    Policy { interval: Some(1000), timeout: 500, min_pause: 0, tolerable_failures: 1 }
+    Policy {
+        interval: Some(1000),
+        backlog_interval: Some(1000),
+        timeout: 500,
+        min_pause: 0,
+        tolerable_failures: 1,
+    }
 }
 
 fn answer(id: u64, sink: &str) -> Event {
@@ -112,7 +118,7 @@ fn the_pause_after_a_slow_checkpoint_is_kept() {
 
 #[test]
 fn without_an_interval_there_are_no_periodic_checkpoints() {
-    let mut m = machine(Policy { interval: None, ..policy() });
+    let mut m = machine(Policy { interval: None, backlog_interval: None, ..policy() });
     assert_eq!(m.wake_at(), None);
     assert!(matches!(m.apply(Event::Tick, 1 << 40), Effect::Nothing));
 }
@@ -126,4 +132,112 @@ fn a_barrier_that_cannot_be_placed_now_is_asked_for_again_and_is_no_failure() {
     assert!(matches!(m.apply(Event::Tick, 510), Effect::Nothing));
     let again = m.apply(Event::Tick, 511);
     assert!(matches!(again, Effect::Request { id: CheckpointId(8), trigger: Trigger::Stop(_) }));
+}
+
+/// Everything that a barrier needs is there: the effect of the last answer.
+fn answered(m: &mut Machine, id: u64, now: Ms) -> Effect {
+    m.apply(answer(id, "sink[0]"), now);
+    m.apply(answer(id, "sink[1]"), now)
+}
+
+#[test]
+fn a_savepoint_on_request_waits_for_the_barrier_that_is_out_and_the_job_goes_on() {
+    let mut m = machine(policy());
+    m.apply(Event::Tick, 1000);
+    assert!(matches!(m.apply(Event::Request(Then::GoOn), 1001), Effect::Nothing));
+    assert!(!m.takes_requests(), "one at a time");
+    answered(&mut m, 7, 1002);
+    let effect = m.apply(Event::Stored, 1003);
+    let Effect::Request { id: CheckpointId(8), trigger } = effect else { panic!("{effect:?}") };
+    assert_eq!((trigger.name(), trigger.kind()), ("request", BarrierKind::Savepoint));
+    assert!(!trigger.is_last());
+    assert!(!m.takes_requests(), "one at a time");
+    assert!(matches!(answered(&mut m, 8, 1004), Effect::Store { .. }));
+    assert!(matches!(m.apply(Event::Stored, 1005), Effect::Nothing));
+    assert!(m.takes_requests());
+    assert_eq!(m.wake_at(), Some(2003), "the period goes on");
+}
+
+#[test]
+fn a_request_needs_no_interval_and_no_pause() {
+    let mut m = machine(Policy { interval: None, min_pause: 1 << 30, ..policy() });
+    let effect = m.apply(Event::Request(Then::GoOn), 5);
+    assert!(matches!(effect, Effect::Request { id: CheckpointId(7), .. }));
+}
+
+#[test]
+fn a_request_that_fails_is_refused_and_no_failure_of_the_job() {
+    let mut m = machine(Policy { tolerable_failures: 0, ..policy() });
+    m.apply(Event::Request(Then::GoOn), 10);
+    let effect = m.apply(Event::Failed("no room".into()), 11);
+    assert!(matches!(&effect, Effect::Refused(why) if why == "savepoint 7 failed: no room"));
+    m.apply(Event::Request(Then::GoOn), 20);
+    assert!(matches!(m.apply(Event::Tick, 520), Effect::Refused(_)), "neither is a slow one");
+    assert!(m.takes_requests());
+    m.apply(Event::Tick, 1600);
+    assert!(matches!(answered(&mut m, 9, 1601), Effect::Store { .. }), "checkpoints go on");
+}
+
+#[test]
+fn a_stop_on_request_ends_the_job_only_when_its_savepoint_is_stored() {
+    let mut m = machine(policy());
+    let effect = m.apply(Event::Request(Then::End), 10);
+    let Effect::Request { id: CheckpointId(7), trigger } = effect else { panic!("{effect:?}") };
+    assert_eq!((trigger.name(), trigger.kind()), ("stop", BarrierKind::Savepoint));
+    assert!(trigger.is_last());
+    assert!(matches!(m.apply(Event::Failed("no room".into()), 11), Effect::Refused(_)));
+    m.apply(Event::Request(Then::End), 12);
+    answered(&mut m, 8, 13);
+    assert!(matches!(m.apply(Event::Stored, 14), Effect::Finished));
+}
+
+#[test]
+fn a_request_whose_barrier_cannot_be_placed_now_is_kept() {
+    let mut m = machine(policy());
+    m.apply(Event::Request(Then::End), 10);
+    m.apply(Event::Deferred(CheckpointId(7)), 11);
+    assert_eq!(m.wake_at(), Some(511));
+    assert!(!m.takes_requests());
+    let again = m.apply(Event::Tick, 511);
+    let wanted = Trigger::Request(Then::End);
+    assert!(matches!(again, Effect::Request { id: CheckpointId(8), trigger } if trigger == wanted));
+}
+
+#[test]
+fn a_stop_goes_before_a_request_that_waits() {
+    let mut m = machine(policy());
+    m.apply(Event::Tick, 1000);
+    m.apply(Event::Request(Then::GoOn), 1001);
+    m.apply(Event::Stop(BarrierKind::Savepoint), 1002);
+    answered(&mut m, 7, 1003);
+    let effect = m.apply(Event::Stored, 1004);
+    assert!(matches!(effect, Effect::Request { trigger: Trigger::Stop(_), .. }));
+    assert!(!m.takes_requests(), "the job ends");
+}
+
+#[test]
+fn the_period_is_another_while_the_source_has_a_backlog() {
+    let mut m = machine(Policy { backlog_interval: Some(5000), ..policy() });
+    assert!(matches!(m.apply(Event::Backlog(true), 0), Effect::Nothing));
+    assert_eq!(m.wake_at(), Some(5000));
+    assert!(matches!(m.apply(Event::Tick, 4999), Effect::Nothing));
+    let effect = m.apply(Event::Backlog(false), 4999);
+    assert!(
+        matches!(effect, Effect::Request { trigger: Trigger::Period, .. }),
+        "at once: {effect:?}"
+    );
+}
+
+#[test]
+fn without_a_period_during_backlog_there_are_checkpoints_only_after_it() {
+    let mut m = machine(Policy { backlog_interval: None, ..policy() });
+    m.apply(Event::Backlog(true), 0);
+    assert_eq!(m.wake_at(), None);
+    assert!(matches!(m.apply(Event::Tick, 1 << 30), Effect::Nothing));
+    let asked = m.apply(Event::Request(Then::GoOn), 1 << 30);
+    assert!(matches!(asked, Effect::Request { .. }), "savepoints are not periodic");
+    answered(&mut m, 7, 1 << 30);
+    m.apply(Event::Stored, 1 << 30);
+    assert!(matches!(m.apply(Event::Backlog(false), (1 << 30) + 10), Effect::Nothing));
+    assert_eq!(m.wake_at(), Some((1 << 30) + 1000));
 }

@@ -119,6 +119,10 @@ impl Sink for Staging {
         Ok(())
     }
 
+    fn rewinds(&self) -> bool {
+        false
+    }
+
     async fn flush(&mut self) -> Result<(), SinkError> {
         Ok(())
     }

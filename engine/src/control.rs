@@ -1,0 +1,127 @@
+//! What a user asks of a job that runs: a savepoint, or its end. And how it stands.
+
+use model::Checkpoint;
+use tokio::sync::{mpsc, oneshot, watch};
+
+use crate::checkpoint::machine::Then;
+
+/// Savepoints that may be asked for while one is under way. Each gets its own.
+pub const REQUESTS_MAX: usize = 8;
+
+/// How the job is to end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stop {
+    Not,
+    /// Take a savepoint, then end; if it fails, end all the same.
+    Savepoint,
+    /// End at once, without one.
+    Cancel,
+}
+
+/// Where the job stands.
+#[derive(Debug, Clone)]
+pub enum Phase {
+    /// The source is being opened.
+    Starting,
+    /// Savepoints are asked for here.
+    Running(mpsc::Sender<SavepointRequest>),
+    /// It failed with this, and starts again by and by.
+    Waiting(String),
+    Ended,
+}
+
+impl Phase {
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Starting => "starting",
+            Self::Running(_) => "running",
+            Self::Waiting(_) => "waiting to start again",
+            Self::Ended => "ended",
+        }
+    }
+}
+
+/// To the coordinator of a run.
+#[derive(Debug)]
+pub struct SavepointRequest {
+    /// What the user writes to it.
+    pub note: String,
+    pub then: Then,
+    pub reply: oneshot::Sender<Result<Taken, Refusal>>,
+}
+
+/// A savepoint that was taken on request, stored and read back.
+#[derive(Debug, Clone)]
+pub struct Taken {
+    pub savepoint: Checkpoint,
+    /// What `--from` takes: its id, or where it was written besides.
+    pub reference: String,
+}
+
+/// Why there is no savepoint. The job goes on, if it did before.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    #[error("the job is {0}: ask again once it runs")]
+    NotRunning(&'static str),
+    #[error("the job waits to start again, for it failed: {0}")]
+    Waiting(String),
+    #[error("{REQUESTS_MAX} savepoints are waited for already: ask again later")]
+    Busy,
+    #[error("the run ended before the savepoint was taken")]
+    Gone,
+    #[error("{0}")]
+    Failed(String),
+}
+
+/// The user's end.
+#[derive(Debug, Clone)]
+pub struct Control {
+    stop: watch::Sender<Stop>,
+    phase: watch::Receiver<Phase>,
+}
+
+/// The job's end.
+#[derive(Debug, Clone)]
+pub struct Controlled {
+    pub stop: watch::Receiver<Stop>,
+    pub phase: watch::Sender<Phase>,
+}
+
+pub fn channel() -> (Control, Controlled) {
+    let (stop, stopped) = watch::channel(Stop::Not);
+    let (phase, shown) = watch::channel(Phase::Starting);
+    (Control { stop, phase: shown }, Controlled { stop: stopped, phase })
+}
+
+impl Control {
+    /// Takes a savepoint. With [`Then::End`] the job ends once it is stored; if it fails, the job
+    /// runs on.
+    ///
+    /// # Errors
+    /// Nothing was taken, and why.
+    pub async fn savepoint(&self, note: String, then: Then) -> Result<Taken, Refusal> {
+        let phase = self.phase.borrow().clone();
+        let requests = match phase {
+            Phase::Running(requests) => requests,
+            Phase::Waiting(why) => return Err(Refusal::Waiting(why)),
+            Phase::Starting | Phase::Ended => return Err(Refusal::NotRunning(phase.name())),
+        };
+        let (reply, answer) = oneshot::channel();
+        let asked = requests.try_send(SavepointRequest { note, then, reply });
+        asked.map_err(|error| match error {
+            mpsc::error::TrySendError::Full(_) => Refusal::Busy,
+            mpsc::error::TrySendError::Closed(_) => Refusal::Gone,
+        })?;
+        drop(requests);
+        answer.await.unwrap_or(Err(Refusal::Gone))
+    }
+
+    /// Ends the job, whatever it does at the moment.
+    pub fn stop(&self, stop: Stop) {
+        self.stop.send_replace(stop);
+    }
+
+    pub fn phase(&self) -> Phase {
+        self.phase.borrow().clone()
+    }
+}
