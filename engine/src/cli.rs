@@ -79,7 +79,8 @@ pub struct RunArgs {
     pub script: ScriptArgs,
     #[command(flatten)]
     pub state: StateArg,
-    /// Begin with: latest, earliest, none, or the id of a snapshot (for this start alone)
+    /// Begin with: latest, earliest, none, or (for this start alone) one snapshot: its id, or the
+    /// path or URL of an exported one
     #[arg(long, default_value = "latest", value_parser = from)]
     pub from: From,
     /// Where the newest snapshot is damaged, go on from the newest valid one, unless a sink would
@@ -172,8 +173,11 @@ fn from(text: &str) -> Result<From, String> {
         "latest" => From::Latest,
         "earliest" => From::Earliest,
         "none" => From::Nothing,
+        // A slip in one of the words is no path.
+        path if path.contains('/') => From::Elsewhere(path.to_owned()),
         id => From::Id(id.parse().map_err(|_| {
-            "expected latest, earliest, none, or the number of a snapshot (`seachange snapshots`)"
+            "expected latest, earliest, none, the number of a snapshot (`seachange snapshots`), or a \
+             path or URL with a `/` in it"
         })?),
     })
 }

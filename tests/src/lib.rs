@@ -6,6 +6,7 @@
 //! is exact. Nothing here outlives the test, also when the test itself is killed.
 
 pub mod chain;
+pub mod http;
 pub mod job;
 pub mod matrix;
 pub mod object_server;

@@ -9,6 +9,7 @@ use anyhow::Context;
 use binlog::preflight::{self, Check, Outcome};
 use job::{Host, JobSpec, NoteKind};
 use model::Clock;
+use state::object::ObjectUrl;
 use state::{JobOptions, JobState};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -51,13 +52,13 @@ pub async fn run(args: &RunArgs) -> anyhow::Result<u8> {
             NoteKind::NoCounterpart | NoteKind::Default => info!("{note}"),
         }
     }
-    if job.restore.path.is_some() {
-        return Err(Usage(
-            "`execution.state-recovery.path` (`execution.savepoint.path`) is not supported by \
-             this build: name the snapshot's id with `--from`"
-                .to_owned(),
-        )
-        .into());
+    for (key, place) in [
+        ("execution.checkpointing.savepoint-dir", &job.checkpointing.savepoint_dir),
+        ("execution.state-recovery.path", &job.restore.path),
+    ] {
+        if let Some(Err(error)) = place.as_ref().map(|place| place.parse::<ObjectUrl>()) {
+            return Err(Usage(format!("`{key}`: {error}")).into());
+        }
     }
     if !fit(&job).await {
         return Ok(exit::FAILED);
@@ -110,7 +111,7 @@ async fn conduct(
     let served = serve(listener, api, ends);
     tokio::pin!(served);
     let ended = tokio::select! {
-        ended = daemon.run() => ended,
+        ended = Box::pin(daemon.run()) => ended,
         never = shown => match never {},
         never = savepoints(wanted, &control) => match never {},
         () = &mut served => return Err(anyhow::anyhow!("the HTTP server ended")),

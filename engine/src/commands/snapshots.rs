@@ -47,7 +47,6 @@ fn progress_text(checkpoint: &Checkpoint) -> String {
     }
 }
 
-/// One line of the list, as `--json` and the HTTP API show it.
 pub fn to_json(job: &str, listed: &Listed) -> Value {
     match &listed.content {
         Ok(c) => {
@@ -55,7 +54,7 @@ pub fn to_json(job: &str, listed: &Listed) -> Value {
             json!({
                 "job": job, "id": c.id.0, "kind": c.kind.to_string(), "trigger": c.trigger,
                 "completed_at_ms": c.completed_at_ms, "completed_at": time_text(c.completed_at_ms),
-                "duration_ms": c.duration_ms, "note": c.note, "size_bytes": listed.size,
+                "duration_ms": c.duration_ms, "size_bytes": listed.size,
                 "position": c.source.position, "tables": tables, "tables_live": live,
                 "tables_quarantined": quarantined,
                 "rows_read": c.source.counters.rows_read, "server": c.source.server,

@@ -25,7 +25,7 @@ async fn stored(ids: &[u64], damaged: &[u64]) -> Vec<Listed> {
 }
 
 fn choice(from: From) -> Choice {
-    Choice { from, allow_fallback: false, own: 100 }
+    Choice { from, first: None, allow_fallback: false, own: 100 }
 }
 
 /// The id that is begun with; 0 for a fresh start.
@@ -34,6 +34,7 @@ fn begins(choice: &Choice, listed: &[Listed], stuck: &[&str]) -> Result<u64, Str
         Ok(Chosen::Own(c) | Chosen::Snapshot(c)) => Ok(c.id.0),
         Ok(Chosen::Named(id)) => Ok(id.0),
         Ok(Chosen::Nothing) => Ok(0),
+        Ok(Chosen::Elsewhere(path)) => Err(format!("at {path}")),
         Err(error) => Err(error.to_string()),
     }
 }
@@ -97,6 +98,22 @@ async fn a_fallback_within_a_run_stays_within_it() {
     // The run went back to 3: 4 is not what its sinks hold.
     let refused = begins(&allowed(From::Id(CheckpointId(3))), &listed, &[]).unwrap_err();
     assert!(refused.contains("there is no other to go on from"), "{refused}");
+}
+
+#[tokio::test]
+async fn a_path_in_the_script_counts_while_the_job_has_no_snapshot() {
+    let with_path = |from| Choice { first: Some("/backup/s".into()), ..choice(from) };
+    let imported = Err("at /backup/s".to_owned());
+    assert_eq!(begins(&with_path(From::Latest), &[], &[]), imported);
+    assert_eq!(begins(&with_path(From::Nothing), &[], &[]), Ok(0), "the command line goes first");
+    let listed = stored(&[3], &[]).await;
+    assert_eq!(begins(&with_path(From::Latest), &listed, &[]), Ok(3));
+    let damaged = stored(&[3], &[3]).await;
+    assert!(begins(&with_path(From::Latest), &damaged, &[]).unwrap_err().contains("--from none"));
+    let named = choice(From::Elsewhere("/backup/s".into()));
+    assert_eq!(begins(&named, &listed, &[]), imported, "whatever there is");
+    let restart = Choice { own: 3, ..named };
+    assert_eq!(begins(&restart, &listed, &[]), Ok(3), "and for this start alone");
 }
 
 fn table(name: &str, until: Option<u64>) -> TableState {
