@@ -295,7 +295,8 @@ pub struct Checkpoint {
     pub job: String,
     pub id: CheckpointId,
     pub kind: BarrierKind,
-    /// Why it was taken: `period`, `stop`, `request`.
+    /// Why it was taken: `period`, `stop`, `request`; `start`, `restore`, `edit` of one that a job
+    /// begins with.
     pub trigger: String,
     /// What the user wrote to it; empty for most.
     pub note: String,
@@ -371,6 +372,12 @@ pub trait CheckpointStore: Send + Sync {
     async fn list(&self) -> Result<Vec<Listed>, StoreError>;
 
     async fn get(&self, id: CheckpointId) -> Result<Checkpoint, StoreError>;
+
+    /// The stored bytes of a snapshot as they are, for those who look at them.
+    ///
+    /// # Errors
+    /// [`StoreError::Damaged`] where the bytes cannot be told from what lies around them.
+    async fn bytes(&self, id: CheckpointId) -> Result<Vec<u8>, StoreError>;
 
     /// Removing what is not there is no error.
     async fn remove(&self, fence: Fence, id: CheckpointId) -> Result<(), StoreError>;
