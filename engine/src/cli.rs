@@ -1,5 +1,6 @@
 //! What users type.
 
+use std::convert::Infallible;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -25,6 +26,7 @@ Examples:
   seachange run emp_1.sql --state /var/lib/seachange --set hostname=db.example --set port=3307
   seachange run emp_1.sql --state 's3://bucket/cdc?region=eu-west-1'
   seachange run emp_1.sql --from 17          resume from snapshot 17, this time only
+  seachange run emp_1.sql --from /backup/savepoint-emp_1-17-0badcafe
   seachange run emp_1.sql --resnapshot emp_1.employees_1      read this table again
   seachange run emp_1.sql --http 8083
   curl -X POST http://127.0.0.1:8083/api/v1/savepoints -d '{\"note\": \"before the upgrade\"}'
@@ -69,6 +71,27 @@ Examples:
 Savepoints stay unless asked for, and so do damaged snapshots. The newest valid snapshot always
 stays. Exit codes: 0 done, 1 failed (the job runs, for instance), 2 wrong usage.")]
     Prune(PruneArgs),
+    /// Copy one checkpoint or savepoint out of the state, to restore from anywhere
+    #[command(after_help = "\
+Examples:
+  seachange copy latest /backup --job emp_1
+  seachange copy 17 s3://bucket/savepoints?region=eu-central-1 --json
+
+A new directory is made there, with the rows of prepared XA transactions; nothing is overwritten.
+It is read back and verified. What is printed is what `run --from` takes. Exit codes: 0 done,
+1 failed, 2 wrong usage.")]
+    Copy(CopyArgs),
+    /// Make a new savepoint like another, at another position of the binlog
+    #[command(after_help = "\
+Examples:
+  seachange edit latest --binlog binlog.000123:4711               says what it would do
+  seachange edit 17 --gtids '3e11fa47-71ca-11e1-9e33-c80aa9429562:1-57' --i-understand \\
+      --note 'past the broken transaction'
+
+It breaks what Seachange promises: changes between the two positions are lost, or come again. The
+old snapshot stays as it is. Exit codes: 0 done, 1 failed (the job runs, for instance), 2 wrong
+usage, or nothing was done for want of --i-understand.")]
+    Edit(EditArgs),
 }
 
 #[derive(Debug, Args)]
@@ -107,7 +130,8 @@ pub struct RunArgs {
     pub script: ScriptArgs,
     #[command(flatten)]
     pub state: StateArg,
-    /// Begin with: latest, earliest, none, or the id of a snapshot (for this start alone)
+    /// Begin with: latest, earliest, none, the id of a snapshot, or the path or URL of an exported
+    /// one (for this start alone)
     #[arg(long, default_value = "latest", value_parser = from)]
     pub from: From,
     /// Where the newest snapshot is damaged, go on from the newest valid one, unless a sink would
@@ -213,6 +237,43 @@ pub struct PruneArgs {
     pub dry_run: bool,
 }
 
+#[derive(Debug, Args)]
+pub struct CopyArgs {
+    /// The snapshot: its id, latest or earliest
+    #[arg(value_name = "REF")]
+    pub reference: Reference,
+    /// Where to: a directory, or the URL of one (file, s3, gs, az, hdfs)
+    #[arg(value_name = "URL")]
+    pub to: String,
+    #[command(flatten)]
+    pub of: OfJob,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Debug, Args)]
+#[command(group = clap::ArgGroup::new("place").required(true).args(["binlog", "gtids"]))]
+pub struct EditArgs {
+    /// The snapshot: its id, latest, earliest, or the path or URL of an exported one
+    #[arg(value_name = "REF")]
+    pub reference: Reference,
+    #[command(flatten)]
+    pub of: OfJob,
+    /// The edge between two transactions, after which the next start goes on
+    #[arg(long, value_name = "FILE:POS")]
+    pub binlog: Option<String>,
+    /// The transactions that count as applied: a GTID set, or on MariaDB the last of each domain
+    #[arg(long, value_name = "SET")]
+    pub gtids: Option<String>,
+    /// Why, for whoever lists the snapshots later
+    #[arg(long, value_name = "TEXT")]
+    pub note: Option<String>,
+    /// Do it. Without this, it is only said what it would do
+    #[arg(long)]
+    pub i_understand: bool,
+}
+
 fn pair(text: &str) -> Result<(String, String), String> {
     let (key, value) = text.split_once('=').ok_or("expected K=V, for instance port=3307")?;
     Ok((key.trim().to_owned(), value.to_owned()))
@@ -226,13 +287,14 @@ fn address(text: &str) -> Result<SocketAddr, String> {
     text.parse().map_err(|_| expected.to_owned())
 }
 
-fn from(text: &str) -> Result<From, String> {
-    Ok(match text {
-        "latest" => From::Latest,
-        "earliest" => From::Earliest,
-        "none" => From::Nothing,
-        id => From::Id(id.parse().map_err(|_| {
-            "expected latest, earliest, none, or the number of a snapshot (`seachange snapshots`)"
-        })?),
+fn from(text: &str) -> Result<From, Infallible> {
+    if text == "none" {
+        return Ok(From::Nothing);
+    }
+    Ok(match text.parse()? {
+        Reference::Latest => From::Latest,
+        Reference::Earliest => From::Earliest,
+        Reference::Id(id) => From::Id(id),
+        Reference::Path(path) => From::Path(path),
     })
 }

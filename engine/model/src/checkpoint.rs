@@ -219,6 +219,15 @@ pub struct Unproven {
     pub until: BinlogPosition,
     /// Rows went out by it.
     pub used: bool,
+    /// It is of another place of the binlog than the position, which was moved by hand: the next
+    /// start reads it anew.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub anew: bool,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks for it so")]
+fn is_false(flag: &bool) -> bool {
+    !flag
 }
 
 impl TableState {

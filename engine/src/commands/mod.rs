@@ -1,7 +1,9 @@
 //! One command per file. Each gives its exit code; an error is printed once, by `main`.
 
 pub mod check;
+pub mod copy;
 mod diff;
+pub mod edit;
 pub mod inspect;
 pub mod prune;
 pub mod reference;

@@ -7,6 +7,7 @@ use std::str::FromStr;
 use model::checkpoint::Listed;
 use model::{Checkpoint, CheckpointId};
 use state::format::{self, Outline, Place};
+use state::savepoint::Imported;
 
 use super::{Usage, named_or_only};
 use crate::cli::StateArg;
@@ -95,11 +96,8 @@ async fn exported(path: &str) -> anyhow::Result<Found> {
         let what = "is no snapshot: expected an id, `latest`, `earliest`, or a path or URL";
         return Err(Usage(format!("`{path}` {what}")).into());
     }
-    let checkpoint = state::file::read(Path::new(path)).await?;
-    let bytes = std::fs::read(path)?;
-    let id = checkpoint.id.to_string();
-    let outline = format::outline(&bytes, Place { store: path, job: &checkpoint.job, id: &id })?;
-    let size = bytes.len() as u64;
+    let imported = state::savepoint::read(path).await?;
+    let Imported { checkpoint, outline, size, .. } = imported;
     Ok(Found { place: path.to_owned(), checkpoint, outline, size })
 }
 

@@ -116,7 +116,8 @@ pub(super) async fn verify(
 async fn held(
     url: &StateUrl,
     (job, work_dir): (&str, &Path),
-    rows: HeldRows) -> Result<(), String> {
+    rows: HeldRows,
+) -> Result<(), String> {
     let mut tries = 0;
     loop {
         tries += 1;

@@ -13,7 +13,9 @@ use crate::error::{EngineError, chain};
 use crate::source::MySqlSource;
 
 /// Trigger of the snapshot that a fresh start begins with: no sink holds anything of it.
-pub(super) const ORIGIN: &str = "start";
+pub(crate) const ORIGIN: &str = "start";
+/// Id of a snapshot from elsewhere: those of a job's own begin with 1.
+const ELSEWHERE: CheckpointId = CheckpointId(0);
 
 /// Which snapshot a run begins with.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -25,6 +27,8 @@ pub enum From {
     Nothing,
     /// This one, for this start alone.
     Id(CheckpointId),
+    /// An exported one, by its path or URL, for this start alone.
+    Path(String),
 }
 
 /// What a start may choose from.
@@ -46,12 +50,17 @@ enum Chosen<'a> {
     Snapshot(&'a Checkpoint),
     /// It is not on the list, or cannot be read.
     Named(CheckpointId),
+    Elsewhere(&'a str),
     Nothing,
 }
 
 impl Choice {
     /// Decides. `stuck`: the sinks that cannot take back what they have committed.
-    fn choose<'a>(&self, listed: &'a [Listed], stuck: &[&str]) -> Result<Chosen<'a>, EngineError> {
+    fn choose<'a>(
+        &'a self,
+        listed: &'a [Listed],
+        stuck: &[&str],
+    ) -> Result<Chosen<'a>, EngineError> {
         let newest = state::newest(listed);
         let is_own = |id: CheckpointId| id.0 >= self.own;
         let own = newest.checkpoint.filter(|c| is_own(c.id));
@@ -66,10 +75,11 @@ impl Choice {
         if let Some(own) = own {
             return Ok(Chosen::Own(own));
         }
-        Ok(match self.from {
+        Ok(match &self.from {
             From::Latest => newest.checkpoint.map_or(Chosen::Nothing, Chosen::Snapshot),
             From::Nothing => Chosen::Nothing,
-            From::Id(id) => Chosen::Named(id),
+            From::Id(id) => Chosen::Named(*id),
+            From::Path(path) => Chosen::Elsewhere(path),
             From::Earliest => {
                 let valid = listed.iter().filter_map(|l| l.content.as_ref().ok());
                 valid.min_by_key(|c| c.id).map_or(Chosen::Nothing, Chosen::Snapshot)
@@ -126,6 +136,7 @@ impl Daemon {
             Chosen::Own(own) => return Ok(Some(own.clone())),
             Chosen::Snapshot(snapshot) => Some(snapshot.clone()),
             Chosen::Named(id) => Some(store.get(id).await?),
+            Chosen::Elsewhere(path) => Some(self.import(path).await?),
             Chosen::Nothing => None,
         };
         match &chosen {
@@ -134,6 +145,18 @@ impl Daemon {
             None => info!(job = %self.job.name, "no snapshot to resume from: a fresh start"),
         }
         Ok(chosen)
+    }
+
+    /// A snapshot from elsewhere, as one of this job. It has no place in the job's store before
+    /// [`Daemon::anchor`] gives it one, so its id is that of none.
+    async fn import(&self, path: &str) -> Result<Checkpoint, EngineError> {
+        let imported = state::savepoint::read(path).await?;
+        let (id, job) = (imported.checkpoint.id, &imported.checkpoint.job);
+        info!(%id, %job, from = path, "a snapshot is brought from elsewhere");
+        if *job != self.job.name {
+            warn!("the snapshot is of job {job}: this job goes on where that one was");
+        }
+        Ok(Checkpoint { id: ELSEWHERE, ..imported.bring(&self.state.held).await? })
     }
 
     /// Tables to read again: once, for what an attempt before this one has stored begins with it.
@@ -168,7 +191,8 @@ impl Daemon {
         source: &MySqlSource,
     ) -> Result<(), EngineError> {
         let own = self.next_id().await?;
-        if again.is_empty() && chosen.is_some_and(|c| c.id.0 + 1 == own) {
+        let is_newest = |c: &Checkpoint| c.id != ELSEWHERE && c.id.0 + 1 == own;
+        if again.is_empty() && chosen.is_some_and(is_newest) {
             return Ok(());
         }
         let first = Checkpoint {

@@ -33,6 +33,7 @@ fn begins(choice: &Choice, listed: &[Listed], stuck: &[&str]) -> Result<u64, Str
     match choice.choose(listed, stuck) {
         Ok(Chosen::Own(c) | Chosen::Snapshot(c)) => Ok(c.id.0),
         Ok(Chosen::Named(id)) => Ok(id.0),
+        Ok(Chosen::Elsewhere(_)) => Ok(ELSEWHERE.0),
         Ok(Chosen::Nothing) => Ok(0),
         Err(error) => Err(error.to_string()),
     }
@@ -46,12 +47,16 @@ async fn each_strategy_takes_its_snapshot() {
     assert_eq!(begins(&choice(From::Nothing), &listed, &[]), Ok(0));
     assert_eq!(begins(&choice(From::Id(CheckpointId(4))), &listed, &[]), Ok(4));
     assert_eq!(begins(&choice(From::Latest), &[], &[]), Ok(0));
+    let path = choice(From::Path("/backup/savepoint-emp-9".to_owned()));
+    let chosen = path.choose(&listed, &[]).unwrap();
+    assert!(matches!(chosen, Chosen::Elsewhere("/backup/savepoint-emp-9")), "{chosen:?}");
 }
 
 #[tokio::test]
 async fn a_restart_goes_on_from_what_its_run_has_stored() {
     let listed = stored(&[4, 5, 6], &[]).await;
-    for from in [From::Latest, From::Earliest, From::Nothing, From::Id(CheckpointId(4))] {
+    let path = From::Path("/backup/savepoint-emp-9".to_owned());
+    for from in [From::Latest, From::Earliest, From::Nothing, From::Id(CheckpointId(4)), path] {
         let restart = Choice { own: 6, ..choice(from) };
         assert_eq!(begins(&restart, &listed, &[]), Ok(6));
     }
@@ -101,7 +106,7 @@ async fn a_fallback_within_a_run_stays_within_it() {
 
 fn table(name: &str, until: Option<u64>) -> TableState {
     let offset = |offset| model::BinlogPosition { offset, ..samples::source(0).position.binlog };
-    let unproven = until.map(|at| Unproven { until: offset(at), used: false });
+    let unproven = until.map(|at| Unproven { until: offset(at), used: false, anew: false });
     let phase = TablePhase::Snapshot { done: RangeSet::default(), rows: 0 };
     TableState { schema: samples::schema("shop", name), phase, unproven }
 }
