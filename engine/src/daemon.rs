@@ -17,6 +17,7 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 pub use begin::From;
+pub(crate) use begin::ORIGIN;
 
 use self::begin::{Begin, Choice, Place};
 use self::tasks::{forward_stop, read_chunks, stopped, supervise};

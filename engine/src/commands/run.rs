@@ -64,11 +64,12 @@ pub async fn run(args: &RunArgs) -> anyhow::Result<u8> {
         return Ok(exit::FAILED);
     }
     let options = JobOptions {
-        work_dir: args.work_dir.clone(),
+        work_dir: args.state.work_dir.clone(),
         take_over: args.take_over,
         ..JobOptions::default()
     };
-    let state = state::open_job(&args.state.state, &job.name, &options).await?;
+    let url = super::state_url(&args.state, job.checkpointing.dir.as_deref())?;
+    let state = state::open_job(&url, &job.name, &options).await?;
     let listener = match args.http {
         Some(address) => Some(listen(address).await?),
         None => None,

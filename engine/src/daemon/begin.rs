@@ -14,7 +14,7 @@ use crate::error::{EngineError, chain};
 use crate::source::MySqlSource;
 
 /// Trigger of the snapshot that a fresh start begins with: no sink holds anything of it.
-pub(super) const ORIGIN: &str = "start";
+pub(crate) const ORIGIN: &str = "start";
 
 /// Which snapshot a run begins with.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -163,7 +163,11 @@ impl Daemon {
             Chosen::Named(id) => (store.get(id).await?, Place::State),
             Chosen::Elsewhere(path) => {
                 let imported = savepoint::read(path).await?;
-                info!(%path, job = %imported.checkpoint.job, "read from {path}");
+                let job = &imported.checkpoint.job;
+                info!(%path, %job, "read from {path}");
+                if *job != self.job.name {
+                    warn!("the snapshot is of job {job}: this job goes on where that one was");
+                }
                 (imported.bring(&self.state.held).await?, Place::Elsewhere)
             }
             Chosen::Nothing => {

@@ -47,12 +47,16 @@ async fn each_strategy_takes_its_snapshot() {
     assert_eq!(begins(&choice(From::Nothing), &listed, &[]), Ok(0));
     assert_eq!(begins(&choice(From::Id(CheckpointId(4))), &listed, &[]), Ok(4));
     assert_eq!(begins(&choice(From::Latest), &[], &[]), Ok(0));
+    let path = choice(From::Elsewhere("/backup/savepoint-emp-9".to_owned()));
+    let chosen = path.choose(&listed, &[]).unwrap();
+    assert!(matches!(chosen, Chosen::Elsewhere("/backup/savepoint-emp-9")), "{chosen:?}");
 }
 
 #[tokio::test]
 async fn a_restart_goes_on_from_what_its_run_has_stored() {
     let listed = stored(&[4, 5, 6], &[]).await;
-    for from in [From::Latest, From::Earliest, From::Nothing, From::Id(CheckpointId(4))] {
+    let path = From::Elsewhere("/backup/savepoint-emp-9".to_owned());
+    for from in [From::Latest, From::Earliest, From::Nothing, From::Id(CheckpointId(4)), path] {
         let restart = Choice { own: 6, ..choice(from) };
         assert_eq!(begins(&restart, &listed, &[]), Ok(6));
     }
@@ -118,7 +122,7 @@ async fn a_path_in_the_script_counts_while_the_job_has_no_snapshot() {
 
 fn table(name: &str, until: Option<u64>) -> TableState {
     let offset = |offset| model::BinlogPosition { offset, ..samples::source(0).position.binlog };
-    let unproven = until.map(|at| Unproven { until: offset(at), used: false });
+    let unproven = until.map(|at| Unproven { until: offset(at), used: false, anew: false });
     let phase = TablePhase::Snapshot { done: RangeSet::default(), rows: 0 };
     TableState { schema: samples::schema("shop", name), phase, unproven }
 }
