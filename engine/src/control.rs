@@ -125,3 +125,40 @@ impl Control {
         self.phase.borrow().clone()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn so_many_askers_wait_and_the_next_is_told_so() {
+        let (control, job) = channel();
+        let ask = || control.savepoint(String::new(), Then::GoOn);
+        assert_eq!(ask().await.unwrap_err(), Refusal::NotRunning("starting"));
+        let (want, wanted) = mpsc::channel(REQUESTS_MAX);
+        job.phase.send_replace(Phase::Running(want));
+        for _ in 0..REQUESTS_MAX {
+            let waits = tokio::time::timeout(Duration::from_secs(3600), ask()).await;
+            assert!(waits.is_err(), "answered by nobody: {waits:?}");
+        }
+        assert_eq!(ask().await.unwrap_err(), Refusal::Busy);
+        drop(wanted);
+        assert_eq!(ask().await.unwrap_err(), Refusal::Gone);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn whoever_waits_while_the_run_ends_is_told_so() {
+        let (control, job) = channel();
+        let (want, mut wanted) = mpsc::channel(REQUESTS_MAX);
+        job.phase.send_replace(Phase::Running(want));
+        let ends = async {
+            drop(wanted.recv().await);
+            drop(wanted);
+        };
+        let asked = control.savepoint("a note".to_owned(), Then::GoOn);
+        let (answer, ()) = tokio::join!(asked, ends);
+        assert_eq!(answer.unwrap_err(), Refusal::Gone);
+    }
+}

@@ -7,7 +7,7 @@ mod tasks;
 use std::sync::Arc;
 use std::time::Duration;
 
-use job::{BacklogInterval, JobSpec};
+use job::{BacklogInterval, ClaimMode, JobSpec};
 use model::checkpoint::Fence;
 use model::{CheckpointId, Clock, Sink};
 use sinks::SinkContext;
@@ -17,8 +17,9 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 pub use begin::From;
+pub(crate) use begin::ORIGIN;
 
-use self::begin::Choice;
+use self::begin::{Begin, Choice, Place};
 use self::tasks::{forward_stop, read_chunks, stopped, supervise};
 use crate::checkpoint::coordinator::Coordinator;
 use crate::checkpoint::machine::{Machine, Policy};
@@ -69,6 +70,16 @@ struct Parts {
     shared: Arc<snapshot::Shared>,
     sinks: Vec<(NamedSink, queue::Receiver)>,
     backlog: watch::Receiver<bool>,
+    claimed: Option<String>,
+}
+
+/// What a run has got hold of, over all its attempts.
+#[derive(Debug, Default)]
+struct Held {
+    /// The newest.
+    fence: Option<Fence>,
+    /// The snapshot elsewhere that it began with and may remove (claim mode `CLAIM`).
+    claimed: Option<String>,
 }
 
 impl Daemon {
@@ -78,9 +89,14 @@ impl Daemon {
     /// The failure that no restart mends.
     pub async fn run(self) -> Result<Ended, EngineError> {
         let own = self.next_id().await?;
-        let choice = Choice { from: self.from.clone(), allow_fallback: self.allow_fallback, own };
+        let choice = Choice {
+            from: self.from.clone(),
+            first: self.job.restore.path.clone(),
+            allow_fallback: self.allow_fallback,
+            own,
+        };
         let hosts = Hosts::new(self.job.source.hosts.clone());
-        let mut fence = None;
+        let mut held = Held::default();
         let supervisor = Supervisor {
             strategy: self.job.restart.clone(),
             hosts,
@@ -88,26 +104,26 @@ impl Daemon {
             chance: rand::random,
         };
         let ended =
-            supervisor.run(async |hosts| self.attempt(&choice, hosts, &mut fence).await).await;
+            supervisor.run(async |hosts| self.attempt(&choice, hosts, &mut held).await).await;
         self.control.phase.send_replace(Phase::Ended);
-        if let Some(fence) = fence {
+        if let Some(fence) = held.fence {
             let retention = self.job.checkpointing.retention;
             retention::apply(retention, &ended, &*self.state.checkpoints, fence).await;
         }
         ended
     }
 
-    /// One start of the job, to its end. `newest`: the fence that it takes.
+    /// One start of the job, to its end.
     async fn attempt(
         &self,
         choice: &Choice,
         hosts: &mut Hosts,
-        newest: &mut Option<Fence>,
+        held: &mut Held,
     ) -> Result<Ended, EngineError> {
         self.control.phase.send_replace(Phase::Starting);
         // A fence of its own: what an attempt before this one still writes is refused.
         let fence = self.state.checkpoints.acquire().await?;
-        *newest = Some(fence);
+        held.fence = Some(fence);
         let mut sinks = self.open_sinks()?;
         let resume = self.choose(choice, &sinks).await?;
         let (senders, receivers): (Vec<_>, Vec<_>) = sinks.iter().map(|_| queue::bounded()).unzip();
@@ -121,8 +137,15 @@ impl Daemon {
             backlog,
             clock: Arc::clone(&self.clock),
         };
-        let again = self.again(choice, resume.as_ref());
-        let resumed = resume.as_ref().filter(|c| self.is_exact(c)).map(|c| &*c.source);
+        if resume.as_ref().is_some_and(|begin| begin.place == Place::Elsewhere)
+            && choice.from == From::Latest
+            && self.job.restore.claim_mode == ClaimMode::Claim
+        {
+            held.claimed.clone_from(&choice.first);
+        }
+        let again = self.again(resume.as_ref());
+        let snapshot = resume.as_ref().map(|Begin { checkpoint, .. }| checkpoint);
+        let resumed = snapshot.filter(|c| self.is_exact(c)).map(|c| &*c.source);
         let host = hosts.current().ok_or_else(|| EngineError::Job("no host".to_owned()))?;
         let opening = source::open::open(&self.job, host, resumed, again, outputs);
         let (source, shared) = tokio::select! {
@@ -132,14 +155,15 @@ impl Daemon {
         hosts.opened();
         // Only now, when the source is known to have what follows, is anything cut back.
         self.anchor(fence, resume.as_ref(), again, &source).await?;
-        begin::restore(&mut sinks, resume.as_ref(), self.job.restore.ignore_unclaimed).await?;
+        begin::restore(&mut sinks, snapshot, self.job.restore.ignore_unclaimed).await?;
         let sinks = sinks.into_iter().zip(receivers).collect();
-        self.flow(Parts { fence, source, shared, sinks, backlog: has_backlog }).await
+        let claimed = held.claimed.clone();
+        self.flow(Parts { fence, source, shared, sinks, backlog: has_backlog, claimed }).await
     }
 
     /// Runs what has been opened, to its end.
     async fn flow(&self, parts: Parts) -> Result<Ended, EngineError> {
-        let Parts { fence, source, shared, sinks, backlog } = parts;
+        let Parts { fence, source, shared, sinks, backlog, claimed } = parts;
         let names: Vec<String> = sinks.iter().map(|((name, _), _)| name.clone()).collect();
         let mut tasks: JoinSet<Result<Option<Ended>, EngineError>> = JoinSet::new();
         let (answers, answered) = mpsc::channel(QUESTIONS);
@@ -174,6 +198,8 @@ impl Daemon {
             clock: Arc::clone(&self.clock),
             retained: usize::try_from(settings.num_retained.get()).unwrap_or(usize::MAX),
             timeout: settings.timeout,
+            savepoint_dir: settings.savepoint_dir.clone(),
+            claimed,
             requests: request,
             deferred,
             backlog,

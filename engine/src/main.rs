@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use clap::Parser;
 use engine::cli::{Cli, Command};
-use engine::commands::{Usage, check, exit, inspect, run, snapshots};
+use engine::commands::{Usage, check, copy, edit, exit, inspect, prune, run, snapshots};
 use tracing_subscriber::EnvFilter;
 
 /// How long what is under way has to end. A write that is stuck, on a pipe that nobody reads, must
@@ -30,10 +30,13 @@ fn start(cli: Cli) -> anyhow::Result<u8> {
     let runtime = tokio::runtime::Runtime::new()?;
     let ended = runtime.block_on(async {
         match cli.command {
-            Command::Run(args) => run::run(&args).await,
+            Command::Run(args) => Box::pin(run::run(&args)).await,
             Command::Check(args) => check::run(&args).await,
             Command::Snapshots(args) => snapshots::run(&args).await,
             Command::Inspect(args) => inspect::run(&args).await,
+            Command::Prune(args) => prune::run(&args).await,
+            Command::Copy(args) => copy::run(&args).await,
+            Command::Edit(args) => edit::run(&args).await,
         }
     });
     // A failed job's tasks are dropped on threads of their own, the state's database with them. To

@@ -120,12 +120,18 @@ impl Restarts {
                 if attempts.is_some_and(|limit| self.made > limit) {
                     return None;
                 }
-                let delay = self.backoff.mul_f64(1.0 + jitter * (2.0 * chance - 1.0));
-                self.backoff = self.backoff.mul_f64(*multiplier).min(*max_backoff);
-                Some(delay.min(*max_backoff))
+                let most = *max_backoff;
+                let delay = times(self.backoff, 1.0 + jitter * (2.0 * chance - 1.0), most);
+                self.backoff = times(self.backoff, *multiplier, most);
+                Some(delay)
             }
         }
     }
+}
+
+/// However large the factor is.
+fn times(delay: Duration, factor: f64, most: Duration) -> Duration {
+    Duration::try_from_secs_f64(delay.as_secs_f64() * factor).unwrap_or(most).min(most)
 }
 
 #[cfg(test)]

@@ -228,12 +228,19 @@ pub async fn a_fence_that_comes_right_after_ours_is_seen(objects: &Objects) {
     let second = objects.through(&faulty).open();
     faulty.set(Fault::Slow);
     let (taken, third) = tokio::join!(second.acquire(), async {
-        // Once the second's fence is there, and while it is still looking around.
-        let fence = held.0 + 2;
-        let path = Path::parse(format!("{}/{fence:020}", objects.records())).expect("a path");
-        while objects.store.head(&path).await.is_err() {
-            tokio::time::sleep(Duration::from_millis(2)).await;
+        // Once the second has written its lease and looked for a newer fence, and before it lists.
+        let lease = format!("\"epoch\":{},", held.0 + 2);
+        let log = Log::new((objects.raw(), objects.prefix.clone()), &objects.url, JOB);
+        let log = log.expect("a log");
+        loop {
+            let found = objects.store.get(&log.path.clone().join("lease")).await;
+            let bytes = found.expect("the first's lease").bytes().await.expect("read it");
+            if String::from_utf8_lossy(&bytes).contains(&lease) {
+                break;
+            }
+            tokio::time::sleep(Duration::from_millis(1)).await;
         }
+        tokio::time::sleep(faults::SLOW + faults::SLOW / 3).await;
         let third = objects.open_with(true);
         let taken = third.acquire().await.expect("take it over");
         (third, taken)

@@ -21,7 +21,7 @@ pub mod rocks;
 pub mod savepoint;
 mod url;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -100,6 +100,26 @@ pub fn open_read_only(url: &StateUrl, job: &str) -> Result<Arc<dyn CheckpointSto
         StateUrl::Object(url) => {
             let log = object::Log::new(object::open(url)?, url, job)?;
             Ok(Arc::new(object::Reader::new(Arc::new(log))))
+        }
+    }
+}
+
+/// Opens the held rows of a job for reading, also while another process runs it; `None` where the job
+/// never ran. Those that rest elsewhere are copied under `work_dir` as they are read.
+///
+/// # Errors
+/// [`StoreError::Io`] where `job` is no job name or the state does not open.
+pub async fn held_read_only(
+    url: &StateUrl,
+    job: &str,
+    work_dir: &Path,
+) -> Result<Option<HeldStore>, StoreError> {
+    match url {
+        StateUrl::RocksDb(dir) => RocksReader::open(dir, job)?.held().await,
+        StateUrl::Object(url) => {
+            let log = object::Log::new(object::open(url)?, url, job)?;
+            let work = RocksStore::open_work(work_dir, job).await?;
+            Ok(Some(work.held().with_remote(parts::RemoteHeld::new(log))))
         }
     }
 }

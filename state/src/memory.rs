@@ -43,6 +43,11 @@ impl MemoryStore {
         read(bytes, Place { store: STORE, job: &self.job, id: &id.to_string() })
     }
 
+    fn missing(&self, id: CheckpointId) -> StoreError {
+        let (store, job) = (STORE.to_owned(), self.job.to_string());
+        StoreError::Missing { store, job, id: id.to_string() }
+    }
+
     fn held(&self, shelf: &Shelf, fence: Fence) -> Result<(), StoreError> {
         if shelf.epoch == fence.0 {
             return Ok(());
@@ -121,12 +126,13 @@ impl CheckpointStore for MemoryStore {
 
     async fn get(&self, id: CheckpointId) -> Result<Checkpoint, StoreError> {
         let shelf = self.shelf();
-        let bytes = shelf.snapshots.get(&id.0).ok_or_else(|| StoreError::Missing {
-            store: STORE.to_owned(),
-            job: self.job.to_string(),
-            id: id.to_string(),
-        })?;
+        let bytes = shelf.snapshots.get(&id.0).ok_or_else(|| self.missing(id))?;
         self.read(id.0, bytes)
+    }
+
+    async fn bytes(&self, id: CheckpointId) -> Result<Vec<u8>, StoreError> {
+        let bytes = self.shelf().snapshots.get(&id.0).cloned();
+        bytes.ok_or_else(|| self.missing(id))
     }
 
     async fn remove(&self, fence: Fence, id: CheckpointId) -> Result<(), StoreError> {

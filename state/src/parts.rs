@@ -67,27 +67,46 @@ impl Folder<'_> {
     pub(crate) async fn read(&self, rows: HeldRows, to: &HeldStore) -> Result<(), StoreError> {
         let mut first = 0;
         while first < rows.records {
-            let path = self.part(first);
-            let wrong =
-                |what: String| failed(self.url, "read held rows", format!("`{path}` {what}"));
-            let got = match self.store.get(&path).await {
-                Ok(got) => got.bytes().await,
-                Err(error) if is_missing(&error) => {
-                    return Err(wrong("is missing: the rows of a prepared XA transaction".into()));
-                }
-                Err(error) => Err(error),
-            };
-            let bytes = got.map_err(|error| failed(self.url, "read held rows", error))?;
-            let records =
-                decode(first, &bytes).map_err(|what| wrong(format!("is damaged: {what}")))?;
+            let records = self.records(rows, first).await?;
             let count = records.len() as u64;
-            if first + count > rows.records {
-                return Err(wrong("is damaged: it holds more records than there are".into()));
-            }
             to.append(rows.id, first, records).await?;
             first += count;
         }
         Ok(())
+    }
+
+    /// Reads all records of `rows`, and keeps none.
+    pub(crate) async fn verify(&self, rows: HeldRows) -> Result<(), StoreError> {
+        let (mut first, mut bytes) = (0, 0);
+        while first < rows.records {
+            let records = self.records(rows, first).await?;
+            first += records.len() as u64;
+            bytes += records.iter().map(|record| record.len() as u64).sum::<u64>();
+        }
+        if bytes == rows.bytes {
+            return Ok(());
+        }
+        let what = format!("they have {bytes} bytes where {} were written", rows.bytes);
+        Err(failed(self.url, "read held rows", what))
+    }
+
+    /// The records of the part that begins with `first`.
+    async fn records(&self, rows: HeldRows, first: u64) -> Result<Vec<Vec<u8>>, StoreError> {
+        let path = self.part(first);
+        let wrong = |what: String| failed(self.url, "read held rows", format!("`{path}` {what}"));
+        let got = match self.store.get(&path).await {
+            Ok(got) => got.bytes().await,
+            Err(error) if is_missing(&error) => {
+                return Err(wrong("is missing: the rows of a prepared XA transaction".into()));
+            }
+            Err(error) => Err(error),
+        };
+        let bytes = got.map_err(|error| failed(self.url, "read held rows", error))?;
+        let records = decode(first, &bytes).map_err(|what| wrong(format!("is damaged: {what}")))?;
+        if first + records.len() as u64 > rows.records {
+            return Err(wrong("is damaged: it holds more records than there are".into()));
+        }
+        Ok(records)
     }
 }
 

@@ -238,7 +238,7 @@ fn open_blocking(place: JobPlace) -> Result<JobDb, StoreError> {
         }
     };
     spool::wipe(&mut db, options::SPOOL).map_err(|error| place.io("wipe the spool", error))?;
-    Ok(JobDb { db, writing: Mutex::new(()), held: AtomicU64::new(0), place })
+    Ok(JobDb::new(db, place))
 }
 
 /// A database that holds nothing but copies and working state: what it held before is of no use, and
@@ -268,6 +268,10 @@ fn synced() -> WriteOptions {
 }
 
 impl JobDb {
+    fn new(db: DB, place: JobPlace) -> Self {
+        Self { db, writing: Mutex::new(()), held: AtomicU64::new(0), place }
+    }
+
     /// The newest epoch; 0 where the job never ran.
     fn epoch(&self) -> Result<u64, StoreError> {
         let what = "read the fence";
@@ -389,6 +393,10 @@ fn scan(db: &DB, place: &JobPlace, blocks: Blocks) -> Result<Vec<Listed>, rocksd
 }
 
 fn get(db: &DB, place: &JobPlace, id: CheckpointId) -> Result<Checkpoint, StoreError> {
+    place.decode(id, &bytes(db, place, id)?)
+}
+
+fn bytes(db: &DB, place: &JobPlace, id: CheckpointId) -> Result<Vec<u8>, StoreError> {
     let key = snap_key(id);
     let stored = match db.get_opt(&key, &read_options(Blocks::Verified)) {
         Err(error) if error.kind() == ErrorKind::Corruption => {
@@ -398,7 +406,7 @@ fn get(db: &DB, place: &JobPlace, id: CheckpointId) -> Result<Checkpoint, StoreE
     };
     let stored = stored
         .map_err(|error| place.io(format!("read snapshot {id} of job `{}`", place.job), error))?;
-    place.decode(id, &stored.ok_or_else(|| place.missing(id))?)
+    stored.ok_or_else(|| place.missing(id))
 }
 
 #[async_trait]
@@ -428,6 +436,10 @@ impl CheckpointStore for RocksStore {
 
     async fn get(&self, id: CheckpointId) -> Result<Checkpoint, StoreError> {
         self.blocking(move |job| get(&job.db, &job.place, id)).await
+    }
+
+    async fn bytes(&self, id: CheckpointId) -> Result<Vec<u8>, StoreError> {
+        self.blocking(move |job| bytes(&job.db, &job.place, id)).await
     }
 
     async fn remove(&self, fence: Fence, id: CheckpointId) -> Result<(), StoreError> {

@@ -14,7 +14,7 @@ use model::{Checkpoint, StoreError};
 use object_store::path::Path;
 use object_store::{ObjectStore, ObjectStoreExt as _, PutMode};
 
-use crate::format::{self, Place};
+use crate::format::{self, Outline, Place};
 use crate::object::{self, ObjectUrl, failed, is_missing};
 use crate::parts::Folder;
 use crate::{HeldStore, job_dir};
@@ -36,6 +36,9 @@ const BROUGHT: u64 = 0;
 #[derive(Debug)]
 pub struct Imported {
     pub checkpoint: Checkpoint,
+    pub outline: Outline,
+    /// Bytes of the snapshot.
+    pub size: u64,
     /// The directory.
     url: ObjectUrl,
     store: Arc<dyn ObjectStore>,
@@ -75,12 +78,9 @@ pub async fn read(reference: &str) -> Result<Imported, StoreError> {
     let (store, path) = object::open(&url)?;
     let (shown, id) = (url.to_string(), format!("`{file}`"));
     let place = Place { store: &shown, job: UNKNOWN_JOB, id: &id };
-    Ok(Imported {
-        checkpoint: format::decode(object::bare_snapshot(&bytes), place)?,
-        url,
-        store,
-        path,
-    })
+    let bytes = object::bare_snapshot(&bytes);
+    let (checkpoint, size) = (format::decode(bytes, place)?, bytes.len() as u64);
+    Ok(Imported { checkpoint, outline: format::outline(bytes, place)?, size, url, store, path })
 }
 
 /// Removes a savepoint: everything in its directory. What is not there is no error.
@@ -108,6 +108,18 @@ pub async fn remove(reference: &str) -> Result<(), StoreError> {
 }
 
 impl Imported {
+    /// Reads the rows of prepared XA transactions again, every byte of them.
+    ///
+    /// # Errors
+    /// [`StoreError::Io`] where rows are missing or damaged.
+    pub async fn verify(&self) -> Result<(), StoreError> {
+        for rows in self.checkpoint.source.xa.prepared.iter().filter_map(|xa| xa.rows) {
+            let path = folder(&self.path, rows);
+            Folder { store: &*self.store, path, url: &self.url }.verify(rows).await?;
+        }
+        Ok(())
+    }
+
     /// Brings the rows of prepared XA transactions into a job's own state, and gives the checkpoint
     /// that names them there: in another job, or another state, the old names may be taken.
     ///
@@ -289,7 +301,8 @@ mod tests {
     async fn the_rows_of_prepared_xa_transactions_come_along_under_names_of_their_own() {
         let dir = TempDir::new().unwrap();
         let records = vec![b"a".to_vec(), vec![7; SPOOL_BATCH_BYTES_MAX], Vec::new()];
-        let rows = HeldRows { id: HeldId { run: 3, number: 1 }, records: 3, bytes: 9 };
+        let bytes = records.iter().map(|record| record.len() as u64).sum();
+        let rows = HeldRows { id: HeldId { run: 3, number: 1 }, records: 3, bytes };
         let mut checkpoint = sample(7);
         Arc::make_mut(&mut checkpoint.source).xa = XaState {
             prepared: vec![
@@ -317,6 +330,7 @@ mod tests {
         let target = held(&to).await;
         target.append(rows.id, 0, vec![b"of another transaction".to_vec()]).await.unwrap();
         let imported = read(&reference).await.unwrap();
+        imported.verify().await.unwrap();
         let brought = imported.bring(&target).await.unwrap();
         let xa = &brought.source.xa;
         let here = xa.prepared[0].rows.unwrap();
@@ -327,6 +341,8 @@ mod tests {
         assert_eq!(brought.sinks, checkpoint.sinks);
 
         std::fs::remove_dir_all(format!("{reference}/held")).unwrap();
+        let error = read(&reference).await.unwrap().verify().await.unwrap_err();
+        assert!(crate_chain(&error).contains("is missing"), "{error:?}");
         let error = read(&reference).await.unwrap().bring(&target).await.unwrap_err();
         assert!(crate_chain(&error).contains("is missing"), "{error:?}");
     }

@@ -283,6 +283,11 @@ impl Job {
         }
     }
 
+    /// Sends a signal by its name, for instance `USR1`.
+    pub fn signal(&self, name: &str) -> Result<()> {
+        self.running.as_ref().context("the job does not run")?.process.signal(name)
+    }
+
     /// SIGTERM: a savepoint, then exit 0.
     pub async fn sigterm(&mut self) -> Result<()> {
         let running = self.running.as_ref().context("the job does not run")?;

@@ -7,6 +7,7 @@
 
 pub mod chain;
 pub mod hdfs;
+pub mod http;
 pub mod job;
 pub mod matrix;
 pub mod object_server;

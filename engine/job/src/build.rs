@@ -13,6 +13,7 @@ use model::TimeZone;
 
 pub(crate) use sinks::is_sink_option;
 
+use crate::Identity;
 use crate::diagnostics::{At, NoteKind};
 use crate::draft::Draft;
 use crate::settings::Scope::{Set, With};
@@ -81,6 +82,12 @@ pub(crate) fn name(file: &str, draft: &mut Draft<'_>) -> String {
         let stem = base.rsplit_once('.').map_or(base, |(stem, _)| stem);
         if stem.is_empty() { "job".to_owned() } else { stem.to_owned() }
     })
+}
+
+pub(crate) fn identity(file: &str, draft: &mut Draft<'_>) -> Identity {
+    let name = name(file, draft);
+    let settings = checkpointing::checkpointing(draft);
+    Identity { name, checkpoint_dir: settings.dir, num_retained: settings.num_retained }
 }
 
 fn parallelism(draft: &mut Draft<'_>) -> NonZeroU32 {

@@ -22,6 +22,8 @@ mod surroundings;
 mod tables;
 mod value;
 
+use std::num::NonZeroU32;
+
 pub use diagnostics::{Excerpt, Note, NoteKind, Place, ScriptError, ScriptErrors};
 pub use spec::{
     BacklogInterval, Checkpointing, ClaimMode, Host, JobSpec, OnTableError, RestartStrategy,
@@ -73,17 +75,27 @@ pub fn parse(
     }
 }
 
-/// The name of a script's job, whatever else is wrong with the script: for commands that look for
+/// What a script says of its job's state.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Identity {
+    pub name: String,
+    /// As [`Checkpointing::dir`].
+    pub checkpoint_dir: Option<String>,
+    /// As [`Checkpointing::num_retained`].
+    pub num_retained: NonZeroU32,
+}
+
+/// Whose state a script's is, whatever else is wrong with the script: for commands that look for
 /// what a job left behind, and need none of its secrets.
-pub fn job_name(
+pub fn identity(
     source: &str,
     file_name: &str,
     overrides: &[(String, String)],
     surroundings: &dyn Surroundings,
-) -> String {
+) -> Identity {
     let mut draft = draft::Draft::new(Mode::Lenient, surroundings);
     script::read(source, overrides, &mut draft);
-    build::name(file_name, &mut draft)
+    build::identity(file_name, &mut draft)
 }
 
 #[cfg(test)]

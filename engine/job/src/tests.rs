@@ -5,6 +5,7 @@ use model::{CheckpointMode, TableName, TimeZone};
 
 use super::*;
 
+mod durability;
 mod lenient;
 mod quirks;
 mod robust;
@@ -111,13 +112,12 @@ fn the_walkthrough_scripts_mean_what_they_meant() {
 #[test]
 fn a_key_without_effect_yet_is_named_unless_it_asks_for_what_holds_anyway() {
     let more = |key: &str, value: &str| {
-        let set = format!("SET {key} = {value};\n{}", example("two-sinks.sql"));
-        let notes = good(&set).notes;
+        let with = format!("WITH (\n  '{key}' = '{value}',");
+        let notes = good(&example("two-sinks.sql").replacen("WITH (", &with, 1)).notes;
         notes.iter().filter(|n| n.text.contains(key) && n.text.contains("no effect yet")).count()
     };
-    assert_eq!(more("execution.checkpointing.mode", "EXACTLY_ONCE"), 0);
-    assert_eq!(more("execution.checkpointing.mode", "AT_LEAST_ONCE"), 1);
-    assert_eq!(more("execution.checkpointing.dir", "/srv/state"), 1);
+    assert_eq!(more("source.heartbeat.interval", "1 s"), 0);
+    assert_eq!(more("source.heartbeat.interval", "30 s"), 1);
 }
 
 #[test]

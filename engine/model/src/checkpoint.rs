@@ -219,6 +219,15 @@ pub struct Unproven {
     pub until: BinlogPosition,
     /// Rows went out by it.
     pub used: bool,
+    /// It is of another place of the binlog than the position, which was moved by hand: the next
+    /// start reads it anew.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub anew: bool,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks for it so")]
+fn is_false(flag: &bool) -> bool {
+    !flag
 }
 
 impl TableState {
@@ -295,7 +304,8 @@ pub struct Checkpoint {
     pub job: String,
     pub id: CheckpointId,
     pub kind: BarrierKind,
-    /// Why it was taken: `period`, `stop`, `request`.
+    /// Why it was taken: `period`, `stop`, `request`; `start`, `restore`, `edit` of one that a job
+    /// begins with.
     pub trigger: String,
     /// What the user wrote to it; empty for most.
     pub note: String,
@@ -371,6 +381,12 @@ pub trait CheckpointStore: Send + Sync {
     async fn list(&self) -> Result<Vec<Listed>, StoreError>;
 
     async fn get(&self, id: CheckpointId) -> Result<Checkpoint, StoreError>;
+
+    /// The stored bytes of a snapshot as they are, for those who look at them.
+    ///
+    /// # Errors
+    /// [`StoreError::Damaged`] where the bytes cannot be told from what lies around them.
+    async fn bytes(&self, id: CheckpointId) -> Result<Vec<u8>, StoreError>;
 
     /// Removing what is not there is no error.
     async fn remove(&self, fence: Fence, id: CheckpointId) -> Result<(), StoreError>;

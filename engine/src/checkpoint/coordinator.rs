@@ -9,7 +9,7 @@ use model::sink::SinkToken;
 use model::{
     BarrierKind, Checkpoint, CheckpointId, CheckpointStore, Clock, Durable, StoreError, fault,
 };
-use state::HeldStore;
+use state::{HeldStore, savepoint};
 use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 use tracing::{info, warn};
@@ -48,6 +48,10 @@ pub struct Coordinator {
     /// Newest checkpoints kept; savepoints are always kept.
     pub retained: usize,
     pub timeout: Duration,
+    /// Where savepoints are written besides, before anybody hears of them.
+    pub savepoint_dir: Option<String>,
+    /// A snapshot elsewhere that the job began with and owns: it goes with the first checkpoint.
+    pub claimed: Option<String>,
     /// The newest request; one that was given up is overwritten.
     pub requests: watch::Sender<Option<BarrierRequest>>,
     /// Barriers that the source cannot place for now.
@@ -171,28 +175,47 @@ impl Coordinator {
         fault::point("prune.before");
         self.prune(checkpoint.source.xa.next).await;
         fault::point("prune.after");
+        if let Some(claimed) = self.claimed.take() {
+            release(&claimed).await;
+        }
         if asked {
             self.tell(Ok(Taken { savepoint: checkpoint, reference }));
         }
         Ok(())
     }
 
-    /// Stores it; a savepoint is read back, for somebody relies on it. What `--from` takes for it.
+    /// Stores it. What `--from` takes for it.
     async fn put(&self, checkpoint: &Checkpoint) -> Result<String, StoreError> {
         self.held.publish(&checkpoint.source.xa).await?;
-        self.store.put(self.fence, checkpoint).await?;
-        let reference = checkpoint.id.to_string();
-        if checkpoint.kind == BarrierKind::Savepoint
-            && self.store.get(checkpoint.id).await? != *checkpoint
-        {
-            return Err(StoreError::Damaged {
-                store: "the state store".to_owned(),
-                job: self.job.clone(),
-                id: reference,
-                what: "it does not read back as it was written".to_owned(),
-            });
+        if checkpoint.kind == BarrierKind::Checkpoint {
+            self.store.put(self.fence, checkpoint).await?;
+            return Ok(checkpoint.id.to_string());
         }
-        Ok(reference)
+        let Some(dir) = &self.savepoint_dir else {
+            self.put_and_verify(checkpoint).await?;
+            return Ok(checkpoint.id.to_string());
+        };
+        let reference = savepoint::write(dir, checkpoint, &self.held).await?;
+        let stored = self.put_and_verify(checkpoint).await;
+        if stored.is_err() {
+            // Nobody is told of it.
+            release(&reference).await;
+        }
+        stored.map(|()| reference)
+    }
+
+    /// A savepoint is read back, for somebody relies on it.
+    async fn put_and_verify(&self, savepoint: &Checkpoint) -> Result<(), StoreError> {
+        self.store.put(self.fence, savepoint).await?;
+        if self.store.get(savepoint.id).await? == *savepoint {
+            return Ok(());
+        }
+        Err(StoreError::Damaged {
+            store: "the state store".to_owned(),
+            job: self.job.clone(),
+            id: savepoint.id.to_string(),
+            what: "it does not read back as it was written".to_owned(),
+        })
     }
 
     /// Whoever asked may be gone by now.
@@ -233,6 +256,13 @@ impl Coordinator {
         if let Err(error) = result.await {
             warn!("could not prune old checkpoints: {}", crate::error::chain(&error));
         }
+    }
+}
+
+/// Removes a snapshot that rests elsewhere.
+async fn release(reference: &str) {
+    if let Err(error) = savepoint::remove(reference).await {
+        warn!(%reference, "could not remove a savepoint: {}", chain(&error));
     }
 }
 

@@ -1,15 +1,27 @@
 //! One command per file. Each gives its exit code; an error is printed once, by `main`.
 
 pub mod check;
+pub mod copy;
+mod diff;
+pub mod edit;
 pub mod inspect;
+pub mod prune;
+pub mod reference;
 pub mod run;
 pub mod snapshots;
+mod verify;
+mod words;
 
+use std::num::NonZeroU32;
 use std::path::Path;
+use std::sync::Arc;
 
 use job::{JobSpec, Mode, Surroundings};
+use model::CheckpointStore;
+use model::checkpoint::Fence;
+use state::{JobOptions, StateUrl};
 
-use crate::cli::ScriptArgs;
+use crate::cli::{ScriptArgs, StateArg};
 
 /// Exit codes of the whole program.
 pub mod exit {
@@ -51,22 +63,60 @@ pub fn read_job(args: &ScriptArgs) -> anyhow::Result<JobSpec> {
     job::parse(&text, &path, mode, &args.set, &World).map_err(|e| Usage(e.to_string()).into())
 }
 
-/// The name of the job that `text` means: a script's, or the text itself. A script's secrets may be
-/// missing here.
-fn job_name(text: &str) -> anyhow::Result<String> {
+/// Where the state is: as the command line says, else as the job's script does, else beside us.
+fn state_url(arg: &StateArg, script: Option<&str>) -> Result<StateUrl, Usage> {
+    match (&arg.state, script) {
+        (Some(given), _) => Ok(given.clone()),
+        (None, Some(dir)) => {
+            dir.parse().map_err(|e| Usage(format!("`execution.checkpointing.dir`: {e}")))
+        }
+        (None, None) => Ok(StateUrl::default()),
+    }
+}
+
+/// What a user names by a job's name or by its script. A script's secrets may be missing here.
+struct Named {
+    job: String,
+    state: StateUrl,
+    /// `execution.checkpointing.num-retained`, where a script says it.
+    retained: Option<NonZeroU32>,
+}
+
+fn named(text: &str, state: &StateArg) -> anyhow::Result<Named> {
     if !Path::new(text).is_file() {
-        return Ok(text.to_owned());
+        let state = state_url(state, None)?;
+        return Ok(Named { job: text.to_owned(), state, retained: None });
     }
     let script = std::fs::read_to_string(text)
         .map_err(|e| Usage(format!("cannot read the job script {text}: {e}")))?;
-    Ok(job::job_name(&script, text, &[], &World))
+    let job = job::identity(&script, text, &[], &World);
+    let state = state_url(state, job.checkpoint_dir.as_deref())?;
+    Ok(Named { job: job.name, state, retained: Some(job.num_retained) })
 }
 
-/// Milliseconds since the epoch as RFC 3339, UTC.
-fn time_text(ms: i64) -> String {
-    chrono::DateTime::from_timestamp_millis(ms)
-        .map(|t| t.to_rfc3339_opts(chrono::SecondsFormat::Secs, true))
-        .unwrap_or_default()
+/// The job that `--job` names, else the only one there is.
+async fn named_or_only(job: Option<&str>, state: &StateArg) -> anyhow::Result<Named> {
+    if let Some(job) = job {
+        return named(job, state);
+    }
+    let url = state_url(state, None)?;
+    let jobs = state::jobs(&url).await?;
+    match jobs.as_slice() {
+        [only] => Ok(Named { job: only.clone(), state: url, retained: None }),
+        [] => Err(Usage(format!("there is no job in {url}")).into()),
+        many => Err(Usage(format!("which job? name it with --job: {}", many.join(", "))).into()),
+    }
+}
+
+/// Takes a job that nobody runs, to write to its state.
+async fn taken(
+    named: &Named,
+    state: &StateArg,
+) -> anyhow::Result<(Arc<dyn CheckpointStore>, Fence)> {
+    let options = JobOptions { work_dir: state.work_dir.clone(), ..JobOptions::default() };
+    let store = state::open_job(&named.state, &named.job, &options).await?.checkpoints;
+    let fence = store.acquire().await?;
+    Ok((store, fence))
 }
 
 /// Prints a command's answer. A reader that has seen enough and closes the pipe is no failure.

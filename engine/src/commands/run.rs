@@ -9,6 +9,7 @@ use anyhow::Context;
 use binlog::preflight::{self, Check, Outcome};
 use job::{Host, JobSpec, NoteKind};
 use model::Clock;
+use state::object::ObjectUrl;
 use state::{JobOptions, JobState};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -51,23 +52,24 @@ pub async fn run(args: &RunArgs) -> anyhow::Result<u8> {
             NoteKind::NoCounterpart | NoteKind::Default => info!("{note}"),
         }
     }
-    if job.restore.path.is_some() {
-        return Err(Usage(
-            "`execution.state-recovery.path` (`execution.savepoint.path`) is not supported by \
-             this build: name the snapshot's id with `--from`"
-                .to_owned(),
-        )
-        .into());
+    for (key, place) in [
+        ("execution.checkpointing.savepoint-dir", &job.checkpointing.savepoint_dir),
+        ("execution.state-recovery.path", &job.restore.path),
+    ] {
+        if let Some(Err(error)) = place.as_ref().map(|place| place.parse::<ObjectUrl>()) {
+            return Err(Usage(format!("`{key}`: {error}")).into());
+        }
     }
     if !fit(&job).await {
         return Ok(exit::FAILED);
     }
     let options = JobOptions {
-        work_dir: args.work_dir.clone(),
+        work_dir: args.state.work_dir.clone(),
         take_over: args.take_over,
         ..JobOptions::default()
     };
-    let state = state::open_job(&args.state.state, &job.name, &options).await?;
+    let url = super::state_url(&args.state, job.checkpointing.dir.as_deref())?;
+    let state = state::open_job(&url, &job.name, &options).await?;
     let listener = match args.http {
         Some(address) => Some(listen(address).await?),
         None => None,
@@ -110,7 +112,7 @@ async fn conduct(
     let served = serve(listener, api, ends);
     tokio::pin!(served);
     let ended = tokio::select! {
-        ended = daemon.run() => ended,
+        ended = Box::pin(daemon.run()) => ended,
         never = shown => match never {},
         never = savepoints(wanted, &control) => match never {},
         () = &mut served => return Err(anyhow::anyhow!("the HTTP server ended")),

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use job::StartupMode;
 use model::checkpoint::{Fence, Listed, SourceState};
 use model::{BarrierKind, Checkpoint, CheckpointId, StoreError, TableName};
+use state::savepoint;
 use tracing::{info, warn};
 
 use super::{Daemon, NamedSink};
@@ -13,7 +14,7 @@ use crate::error::{EngineError, chain};
 use crate::source::MySqlSource;
 
 /// Trigger of the snapshot that a fresh start begins with: no sink holds anything of it.
-pub(super) const ORIGIN: &str = "start";
+pub(crate) const ORIGIN: &str = "start";
 
 /// Which snapshot a run begins with.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -25,12 +26,34 @@ pub enum From {
     Nothing,
     /// This one, for this start alone.
     Id(CheckpointId),
+    /// One that was written elsewhere, by its path or URL; for this start alone.
+    Elsewhere(String),
+}
+
+/// The snapshot that a run begins with.
+#[derive(Debug)]
+pub(super) struct Begin {
+    pub checkpoint: Checkpoint,
+    pub place: Place,
+}
+
+/// Where it was found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Place {
+    /// This run has stored it: a restart goes on.
+    Run,
+    /// In the job's state.
+    State,
+    /// Written elsewhere. Its id says nothing here.
+    Elsewhere,
 }
 
 /// What a start may choose from.
 #[derive(Debug, Clone)]
 pub(super) struct Choice {
     pub from: From,
+    /// `execution.state-recovery.path`: what a job begins with that has no snapshot at all yet.
+    pub first: Option<String>,
     /// A newest snapshot that is damaged may be passed over.
     pub allow_fallback: bool,
     /// First id that this run itself writes. A restart goes on from the newest of those; only
@@ -46,12 +69,17 @@ enum Chosen<'a> {
     Snapshot(&'a Checkpoint),
     /// It is not on the list, or cannot be read.
     Named(CheckpointId),
+    Elsewhere(&'a str),
     Nothing,
 }
 
 impl Choice {
     /// Decides. `stuck`: the sinks that cannot take back what they have committed.
-    fn choose<'a>(&self, listed: &'a [Listed], stuck: &[&str]) -> Result<Chosen<'a>, EngineError> {
+    fn choose<'a>(
+        &'a self,
+        listed: &'a [Listed],
+        stuck: &[&str],
+    ) -> Result<Chosen<'a>, EngineError> {
         let newest = state::newest(listed);
         let is_own = |id: CheckpointId| id.0 >= self.own;
         let own = newest.checkpoint.filter(|c| is_own(c.id));
@@ -66,10 +94,15 @@ impl Choice {
         if let Some(own) = own {
             return Ok(Chosen::Own(own));
         }
-        Ok(match self.from {
-            From::Latest => newest.checkpoint.map_or(Chosen::Nothing, Chosen::Snapshot),
+        Ok(match &self.from {
+            From::Latest => match (newest.checkpoint, &self.first) {
+                (Some(newest), _) => Chosen::Snapshot(newest),
+                (None, Some(path)) if listed.is_empty() => Chosen::Elsewhere(path),
+                (None, _) => Chosen::Nothing,
+            },
             From::Nothing => Chosen::Nothing,
-            From::Id(id) => Chosen::Named(id),
+            From::Id(id) => Chosen::Named(*id),
+            From::Elsewhere(path) => Chosen::Elsewhere(path),
             From::Earliest => {
                 let valid = listed.iter().filter_map(|l| l.content.as_ref().ok());
                 valid.min_by_key(|c| c.id).map_or(Chosen::Nothing, Chosen::Snapshot)
@@ -118,27 +151,41 @@ impl Daemon {
         &self,
         choice: &Choice,
         sinks: &[NamedSink],
-    ) -> Result<Option<Checkpoint>, EngineError> {
+    ) -> Result<Option<Begin>, EngineError> {
         let store = &self.state.checkpoints;
         let listed = store.list().await?;
         let stuck = sinks.iter().filter(|(_, sink)| !sink.rewinds()).map(|(name, _)| &**name);
-        let chosen = match choice.choose(&listed, &stuck.collect::<Vec<_>>())? {
-            Chosen::Own(own) => return Ok(Some(own.clone())),
-            Chosen::Snapshot(snapshot) => Some(snapshot.clone()),
-            Chosen::Named(id) => Some(store.get(id).await?),
-            Chosen::Nothing => None,
+        let (checkpoint, place) = match choice.choose(&listed, &stuck.collect::<Vec<_>>())? {
+            Chosen::Own(own) => {
+                return Ok(Some(Begin { checkpoint: own.clone(), place: Place::Run }));
+            }
+            Chosen::Snapshot(snapshot) => (snapshot.clone(), Place::State),
+            Chosen::Named(id) => (store.get(id).await?, Place::State),
+            Chosen::Elsewhere(path) => {
+                let imported = savepoint::read(path).await?;
+                let job = &imported.checkpoint.job;
+                info!(%path, %job, "read from {path}");
+                if *job != self.job.name {
+                    warn!("the snapshot is of job {job}: this job goes on where that one was");
+                }
+                (imported.bring(&self.state.held).await?, Place::Elsewhere)
+            }
+            Chosen::Nothing => {
+                info!(job = %self.job.name, "no snapshot to resume from: a fresh start");
+                return Ok(None);
+            }
         };
-        match &chosen {
-            Some(c) => info!(id = %c.id, kind = %c.kind, position = %c.source.position,
-                "resuming from {} {}", c.kind, c.id),
-            None => info!(job = %self.job.name, "no snapshot to resume from: a fresh start"),
+        if let Some(path) = choice.first.as_ref().filter(|_| place == Place::State) {
+            info!(%path, "`execution.state-recovery.path` counts for the first start alone");
         }
-        Ok(chosen)
+        info!(id = %checkpoint.id, kind = %checkpoint.kind, position = %checkpoint.source.position,
+            "resuming from {} {}", checkpoint.kind, checkpoint.id);
+        Ok(Some(Begin { checkpoint, place }))
     }
 
     /// Tables to read again: once, for what an attempt before this one has stored begins with it.
-    pub(super) fn again(&self, choice: &Choice, resume: Option<&Checkpoint>) -> &[String] {
-        let begun = resume.is_some_and(|c| c.id.0 >= choice.own);
+    pub(super) fn again(&self, resume: Option<&Begin>) -> &[String] {
+        let begun = resume.is_some_and(|begin| begin.place == Place::Run);
         if begun { &[] } else { &self.resnapshot }
     }
 
@@ -157,18 +204,20 @@ impl Daemon {
     }
 
     /// Makes what the run begins with the newest snapshot, before any sink is cut back to it: a copy
-    /// of an older one that was chosen, one in which tables are read `again`, or, at a fresh start,
+    /// of an older one that was chosen, or of one from elsewhere, one in which tables are read `again`, or, at a fresh start,
     /// its origin. Else a crash before the first checkpoint would leave, as the newest, a snapshot
     /// of what the sinks no longer hold.
     pub(super) async fn anchor(
         &self,
         fence: Fence,
-        chosen: Option<&Checkpoint>,
+        chosen: Option<&Begin>,
         again: &[String],
         source: &MySqlSource,
     ) -> Result<(), EngineError> {
         let own = self.next_id().await?;
-        if again.is_empty() && chosen.is_some_and(|c| c.id.0 + 1 == own) {
+        let is_newest =
+            |begin: &Begin| begin.place != Place::Elsewhere && begin.checkpoint.id.0 + 1 == own;
+        if again.is_empty() && chosen.is_some_and(is_newest) {
             return Ok(());
         }
         let first = Checkpoint {
@@ -182,7 +231,7 @@ impl Daemon {
             source: Arc::new(source.state()),
             sinks: BTreeMap::new(),
         };
-        let anchor = match chosen {
+        let anchor = match chosen.map(|begin| &begin.checkpoint) {
             Some(c) => Checkpoint {
                 trigger: if c.trigger == ORIGIN { ORIGIN } else { "restore" }.to_owned(),
                 source: match again {

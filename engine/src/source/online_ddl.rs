@@ -142,7 +142,7 @@ impl TableSet {
                 let shadow = ShadowState {
                     name: name.clone(),
                     definition: Some(table.schema),
-                    unproven: Some(Unproven { until: until.clone(), used: false }),
+                    unproven: Some(Unproven { until: until.clone(), used: false, anew: false }),
                     statements: None,
                 };
                 self.online.shadows.insert(name, shadow);
@@ -427,6 +427,6 @@ impl MySqlSource {
         table: &TableName,
     ) -> Result<(Option<Arc<TableSchema>>, Option<Unproven>), SourceError> {
         let (found, until) = self.definition(table).await?;
-        Ok((found.map(|found| found.schema), Some(Unproven { until, used: false })))
+        Ok((found.map(|found| found.schema), Some(Unproven { until, used: false, anew: false })))
     }
 }

@@ -233,8 +233,8 @@ async fn table_set(
         let known = resume.is_some_and(|state| state.tables.iter().any(|t| t.name() == name));
         if !known || is_named(again, name) {
             table.read_at(read_at.clone());
-        } else if let Some(unproven) = table.unproven.as_mut().filter(|_| moved) {
-            unproven.until = read_at.clone();
+        } else if let Some(unproven) = table.unproven.as_mut().filter(|u| moved || u.anew) {
+            (unproven.until, unproven.anew) = (read_at.clone(), false);
         }
     }
     if followed.is_empty() && apart.tables().next().is_none() {
@@ -385,7 +385,8 @@ fn followed(
             }
             now => {
                 let mut table = Followed::restored(state, now.as_ref());
-                if let Some(resume) = resume.filter(|_| moved) {
+                let anew = table.unproven.as_ref().is_some_and(|u| u.anew);
+                if let Some(resume) = resume.filter(|_| moved || anew) {
                     settle_definition(&mut table, now, &resume.position)?;
                 }
                 all.insert(name, table);
@@ -422,13 +423,15 @@ fn followed(
 }
 
 /// A definition that the server before may have told too early: from when on it holds is a place in
-/// that one's files. So it is taken as proven where the stream was there, and is read anew else.
+/// that one's files. So it is taken as proven where the stream was there, and is read anew else; and
+/// so is one of another place than the position.
 fn settle_definition(
     table: &mut Followed,
     now: Option<CatalogTable>,
     position: &Position,
 ) -> Result<(), SourceError> {
-    if table.is_proven_at(&position.binlog) {
+    let anew = table.unproven.as_ref().is_some_and(|u| u.anew);
+    if !anew && table.is_proven_at(&position.binlog) {
         table.unproven = None;
         return Ok(());
     }

@@ -98,7 +98,7 @@ impl Followed {
 
     /// The definition was read from the server, whose binlog then reached to `until`.
     pub fn read_at(&mut self, until: BinlogPosition) {
-        self.unproven = Some(Unproven { until, used: false });
+        self.unproven = Some(Unproven { until, used: false, anew: false });
     }
 
     /// True where the definition is the one in force behind `position`.

@@ -45,6 +45,19 @@ fn exponential_delay_grows_to_its_maximum_and_a_long_run_sets_it_back() {
     assert_eq!(delays(strategy, &[1, 2], 3600 * S), [Some(1), Some(1)]);
 }
 
+#[test]
+fn a_factor_without_measure_is_the_maximum_at_once() {
+    let strategy = RestartStrategy::ExponentialDelay {
+        initial_backoff: S,
+        max_backoff: 60 * S,
+        multiplier: 1e300,
+        jitter: 0.0,
+        reset_threshold: 3600 * S,
+        attempts: None,
+    };
+    assert_eq!(delays(strategy, &[1, 2, 3], S), [Some(1), Some(60), Some(60)]);
+}
+
 /// A source that fails `fails` times, each time after it ran for `runs`, and then ends well. The waits
 /// between the end of one attempt and the start of the next, in milliseconds.
 async fn waits(strategy: RestartStrategy, fails: usize, runs: Duration) -> (Vec<u128>, bool) {

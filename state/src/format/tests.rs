@@ -409,7 +409,7 @@ fn online_ddl() -> OnlineDdlState {
             ShadowState {
                 name: TableName::new("shop", "_orders_2_new"),
                 definition: None,
-                unproven: Some(Unproven { until: binlog, used: false }),
+                unproven: Some(Unproven { until: binlog, used: false, anew: false }),
                 statements: None,
             },
         ],

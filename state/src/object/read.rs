@@ -179,17 +179,31 @@ impl Reader {
 
     /// Read anew from the store, whatever is remembered.
     pub(super) async fn get(&self, id: CheckpointId) -> Result<Checkpoint, StoreError> {
-        let missing = || StoreError::Missing {
-            store: self.log.url.to_string(),
-            job: self.log.job.to_string(),
-            id: id.to_string(),
-        };
+        let (seq, bytes) = self.record(id).await?;
+        let content = self.decode(seq, &bytes).content.ok_or_else(|| self.missing(id))?;
+        content.map_err(|damage| self.told(id.0, damage))
+    }
+
+    /// The snapshot within its record; where that is damaged, nobody can tell the two apart.
+    pub(super) async fn bytes(&self, id: CheckpointId) -> Result<Vec<u8>, StoreError> {
+        match record::decode(&self.record(id).await?.1) {
+            Found::Whole(_, content) => Ok(content.to_vec()),
+            Found::Damaged(_, what) => Err(self.told(id.0, Damage::Damaged(what.to_owned()))),
+        }
+    }
+
+    /// The newest record of a snapshot, and its number.
+    async fn record(&self, id: CheckpointId) -> Result<(u64, Bytes), StoreError> {
         let items = self.items().await?;
         let wanted = items.iter().rev().find(|item| item.kind == Some(Kind::Snapshot(id.0)));
-        let seq = wanted.ok_or_else(missing)?.seq;
-        let bytes = self.log.read(seq).await?.ok_or_else(missing)?;
-        let content = self.decode(seq, &bytes).content.ok_or_else(missing)?;
-        content.map_err(|damage| self.told(id.0, damage))
+        let seq = wanted.ok_or_else(|| self.missing(id))?.seq;
+        let bytes = self.log.read(seq).await?;
+        Ok((seq, bytes.ok_or_else(|| self.missing(id))?))
+    }
+
+    fn missing(&self, id: CheckpointId) -> StoreError {
+        let (store, job) = (self.log.url.to_string(), self.log.job.to_string());
+        StoreError::Missing { store, job, id: id.to_string() }
     }
 
     fn refused<T>(&self, what: &str) -> Result<T, StoreError> {
@@ -245,6 +259,10 @@ impl CheckpointStore for Reader {
 
     async fn get(&self, id: CheckpointId) -> Result<Checkpoint, StoreError> {
         Reader::get(self, id).await
+    }
+
+    async fn bytes(&self, id: CheckpointId) -> Result<Vec<u8>, StoreError> {
+        Reader::bytes(self, id).await
     }
 
     async fn remove(&self, _: Fence, _: CheckpointId) -> Result<(), StoreError> {

@@ -250,6 +250,10 @@ impl CheckpointStore for ObjectLog {
         self.reader.get(id).await
     }
 
+    async fn bytes(&self, id: CheckpointId) -> Result<Vec<u8>, StoreError> {
+        self.reader.bytes(id).await
+    }
+
     async fn remove(&self, fence: Fence, id: CheckpointId) -> Result<(), StoreError> {
         let mut writer = self.writer.lock().await;
         self.newest(fence)?;

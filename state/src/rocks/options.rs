@@ -39,6 +39,12 @@ pub(super) fn open_read_only(dir: &Path) -> Result<DB, rocksdb::Error> {
     DB::open_cf_for_read_only(&database(), dir, families, false)
 }
 
+/// The same, with the held rows.
+pub(super) fn open_held_read_only(dir: &Path) -> Result<DB, rocksdb::Error> {
+    let families = [rocksdb::DEFAULT_COLUMN_FAMILY_NAME, HELD];
+    DB::open_cf_for_read_only(&database(), dir, families, false)
+}
+
 /// For a spool that is made anew.
 pub(super) fn spool() -> Result<Options, rocksdb::Error> {
     Ok(spool_with(&Cache::new_lru_cache(BLOCK_CACHE_BYTES)?))

@@ -1,6 +1,7 @@
 //! Looking at state from outside: while its job runs, or while nobody runs it.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -9,7 +10,7 @@ use model::{Checkpoint, CheckpointId, CheckpointStore, StoreError};
 use rocksdb::DB;
 use tokio::task::spawn_blocking;
 
-use super::{JobPlace, get, list, options};
+use super::{HeldStore, JobDb, JobPlace, bytes, get, list, options};
 use crate::job_dir;
 
 /// The process that runs the job removes files that are no longer needed, perhaps just while they
@@ -42,6 +43,23 @@ impl RocksReader {
         let place = self.place.clone();
         let looked = spawn_blocking(move || look_blocking(&place, f)).await;
         looked.map_err(|error| self.place.io("reach the state", error))?
+    }
+
+    /// The held rows as they are at this moment, for reading; `None` where the job never ran.
+    ///
+    /// # Errors
+    /// [`StoreError::Io`] where the database does not open.
+    pub async fn held(&self) -> Result<Option<HeldStore>, StoreError> {
+        let place = self.place.clone();
+        let opened = spawn_blocking(move || {
+            if !place.dir.join("CURRENT").exists() {
+                return Ok(None);
+            }
+            let db = options::open_held_read_only(&place.dir);
+            let db = db.map_err(|error| place.unopened(error))?;
+            Ok(Some(HeldStore::new(Arc::new(JobDb::new(db, place)))))
+        });
+        opened.await.map_err(|error| self.place.io("reach the state", error))?
     }
 
     fn refused<T>(&self, what: &str) -> Result<T, StoreError> {
@@ -90,6 +108,11 @@ impl CheckpointStore for RocksReader {
 
     async fn get(&self, id: CheckpointId) -> Result<Checkpoint, StoreError> {
         let found = self.look(move |db, place| get(db, place, id)).await?;
+        found.ok_or_else(|| self.place.missing(id))
+    }
+
+    async fn bytes(&self, id: CheckpointId) -> Result<Vec<u8>, StoreError> {
+        let found = self.look(move |db, place| bytes(db, place, id)).await?;
         found.ok_or_else(|| self.place.missing(id))
     }
 

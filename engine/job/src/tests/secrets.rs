@@ -218,9 +218,21 @@ fn tls_is_read_by_our_names_and_by_those_of_jdbc() {
 
 #[test]
 fn the_name_of_a_job_is_known_whatever_else_is_wrong() {
-    let name = |text: &str| job_name(text, "dir/emp.sql", &[], &World);
+    let name = |text: &str| identity(text, "dir/emp.sql", &[], &World).name;
     assert_eq!(name("SET pipeline.name = a/b;\nnonsense"), "a/b");
     assert_eq!(name("SET x = ${env:NOPE};"), "emp");
     let overrides = [("pipeline.name".to_owned(), "c".to_owned())];
-    assert_eq!(job_name("SET pipeline.name = a;", "emp.sql", &overrides, &World), "c");
+    assert_eq!(identity("SET pipeline.name = a;", "emp.sql", &overrides, &World).name, "c");
+}
+
+#[test]
+fn where_the_state_of_a_job_lies_is_known_without_its_secrets() {
+    let text = "SET execution.checkpointing.dir = '/srv/state';\n\
+                SET execution.checkpointing.num-retained = 3;\n\
+                SET x = ${env:NOPE};";
+    let found = identity(text, "emp.sql", &[], &World);
+    assert_eq!(found.checkpoint_dir.as_deref(), Some("/srv/state"));
+    assert_eq!(found.num_retained.get(), 3);
+    let none = identity("nonsense", "emp.sql", &[], &World);
+    assert_eq!((none.checkpoint_dir, none.num_retained.get()), (None, 1));
 }

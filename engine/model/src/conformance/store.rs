@@ -101,6 +101,10 @@ pub async fn what_is_put_is_what_is_read(rest: &mut impl Rest) {
         put(&store, fence, &checkpoint).await;
         let got = store.get(CheckpointId(id)).await.expect("get what was put");
         assert_eq!(got, checkpoint, "get returns what was put");
+        let bytes = store.bytes(CheckpointId(id)).await.expect("the bytes of what was put");
+        let listed = list(&store).await.into_iter().find(|l| l.id.0 == id).map(|l| l.size);
+        let fits = |size| !bytes.is_empty() && bytes.len() as u64 <= size;
+        assert!(listed.is_some_and(fits), "bytes gives what is stored");
     }
     for entry in list(&store).await {
         let content = entry.content.expect("list reads what was put");

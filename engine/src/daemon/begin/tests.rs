@@ -25,7 +25,7 @@ async fn stored(ids: &[u64], damaged: &[u64]) -> Vec<Listed> {
 }
 
 fn choice(from: From) -> Choice {
-    Choice { from, allow_fallback: false, own: 100 }
+    Choice { from, first: None, allow_fallback: false, own: 100 }
 }
 
 /// The id that is begun with; 0 for a fresh start.
@@ -34,6 +34,7 @@ fn begins(choice: &Choice, listed: &[Listed], stuck: &[&str]) -> Result<u64, Str
         Ok(Chosen::Own(c) | Chosen::Snapshot(c)) => Ok(c.id.0),
         Ok(Chosen::Named(id)) => Ok(id.0),
         Ok(Chosen::Nothing) => Ok(0),
+        Ok(Chosen::Elsewhere(path)) => Err(format!("at {path}")),
         Err(error) => Err(error.to_string()),
     }
 }
@@ -46,12 +47,16 @@ async fn each_strategy_takes_its_snapshot() {
     assert_eq!(begins(&choice(From::Nothing), &listed, &[]), Ok(0));
     assert_eq!(begins(&choice(From::Id(CheckpointId(4))), &listed, &[]), Ok(4));
     assert_eq!(begins(&choice(From::Latest), &[], &[]), Ok(0));
+    let path = choice(From::Elsewhere("/backup/savepoint-emp-9".to_owned()));
+    let chosen = path.choose(&listed, &[]).unwrap();
+    assert!(matches!(chosen, Chosen::Elsewhere("/backup/savepoint-emp-9")), "{chosen:?}");
 }
 
 #[tokio::test]
 async fn a_restart_goes_on_from_what_its_run_has_stored() {
     let listed = stored(&[4, 5, 6], &[]).await;
-    for from in [From::Latest, From::Earliest, From::Nothing, From::Id(CheckpointId(4))] {
+    let path = From::Elsewhere("/backup/savepoint-emp-9".to_owned());
+    for from in [From::Latest, From::Earliest, From::Nothing, From::Id(CheckpointId(4)), path] {
         let restart = Choice { own: 6, ..choice(from) };
         assert_eq!(begins(&restart, &listed, &[]), Ok(6));
     }
@@ -99,9 +104,25 @@ async fn a_fallback_within_a_run_stays_within_it() {
     assert!(refused.contains("there is no other to go on from"), "{refused}");
 }
 
+#[tokio::test]
+async fn a_path_in_the_script_counts_while_the_job_has_no_snapshot() {
+    let with_path = |from| Choice { first: Some("/backup/s".into()), ..choice(from) };
+    let imported = Err("at /backup/s".to_owned());
+    assert_eq!(begins(&with_path(From::Latest), &[], &[]), imported);
+    assert_eq!(begins(&with_path(From::Nothing), &[], &[]), Ok(0), "the command line goes first");
+    let listed = stored(&[3], &[]).await;
+    assert_eq!(begins(&with_path(From::Latest), &listed, &[]), Ok(3));
+    let damaged = stored(&[3], &[3]).await;
+    assert!(begins(&with_path(From::Latest), &damaged, &[]).unwrap_err().contains("--from none"));
+    let named = choice(From::Elsewhere("/backup/s".into()));
+    assert_eq!(begins(&named, &listed, &[]), imported, "whatever there is");
+    let restart = Choice { own: 3, ..named };
+    assert_eq!(begins(&restart, &listed, &[]), Ok(3), "and for this start alone");
+}
+
 fn table(name: &str, until: Option<u64>) -> TableState {
     let offset = |offset| model::BinlogPosition { offset, ..samples::source(0).position.binlog };
-    let unproven = until.map(|at| Unproven { until: offset(at), used: false });
+    let unproven = until.map(|at| Unproven { until: offset(at), used: false, anew: false });
     let phase = TablePhase::Snapshot { done: RangeSet::default(), rows: 0 };
     TableState { schema: samples::schema("shop", name), phase, unproven }
 }
