@@ -240,7 +240,7 @@ pub async fn a_fence_that_comes_right_after_ours_is_seen(objects: &Objects) {
             }
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
-        tokio::time::sleep(faults::SLOW + faults::SLOW / 3).await;
+        tokio::time::sleep(faults::SLOW + faults::SLOW / 10).await;
         let third = objects.open_with(true);
         let taken = third.acquire().await.expect("take it over");
         (third, taken)

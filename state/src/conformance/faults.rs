@@ -46,7 +46,7 @@ pub struct Faulty {
     fault: Arc<Mutex<Fault>>,
 }
 
-pub(super) const SLOW: Duration = Duration::from_millis(30);
+pub(super) const SLOW: Duration = Duration::from_millis(100);
 
 impl Faulty {
     pub fn new(inner: Arc<dyn ObjectStore>) -> Self {
