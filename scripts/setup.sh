@@ -81,6 +81,11 @@ fi
 status=0
 scripts/servers.sh fetch mysql9 || status=9
 scripts/servers.sh fetch mysql56 mariadb moto || status=1
+if command -v java >/dev/null && command -v mvn >/dev/null; then
+  scripts/servers.sh fetch hdfs || say "going on without HDFS: its tests say that they did not run"
+else
+  say "no Java and Maven here: the tests on HDFS say that they did not run (apt-get install default-jre-headless maven)"
+fi
 case $status in
 9)
   if [ "${SEACHANGE_SKIP_MYSQL9:-}" = 1 ]; then

@@ -48,6 +48,17 @@ impl Objects {
         Self { store, prefix, url, lease: LEASE }
     }
 
+    /// The same on S3, by an access key of its own and not the environment's.
+    ///
+    /// # Panics
+    /// Where the URL names no place.
+    pub fn on_s3(url: &str, key: &str, secret: &str) -> Self {
+        let place = Self::new(url);
+        let builder = crate::object::s3_builder(&place.url);
+        let builder = builder.with_access_key_id(key).with_secret_access_key(secret);
+        Self { store: Arc::new(builder.build().expect("open the place")), ..place }
+    }
+
     /// The same place, reached through something that fails at will.
     #[must_use]
     pub fn through(&self, faulty: &Faulty) -> Self {
@@ -148,19 +159,20 @@ fn is_fenced<T>(result: &Result<T, StoreError>) -> bool {
     matches!(result, Err(StoreError::Fenced { .. }))
 }
 
-/// Runs everything on places of their own under `url`.
+/// Runs everything, each promise on a fresh place.
 ///
 /// # Panics
 /// At the first promise that is not kept.
-pub async fn a_place_keeps_its_promises(url: &str) {
-    keeps_its_promises(|| Objects::new(url)).await;
-    a_holder_that_lives_keeps_its_job(&Objects::new(url)).await;
-    a_holder_that_is_silent_loses_its_job(&Objects::new(url)).await;
-    who_takes_over_waits_until_the_other_knows(&Objects::new(url)).await;
-    a_stale_holder_is_refused_after_its_fence_is_gone(&Objects::new(url)).await;
-    what_was_put_by_a_lost_request_is_taken_in(&Objects::new(url)).await;
-    every_flipped_byte_is_seen(&Objects::new(url)).await;
-    faults::everything_acknowledged_survives(&Objects::new(url)).await;
+pub async fn a_place_keeps_its_promises(fresh: impl Fn() -> Objects) {
+    keeps_its_promises(&fresh).await;
+    a_holder_that_lives_keeps_its_job(&fresh()).await;
+    a_holder_that_is_silent_loses_its_job(&fresh()).await;
+    who_takes_over_waits_until_the_other_knows(&fresh()).await;
+    a_fence_that_comes_right_after_ours_is_seen(&fresh()).await;
+    a_stale_holder_is_refused_after_its_fence_is_gone(&fresh()).await;
+    what_was_put_by_a_lost_request_is_taken_in(&fresh()).await;
+    every_flipped_byte_is_seen(&fresh()).await;
+    faults::everything_acknowledged_survives(&fresh()).await;
 }
 
 /// As long as it renews its lease, and no longer than it is asked for.
@@ -205,6 +217,41 @@ pub async fn who_takes_over_waits_until_the_other_knows(objects: &Objects) {
     assert!(first.holds(held).is_err(), "the first knows");
     second.holds(taken).expect("the second holds it");
     assert!(is_fenced(&first.put(held, &sample(1)).await), "and the first is refused");
+}
+
+/// Between our fence and our first look at the log.
+pub async fn a_fence_that_comes_right_after_ours_is_seen(objects: &Objects) {
+    let faulty = Faulty::new(objects.raw());
+    let (first, held) = take(objects).await;
+    first.put(held, &sample(1)).await.expect("put");
+    first.release().await.expect("release");
+    let second = objects.through(&faulty).open();
+    faulty.set(Fault::Slow);
+    let (taken, third) = tokio::join!(second.acquire(), async {
+        // Once the second has written its lease and looked for a newer fence, and before it lists.
+        let lease = format!("\"epoch\":{},", held.0 + 2);
+        let log = Log::new((objects.raw(), objects.prefix.clone()), &objects.url, JOB);
+        let log = log.expect("a log");
+        loop {
+            let found = objects.store.get(&log.path.clone().join("lease")).await;
+            let bytes = found.expect("the first's lease").bytes().await.expect("read it");
+            if String::from_utf8_lossy(&bytes).contains(&lease) {
+                break;
+            }
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        tokio::time::sleep(faults::SLOW + faults::SLOW / 10).await;
+        let third = objects.open_with(true);
+        let taken = third.acquire().await.expect("take it over");
+        (third, taken)
+    });
+    faulty.set(Fault::None);
+    if let Ok(taken) = taken {
+        let late = second.put(taken, &sample(2)).await;
+        assert!(is_fenced(&late), "the second is refused: {late:?}");
+    }
+    let (third, taken) = third;
+    third.put(taken, &sample(2)).await.expect("the third goes on");
 }
 
 /// Asleep for longer than fences are kept.

@@ -21,6 +21,8 @@ pub use open::open;
 pub use url::ObjectUrl;
 
 pub(crate) use log::Log;
+#[cfg(any(test, feature = "conformance"))]
+pub(crate) use open::s3_builder;
 pub(crate) use open::{failed, is_missing};
 pub(crate) use read::{Reader, jobs};
 pub(crate) use record::snapshot as bare_snapshot;

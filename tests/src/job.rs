@@ -179,6 +179,21 @@ impl Job {
         self.environment.extend(credentials);
     }
 
+    /// Another process of the same job, with a directory of its own; its script is this one's, and so
+    /// are its state and its sinks.
+    pub fn beside(&self) -> Result<Self> {
+        let mut job = Self::new(&self.name)?;
+        job.state_url = Some(self.state_url());
+        job.environment = self.environment.clone();
+        fs::copy(self.path(), job.path())?;
+        Ok(job)
+    }
+
+    /// Sends a signal to the running process.
+    pub fn signal(&self, name: &str) -> Result<()> {
+        self.running.as_ref().context("the job does not run")?.process.signal(name)
+    }
+
     /// Ends the runs from here on at a fault point (the crate `model`, `fault.rs`), given as `name:passage`.
     pub fn arm(&mut self, fault: Option<String>) {
         self.fault = fault;

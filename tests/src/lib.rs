@@ -6,6 +6,7 @@
 //! is exact. Nothing here outlives the test, also when the test itself is killed.
 
 pub mod chain;
+pub mod hdfs;
 pub mod http;
 pub mod job;
 pub mod matrix;
@@ -20,6 +21,7 @@ pub mod stage;
 mod tidy;
 pub mod workload;
 
+pub use hdfs::Hdfs;
 pub use job::{Job, Script};
 pub use object_server::ObjectServer;
 pub use proxy::Proxy;

@@ -46,7 +46,7 @@ pub struct Faulty {
     fault: Arc<Mutex<Fault>>,
 }
 
-const SLOW: Duration = Duration::from_millis(30);
+pub(super) const SLOW: Duration = Duration::from_millis(100);
 
 impl Faulty {
     pub fn new(inner: Arc<dyn ObjectStore>) -> Self {
@@ -155,10 +155,19 @@ impl ObjectStore for Faulty {
             Fault::Unreachable => {
                 futures_util::stream::once(async { Err(failure("connection refused")) }).boxed()
             }
+            Fault::Slow => {
+                let listed = self.inner.clone();
+                let prefix = prefix.cloned();
+                futures_util::stream::once(async move {
+                    tokio::time::sleep(SLOW).await;
+                    listed.list(prefix.as_ref())
+                })
+                .flatten()
+                .boxed()
+            }
             Fault::None
             | Fault::LostReply
             | Fault::TornWrite
-            | Fault::Slow
             | Fault::DiskFull
             | Fault::NoPermission => self.inner.list(prefix),
         }

@@ -97,6 +97,10 @@ fn plain(url: &ObjectUrl) -> bool {
 }
 
 fn s3(url: &ObjectUrl) -> Opened {
+    Ok(Arc::new(s3_builder(url).build()?))
+}
+
+pub(crate) fn s3_builder(url: &ObjectUrl) -> AmazonS3Builder {
     let mut options = client();
     let allowed = std::env::var("AWS_ALLOW_HTTP").is_ok_and(|v| v.eq_ignore_ascii_case("true"));
     if plain(url) || allowed {
@@ -115,7 +119,7 @@ fn s3(url: &ObjectUrl) -> Opened {
     if let Some(path_style) = url.flag("path_style") {
         builder = builder.with_virtual_hosted_style_request(!path_style);
     }
-    Ok(Arc::new(builder.build()?))
+    builder
 }
 
 fn google(url: &ObjectUrl) -> Opened {

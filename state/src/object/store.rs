@@ -208,7 +208,8 @@ impl CheckpointStore for ObjectLog {
         }
         let epoch = self.holder.acquire(&self.reader).await?;
         writer.known.clear();
-        for item in self.reader.items().await? {
+        // Nothing after our fence: that is not ours, and to be found at the first write.
+        for item in self.reader.items().await?.into_iter().filter(|item| item.seq < epoch) {
             if let Some(kind) = item.kind {
                 writer.known.insert(item.seq, kind);
             }

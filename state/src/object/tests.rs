@@ -3,7 +3,8 @@ use crate::conformance::{self, Objects};
 #[tokio::test]
 async fn a_directory_keeps_its_promises() {
     let dir = tempfile::TempDir::new().unwrap();
-    conformance::a_place_keeps_its_promises(dir.path().to_str().unwrap()).await;
+    let path = dir.path().to_str().unwrap();
+    conformance::a_place_keeps_its_promises(|| Objects::new(path)).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
