@@ -30,7 +30,7 @@ fn start(cli: Cli) -> anyhow::Result<u8> {
     let runtime = tokio::runtime::Runtime::new()?;
     let ended = runtime.block_on(async {
         match cli.command {
-            Command::Run(args) => run::run(&args).await,
+            Command::Run(args) => Box::pin(run::run(&args)).await,
             Command::Check(args) => check::run(&args).await,
             Command::Snapshots(args) => snapshots::run(&args).await,
             Command::Inspect(args) => inspect::run(&args).await,
