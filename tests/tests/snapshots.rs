@@ -106,7 +106,7 @@ async fn lost_and_restored(server: &Server, scheme: &str) -> Result<()> {
     settle(server, "'held'").await?;
     change_and_stop(server, &mut job, 1004).await?;
     let log = job.stderr();
-    ensure!(log.contains("a snapshot is brought from elsewhere"), "{log}");
+    ensure!(log.contains(&format!("resuming from savepoint {second}")), "{log}");
     let mut auditor = Auditor::new();
     auditor.table("s.t", &["id"]);
     auditor.read_dir(&job.out())?;
