@@ -189,11 +189,6 @@ impl Job {
         Ok(job)
     }
 
-    /// Sends a signal to the running process.
-    pub fn signal(&self, name: &str) -> Result<()> {
-        self.running.as_ref().context("the job does not run")?.process.signal(name)
-    }
-
     /// Ends the runs from here on at a fault point (the crate `model`, `fault.rs`), given as `name:passage`.
     pub fn arm(&mut self, fault: Option<String>) {
         self.fault = fault;
