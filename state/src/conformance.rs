@@ -320,8 +320,8 @@ pub async fn every_flipped_byte_is_seen(objects: &Objects) {
 /// Where two holders' snapshots interleave.
 pub async fn holders_never_interleave(
     objects: &Objects,
-    tasks: u64,
-    rounds: u64,
+    tasks: u32,
+    rounds: u32,
 ) -> (usize, usize) {
     let mut running = tokio::task::JoinSet::new();
     for task in 0..tasks {
@@ -330,12 +330,12 @@ pub async fn holders_never_interleave(
             let mut put = 0_usize;
             for round in 0..rounds {
                 // Or nobody would get to write anything before the next one comes.
-                let pause = rand::random::<u64>() % (100 * tasks);
-                tokio::time::sleep(Duration::from_millis(pause)).await;
+                let pause = objects.lease.mul_f64(rand::random::<f64>() * f64::from(tasks));
+                tokio::time::sleep(pause).await;
                 let store = objects.open_with(true);
                 let Ok(fence) = store.acquire().await else { continue };
                 for n in 0..4 {
-                    let id = (task * rounds + round) * 4 + n + 1;
+                    let id = u64::from((task * rounds + round) * 4 + n + 1);
                     // The epoch that wrote it, for the verdict.
                     let mut checkpoint = sample(id);
                     checkpoint.trigger = fence.0.to_string();

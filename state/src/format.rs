@@ -97,4 +97,6 @@ fn at(place: Place<'_>, error: FrameError) -> StoreError {
 }
 
 #[cfg(test)]
+mod size;
+#[cfg(test)]
 mod tests;

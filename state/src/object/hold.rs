@@ -18,6 +18,8 @@ use super::store::Terms;
 
 /// Others may take the job in the middle of our trying; that many times it is tried again.
 const TRIES: u32 = 8;
+/// Room for a lease; one of an unusual host is a multiple.
+const LEASE_BYTES: usize = 512;
 /// How often a lease is looked at within its length.
 const LOOKS: u32 = 12;
 
@@ -181,7 +183,10 @@ impl Holder {
             length_ms: self.length_ms(),
             released,
         };
-        let bytes = serde_json::to_vec(&lease).map_err(|e| self.log.io("write the lease of", e))?;
+        let mut bytes =
+            serde_json::to_vec(&lease).map_err(|e| self.log.io("write the lease of", e))?;
+        // Always as long: the HDFS client panics where a file gets shorter while it is opened.
+        bytes.resize(bytes.len().next_multiple_of(LEASE_BYTES), b' ');
         self.log.write_lease(bytes).await
     }
 

@@ -261,7 +261,8 @@ impl CheckpointStore for ObjectLog {
         if let Some(seq) = writer.seq_of(id) {
             let kind = Kind::Removed(id.0);
             if seq == writer.last() {
-                self.log().replace(seq, record::encode(kind, &[]).into()).await?;
+                let before = self.log().read(seq).await?.unwrap_or_default();
+                self.log().replace(seq, record::encode_over(kind, before.len()).into()).await?;
                 writer.known.insert(seq, kind);
             } else {
                 self.log().delete(seq).await?;
