@@ -3,7 +3,7 @@
 //!
 //! `make crash MINUTES=15` runs it for longer: `CRASH_MINUTES` is shared by all servers and stores.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
@@ -122,6 +122,7 @@ async fn kill_again_and_again(job: &mut Job, store: &str, db: &str, seed: u64) -
     let mut rng = StdRng::seed_from_u64(seed);
     let mut tally = Tally::default();
     let mut acknowledged = Acknowledged::default();
+    let mut abandoned = BTreeSet::new();
     let share = share()?;
     let begun = Instant::now();
     let has = |point: &&&str| store == "s3" || !OF_OBJECTS.contains(*point);
@@ -144,7 +145,7 @@ async fn kill_again_and_again(job: &mut Job, store: &str, db: &str, seed: u64) -
                 Kill::At(point, rng.random_range(1..=passages))
             }
         };
-        let arguments = arguments(job, db, &mut rng, &mut tally)?;
+        let arguments = arguments(job, db, &mut rng, &mut tally, &mut abandoned)?;
         let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
         job.arm(match kill {
             Kill::At(point, passage) => Some(format!("{point}:{passage}")),
@@ -159,13 +160,22 @@ async fn kill_again_and_again(job: &mut Job, store: &str, db: &str, seed: u64) -
     }
 }
 
-/// Most starts go on from the newest snapshot; some from an older one, some read a table again.
-fn arguments(job: &Job, db: &str, rng: &mut StdRng, tally: &mut Tally) -> Result<Vec<String>> {
-    let listed = job.snapshots()?;
-    match (rng.random_range(0..100), listed.choose(rng)) {
+/// Most starts go on from the newest snapshot; some from an older one, some read a table again. Once a
+/// job went back, the sink has other bytes than the snapshots hold that it went back past.
+fn arguments(
+    job: &Job,
+    db: &str,
+    rng: &mut StdRng,
+    tally: &mut Tally,
+    abandoned: &mut BTreeSet<u64>,
+) -> Result<Vec<String>> {
+    let listed: Vec<u64> = job.snapshots()?.iter().map(id_of).collect();
+    let good: Vec<u64> = listed.iter().copied().filter(|id| !abandoned.contains(id)).collect();
+    match (rng.random_range(0..100), good.choose(rng)) {
         (0..10, Some(one)) => {
             tally.older += 1;
-            Ok(vec!["--from".to_owned(), id_of(one).to_string()])
+            abandoned.extend(listed.iter().filter(|id| *id > one));
+            Ok(vec!["--from".to_owned(), one.to_string()])
         }
         (10..15, Some(_)) => {
             tally.again += 1;

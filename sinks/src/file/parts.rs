@@ -2,14 +2,17 @@
 
 use std::collections::BTreeMap;
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, Write};
+use std::io::{self, BufRead, BufReader, Read, Write};
 use std::path::{Path, PathBuf};
 
+use crc32fast::Hasher;
 use model::SinkError;
 use model::sink::SinkToken;
 use serde::{Deserialize, Serialize};
 
 use super::{Settings, owner};
+
+const READ_BYTES: usize = 1 << 20;
 
 /// What the checkpoint holds: everything up to `length` of part number `part`. Part 0: nothing was
 /// written yet.
@@ -17,6 +20,10 @@ use super::{Settings, owner};
 struct Token {
     part: u64,
     length: u64,
+    /// CRC-32 of those bytes of the part. A job that went back writes other bytes in their place, and a
+    /// snapshot from before it went back means nothing there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    crc: Option<u32>,
 }
 
 pub(super) struct Parts {
@@ -36,8 +43,19 @@ struct Part {
     file: File,
     path: PathBuf,
     length: u64,
+    /// Of all that was written to it.
+    crc: Hasher,
     /// To be appended to; one of another format is only closed.
     same_format: bool,
+}
+
+/// The part that a token names, which holds what the token says.
+struct Kept {
+    path: PathBuf,
+    /// Its bytes, at least as many as the token's.
+    found: u64,
+    /// Of the token's.
+    crc: Hasher,
 }
 
 impl Settings {
@@ -115,7 +133,7 @@ impl Parts {
         let parts = self.list()?;
         let last = self.check_kept(&parts, token)?;
         let later: Vec<_> = parts.range(token.part + 1..).map(|(_, path)| path).collect();
-        let cut = last.as_ref().is_some_and(|(_, found)| *found > token.length);
+        let cut = last.as_ref().is_some_and(|kept| kept.found > token.length);
         if !self.was_owned && (cut || !later.is_empty()) {
             let directory = self.settings.directory.display();
             return Err(self.settings.definite(format!(
@@ -127,8 +145,8 @@ impl Parts {
             let removed = fs::remove_file(path);
             removed.map_err(|error| self.settings.refused("remove", path, error))?;
         }
-        if let Some((path, _)) = last {
-            self.current = Some(self.reopen(path, token.length)?);
+        if let Some(kept) = last {
+            self.current = Some(self.reopen(kept, token.length)?);
         }
         self.newest = token.part;
         self.own()
@@ -139,7 +157,7 @@ impl Parts {
         &self,
         parts: &BTreeMap<u64, PathBuf>,
         token: Token,
-    ) -> Result<Option<(PathBuf, u64)>, SinkError> {
+    ) -> Result<Option<Kept>, SinkError> {
         if token.part == 0 {
             return Ok(None);
         }
@@ -161,10 +179,20 @@ impl Parts {
                 path.display()
             )));
         }
-        Ok(Some((path.clone(), found)))
+        let crc = crc_of(path, expected).map_err(|e| self.settings.refused("read", path, e))?;
+        if token.crc.is_some_and(|known| known != crc.clone().finalize()) {
+            return Err(self.settings.definite(format!(
+                "part file `{}` is another than the checkpoint knows: its first {expected} bytes were \
+                 written anew since, by a run that had gone back further, or changed. Take a newer \
+                 snapshot, or start over (`--from none`)",
+                path.display()
+            )));
+        }
+        Ok(Some(Kept { path: path.clone(), found, crc }))
     }
 
-    fn reopen(&self, path: PathBuf, length: u64) -> Result<Part, SinkError> {
+    fn reopen(&self, kept: Kept, length: u64) -> Result<Part, SinkError> {
+        let Kept { path, found: _, crc } = kept;
         let same_format = path.extension().is_some_and(|e| e == self.settings.extension);
         let opened = OpenOptions::new().append(true).open(&path).and_then(|file| {
             file.set_len(length)?;
@@ -172,7 +200,7 @@ impl Parts {
             Ok(file)
         });
         let file = opened.map_err(|error| self.settings.refused("cut", &path, error))?;
-        Ok(Part { file, path, length, same_format })
+        Ok(Part { file, path, length, crc, same_format })
     }
 
     /// Appends whole records, each ending in a line end, over as many parts as it takes.
@@ -188,7 +216,8 @@ impl Parts {
                     let path = part_path(settings, self.newest);
                     let file = OpenOptions::new().append(true).create_new(true).open(&path);
                     let file = file.map_err(|error| settings.refused("create", &path, error))?;
-                    self.current.insert(Part { file, path, length: 0, same_format: true })
+                    let crc = Hasher::new();
+                    self.current.insert(Part { file, path, length: 0, crc, same_format: true })
                 }
             };
             let taken = part.takes(rest, settings.roll_bytes);
@@ -200,6 +229,7 @@ impl Parts {
             let written = part.file.write_all(now);
             written.map_err(|error| settings.refused("write", &part.path, error))?;
             part.length += now.len() as u64;
+            part.crc.update(now);
             rest = later;
         }
         Ok(())
@@ -207,19 +237,19 @@ impl Parts {
 
     /// Makes everything appended durable and says what that is.
     pub(super) fn sync(&mut self) -> Result<SinkToken, SinkError> {
-        let length = match &self.current {
+        let (length, crc) = match &self.current {
             Some(part) => {
                 let synced = part.file.sync_data();
                 synced.map_err(|e| self.settings.refused("sync", &part.path, e))?;
-                part.length
+                (part.length, Some(part.crc.clone().finalize()))
             }
-            None => 0,
+            None => (0, None),
         };
         if self.new_entry {
             self.sync_directory(&self.settings.directory)?;
             self.new_entry = false;
         }
-        let token = Token { part: self.newest, length };
+        let token = Token { part: self.newest, length, crc };
         serde_json::to_vec(&token).map_err(|error| self.settings.definite(error.to_string()))
     }
 
@@ -301,6 +331,21 @@ impl Part {
             None if self.length > 0 => 0,
             None => records.iter().position(line_end).map_or(records.len(), |end| end + 1),
         }
+    }
+}
+
+/// Of the first `length` bytes.
+fn crc_of(path: &Path, length: u64) -> io::Result<Hasher> {
+    let mut bytes = BufReader::with_capacity(READ_BYTES, File::open(path)?).take(length);
+    let mut crc = Hasher::new();
+    loop {
+        let read = bytes.fill_buf()?;
+        if read.is_empty() {
+            return Ok(crc);
+        }
+        crc.update(read);
+        let read = read.len();
+        bytes.consume(read);
     }
 }
 

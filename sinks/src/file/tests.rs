@@ -159,7 +159,8 @@ async fn a_restore_cuts_the_part_and_removes_later_ones() {
     let mut sink = begun(place.path(), None).await;
     write(&mut sink, &[1]).await;
     let token = sink.prepare(&barrier(1)).await.unwrap();
-    assert_eq!(token, br#"{"part":1,"length":14}"#);
+    let crc = crc32fast::hash(b"shop.t> +I[1]\n");
+    assert_eq!(token, format!(r#"{{"part":1,"length":14,"crc":{crc}}}"#).into_bytes());
     write(&mut sink, &[2, 3]).await;
     sink.prepare(&barrier(2)).await.unwrap();
     drop(sink);
@@ -203,6 +204,35 @@ async fn a_part_that_lost_data_or_is_gone_is_named_with_what_was_expected_and_fo
         )
     );
     assert_eq!(names(place.path()), ["part-00000002.log"], "a refused restore removes nothing");
+}
+
+/// A job went back to `older` and wrote other changes: `newer` is of bytes that are no more.
+#[tokio::test]
+async fn a_snapshot_of_what_was_written_anew_since_is_refused_and_nothing_is_cut() {
+    let place = tempdir().unwrap();
+    let open = || open_as(context(), place.path(), &[]);
+    let mut sink = open();
+    sink.restore(None).await.unwrap();
+    write(&mut sink, &[1]).await;
+    let older = sink.prepare(&barrier(1)).await.unwrap();
+    write(&mut sink, &[2]).await;
+    let newer = sink.prepare(&barrier(2)).await.unwrap();
+    drop(sink);
+    let mut sink = open();
+    sink.restore(Some(&older)).await.unwrap();
+    write(&mut sink, &[3, 4]).await;
+    let other = sink.prepare(&barrier(3)).await.unwrap();
+    drop(sink);
+    let name = names(place.path()).concat();
+    let written = part(place.path(), &name);
+    let refused = refusal(&mut open(), Some(&newer)).await;
+    assert!(refused.contains("is another than the checkpoint knows"), "{refused}");
+    assert_eq!(part(place.path(), &name), written, "nothing is cut");
+    for kept in [&other, &older] {
+        open().restore(Some(kept)).await.unwrap();
+    }
+    let unchecked = br#"{"part":1,"length":14}"#.to_vec();
+    open().restore(Some(&unchecked)).await.unwrap();
 }
 
 #[tokio::test]
