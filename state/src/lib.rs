@@ -137,3 +137,6 @@ pub async fn jobs(url: &StateUrl) -> Result<Vec<String>, StoreError> {
         }
     }
 }
+
+#[cfg(test)]
+mod disk_tests;

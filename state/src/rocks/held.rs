@@ -99,6 +99,7 @@ impl HeldStore {
             for (number, record) in (first..).zip(&records) {
                 writes.put_cf(held, key(id, number), record);
             }
+            job.has_room(writes.size_in_bytes(), "hold rows")?;
             job.db.write(writes).map_err(|error| job.place.io("hold rows", error))
         })
         .await

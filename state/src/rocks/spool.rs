@@ -106,6 +106,7 @@ impl Spool {
                 writes.put_cf(spool, key(table_slot, *seq), bytes);
                 before = Some(*seq);
             }
+            job.has_room(writes.size_in_bytes(), "hold changes back")?;
             job.db
                 .write_opt(writes, &unlogged())
                 .map_err(|error| job.place.io("hold changes back", error))?;
