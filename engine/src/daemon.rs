@@ -78,6 +78,8 @@ struct Parts {
 struct Held {
     /// The newest.
     fence: Option<Fence>,
+    /// See [`Choice::own`].
+    own: Option<u64>,
     /// The snapshot elsewhere that it began with and may remove (claim mode `CLAIM`).
     claimed: Option<String>,
 }
@@ -88,12 +90,11 @@ impl Daemon {
     /// # Errors
     /// The failure that no restart mends.
     pub async fn run(self) -> Result<Ended, EngineError> {
-        let own = self.next_id().await?;
         let choice = Choice {
             from: self.from.clone(),
             first: self.job.restore.path.clone(),
             allow_fallback: self.allow_fallback,
-            own,
+            own: u64::MAX,
         };
         let hosts = Hosts::new(self.job.source.hosts.clone());
         let mut held = Held::default();
@@ -124,6 +125,12 @@ impl Daemon {
         // A fence of its own: what an attempt before this one still writes is refused.
         let fence = self.state.checkpoints.acquire().await?;
         held.fence = Some(fence);
+        // Only now that nobody else writes to the state: what is there was there before.
+        let own = match held.own {
+            Some(own) => own,
+            None => *held.own.insert(self.next_id().await?),
+        };
+        let choice = &Choice { own, ..choice.clone() };
         let mut sinks = self.open_sinks()?;
         let resume = self.choose(choice, &sinks).await?;
         let (senders, receivers): (Vec<_>, Vec<_>) = sinks.iter().map(|_| queue::bounded()).unzip();
@@ -143,6 +150,8 @@ impl Daemon {
         {
             held.claimed.clone_from(&choice.first);
         }
+        let ignore_unclaimed = self.job.restore.ignore_unclaimed;
+        begin::fit(&sinks, resume.as_ref().map(|begin| &begin.checkpoint), ignore_unclaimed)?;
         let again = self.again(resume.as_ref());
         let snapshot = resume.as_ref().map(|Begin { checkpoint, .. }| checkpoint);
         let resumed = snapshot.filter(|c| self.is_exact(c)).map(|c| &*c.source);
@@ -155,7 +164,7 @@ impl Daemon {
         hosts.opened();
         // Only now, when the source is known to have what follows, is anything cut back.
         self.anchor(fence, resume.as_ref(), again, &source).await?;
-        begin::restore(&mut sinks, snapshot, self.job.restore.ignore_unclaimed).await?;
+        begin::restore(&mut sinks, snapshot, || self.state.checkpoints.holds(fence)).await?;
         let sinks = sinks.into_iter().zip(receivers).collect();
         let claimed = held.claimed.clone();
         self.flow(Parts { fence, source, shared, sinks, backlog: has_backlog, claimed }).await

@@ -181,7 +181,11 @@ impl RocksStore {
     /// [`StoreError::Io`] where the disk refuses; [`StoreError::Fenced`] where so many processes run
     /// the job that none is left.
     pub(crate) async fn open_work(dir: &Path, job: &str) -> Result<Self, StoreError> {
-        let place = JobPlace::new(dir, job)?;
+        let mut place = JobPlace::new(dir, job)?;
+        // Never the directory of a state: what lies here is emptied without asking.
+        let mut name = place.dir.into_os_string();
+        name.push(".work");
+        place.dir = name.into();
         let at = place.clone();
         let opened = spawn_blocking(move || {
             let mut opened = open_scratch(at.clone());

@@ -152,6 +152,10 @@ fn first_file(of: &BinlogPosition) -> Result<BinlogPosition, String> {
 }
 
 fn way(from: &Position, to: &Position) -> Way {
+    let inside = from.in_transaction.is_some() && to.in_transaction.is_none();
+    if inside && from.gtids == to.gtids && from.binlog == to.binlog {
+        return Way::Back;
+    }
     let of_sets = |is_forward: bool, is_back: bool| match (is_forward, is_back) {
         (true, _) => Way::Forward,
         (_, true) => Way::Back,

@@ -105,7 +105,17 @@ impl Choice {
             From::Elsewhere(path) => Chosen::Elsewhere(path),
             From::Earliest => {
                 let valid = listed.iter().filter_map(|l| l.content.as_ref().ok());
-                valid.min_by_key(|c| c.id).map_or(Chosen::Nothing, Chosen::Snapshot)
+                match valid.min_by_key(|c| c.id) {
+                    Some(oldest) => Chosen::Snapshot(oldest),
+                    None if listed.is_empty() => Chosen::Nothing,
+                    None => {
+                        return Err(EngineError::Job(
+                            "no snapshot of the job can be restored (`seachange snapshots` says why); \
+                             `--from none` starts over"
+                                .to_owned(),
+                        ));
+                    }
+                }
             }
         })
     }
@@ -275,24 +285,33 @@ fn unread(chosen: &SourceState, now: &SourceState, again: &[String]) -> SourceSt
 pub(super) async fn restore(
     sinks: &mut [NamedSink],
     resume: Option<&Checkpoint>,
-    ignore_unclaimed: bool,
+    holds: impl Fn() -> Result<(), StoreError>,
 ) -> Result<(), EngineError> {
     let resume = resume.filter(|c| c.trigger != ORIGIN);
-    if let Some(c) = resume {
-        refuse_unclaimed(sinks, c, ignore_unclaimed)?;
-    }
     for (name, sink) in sinks {
-        let token = resume.and_then(|c| c.sinks.get(name));
-        if let (Some(c), None) = (resume, token) {
-            return Err(EngineError::Job(format!(
-                "{name} is not in {} {}: it would miss everything before that. Run it as a job \
-                 of its own, or start over (`--from none`)",
-                c.kind, c.id
-            )));
-        }
-        sink.restore(token).await?;
+        // Who slept since it took the job must not cut back what another has written.
+        holds()?;
+        sink.restore(resume.and_then(|c| c.sinks.get(name))).await?;
     }
     Ok(())
+}
+
+/// That the checkpoint is of these sinks: asked before anything is stored or cut back.
+pub(super) fn fit(
+    sinks: &[NamedSink],
+    resume: Option<&Checkpoint>,
+    ignore_unclaimed: bool,
+) -> Result<(), EngineError> {
+    let Some(c) = resume.filter(|c| c.trigger != ORIGIN) else { return Ok(()) };
+    refuse_unclaimed(sinks, c, ignore_unclaimed)?;
+    match sinks.iter().find(|(name, _)| !c.sinks.contains_key(name)) {
+        None => Ok(()),
+        Some((name, _)) => Err(EngineError::Job(format!(
+            "{name} is not in {} {}: it would miss everything before that. Run it as a job of its \
+             own, or start over (`--from none`)",
+            c.kind, c.id
+        ))),
+    }
 }
 
 /// What a sink has prepared and nobody commits any more would be lost in silence.

@@ -1,7 +1,8 @@
 //! Taking a job, keeping it, and letting it go.
 
-use std::sync::Arc;
+use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -57,8 +58,8 @@ pub(super) struct Holder {
     beat: AtomicU64,
     /// Held while the lease is written and what follows from it is seen.
     changing: tokio::sync::Mutex<()>,
-    /// Number of the last record known.
-    last: AtomicU64,
+    /// Numbers of the records after our fence that are ours.
+    ours: Mutex<BTreeSet<u64>>,
 }
 
 impl Holder {
@@ -71,19 +72,25 @@ impl Holder {
             nonce: rand::random(),
             beat: AtomicU64::new(0),
             changing: tokio::sync::Mutex::default(),
-            last: AtomicU64::new(0),
+            ours: Mutex::default(),
         }
     }
 
-    /// There is a record of this number.
+    /// The record of this number is ours.
     pub(super) fn knows(&self, seq: u64) {
-        self.last.fetch_max(seq, Ordering::AcqRel);
+        self.ours().insert(seq);
+    }
+
+    fn ours(&self) -> MutexGuard<'_, BTreeSet<u64>> {
+        // A panic elsewhere leaves it whole: every change of it is one step.
+        self.ours.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Takes the job; the new epoch, which is the number of its fence.
     pub(super) async fn acquire(&self, reader: &Reader) -> Result<u64, StoreError> {
         for _ in 0..TRIES {
-            let before = newest(&reader.items().await?);
+            let items = reader.items().await?;
+            let before = newest(&items, self.log.entries(0).await?.last().map(|entry| entry.seq));
             let mut seen = self.look().await?;
             let gone = self.is_gone(&before, &seen);
             if !gone && !self.terms.take_over {
@@ -100,7 +107,12 @@ impl Holder {
             }
             let claimed = Instant::now();
             fault::point("fence.after");
-            self.knows(epoch);
+            // The last record we had seen was pruned meanwhile, and our fence is in the gap: those who
+            // look for a fence after their own see it all the same, and another goes to the end.
+            if !self.log.entries(epoch).await?.is_empty() {
+                continue;
+            }
+            *self.ours() = BTreeSet::from([epoch]);
             let unchanged = self.look().await?.raw == seen.raw;
             if !unchanged || (self.terms.take_over && !gone) {
                 self.wait_out(&before, claimed).await?;
@@ -192,15 +204,18 @@ impl Holder {
 
     /// The epoch of who has superseded `epoch`.
     async fn newer_fence(&self, epoch: u64) -> Result<Option<u64>, StoreError> {
-        let mut seq = self.last.load(Ordering::Acquire).max(epoch) + 1;
-        while let Some(bytes) = self.log.read(seq).await? {
+        for entry in self.log.entries(epoch).await? {
+            if self.ours().contains(&entry.seq) {
+                continue;
+            }
+            let Some(bytes) = self.log.read(entry.seq).await? else { continue };
             match record::decode(&bytes) {
                 Found::Whole(Kind::Fence(newer), _)
                 | Found::Damaged(Some(Kind::Fence(newer)), _) => {
                     return Ok(Some(newer));
                 }
                 // A snapshot of ours that is just being written.
-                Found::Whole(..) | Found::Damaged(..) => seq += 1,
+                Found::Whole(..) | Found::Damaged(..) => {}
             }
         }
         Ok(None)
@@ -291,8 +306,9 @@ fn told(error: &StoreError) -> String {
     format!("{error}{}", cause.unwrap_or_default())
 }
 
-fn newest(items: &[Item]) -> Newest {
-    let last = items.last().map_or(0, |item| item.seq);
+/// `listed`: the last number that a list has told, of a record that may be gone by now.
+fn newest(items: &[Item], listed: Option<u64>) -> Newest {
+    let last = items.last().map_or(0, |item| item.seq).max(listed.unwrap_or(0));
     let fence = items.iter().rev().find_map(|item| match item.kind {
         Some(Kind::Fence(epoch)) => Some((epoch, item)),
         Some(Kind::Snapshot(_) | Kind::Removed(_)) | None => None,

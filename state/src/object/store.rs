@@ -102,7 +102,11 @@ impl ObjectLog {
     /// Takes in what was written after the last record known: by us, where a reply was lost, or by
     /// who has taken the job over.
     async fn catch_up(&self, writer: &mut Writer, fence: Fence) -> Result<(), StoreError> {
-        for entry in self.log().entries(writer.last()).await? {
+        // From our own fence on: one that superseded it may lie in a gap that pruning has left.
+        for entry in self.log().entries(fence.0).await? {
+            if writer.known.contains_key(&entry.seq) {
+                continue;
+            }
             let Some(bytes) = self.log().read(entry.seq).await? else { continue };
             self.take_in(writer, fence, entry.seq, &bytes)?;
         }
