@@ -248,7 +248,8 @@ impl Coordinator {
                 let kept = prepared.filter_map(|p| Some(p.rows?.id)).collect();
                 self.held.sweep(settled, kept).await?;
             }
-            for id in state::prunable(&listed, self.retained) {
+            // The oldest first: a crash in between leaves no gap among those that stay.
+            for id in state::prunable(&listed, self.retained).into_iter().rev() {
                 self.store.remove(self.fence, id).await?;
             }
             Ok::<_, StoreError>(())
