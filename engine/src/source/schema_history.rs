@@ -23,28 +23,9 @@ use super::definition;
 use super::tables::{Followed, Phase, Redefined};
 use super::{MySqlSource, SourceError};
 
-/// A table may be renamed twice in one statement (`a TO tmp, b TO a, tmp TO b`). The name in between
-/// is nobody's to see, and no pattern's to match.
-#[derive(Debug, Clone, Copy)]
-struct Hop {
-    /// The name it has here is one in between.
-    has_begun: bool,
-    /// The name it gets is.
-    goes_on: bool,
-}
+mod renames;
 
-impl Hop {
-    /// Of the `n`th of a statement's touches.
-    fn of(touches: &[Touch], n: usize) -> Self {
-        let (before, rest) = touches.split_at(n.min(touches.len()));
-        let Some((Touch::Rename { from, to }, after)) = rest.split_first() else {
-            return Self { has_begun: false, goes_on: false };
-        };
-        let gave = |t: &Touch| matches!(t, Touch::Rename { to, .. } if to == from);
-        let takes = |t: &Touch| matches!(t, Touch::Rename { from, .. } if from == to);
-        Self { has_begun: before.iter().any(gave), goes_on: after.iter().any(takes) }
-    }
-}
+use self::renames::Hop;
 
 impl MySqlSource {
     /// Takes a statement of the binlog.
@@ -401,62 +382,6 @@ impl MySqlSource {
         self.planned_anew(table, redefined).await
     }
 
-    async fn renamed(
-        &mut self,
-        from: &TableName,
-        to: TableName,
-        hop: Hop,
-        query: &QueryEvent,
-        delivered: &Delivered,
-    ) -> Result<(), SourceError> {
-        self.refuse_inside_a_pass(from)?;
-        let wanted = hop.goes_on || self.tables.patterns.matches(&to);
-        if self.let_go_of_quarantined(&to).is_some() {
-            self.announce_dropped(&to, query, delivered);
-        }
-        if let Some(known) = self.let_go_of_quarantined(from) {
-            if !hop.has_begun {
-                self.announce_dropped(from, query, delivered);
-            }
-            if wanted {
-                tracing::warn!(table = %to, "it stays in quarantine under its new name");
-                self.tables.apart.rename(known, &to);
-            }
-            return Ok(());
-        }
-        let Some(mut followed) = self.tables.followed.remove(from) else {
-            if wanted && !hop.goes_on && !self.tables.followed.contains_key(&to) {
-                return self.follow(&to, true, query, delivered).await;
-            }
-            return Ok(());
-        };
-        self.shared.planner.lock().await.remove(followed.plan);
-        if !hop.has_begun {
-            self.announce_dropped(from, query, delivered);
-        }
-        if !wanted {
-            return Ok(());
-        }
-        // ALTER … RENAME may change columns in the same statement.
-        let alters = ddl::alters(&query.sql);
-        let proven = followed.is_proven_at(&self.reader.position().binlog);
-        let derived = match alters {
-            true => definition::altered(&followed.schema, query, &self.dialect),
-            false => Some(TableSchema::clone(&followed.schema)),
-        };
-        let exact = proven && derived.is_some();
-        let schema = derived.unwrap_or_else(|| TableSchema::clone(&followed.schema));
-        let schema = Arc::new(TableSchema { name: to.clone(), ..schema });
-        followed.rename(Arc::clone(&schema));
-        self.tables.followed.insert(to.clone(), followed);
-        if hop.goes_on {
-            return Ok(());
-        }
-        self.announce(&to, Some(schema), query, delivered);
-        self.plan(&to).await;
-        if exact { Ok(()) } else { self.redefine_quietly(&to).await }
-    }
-
     /// Rows of a pass that are out already do not fit the table any more.
     fn refuse_inside_a_pass(&self, table: &TableName) -> Result<(), SourceError> {
         match self.tables.followed.get(table).map(|t| &t.phase) {
@@ -465,18 +390,6 @@ impl MySqlSource {
             }
             _ => Ok(()),
         }
-    }
-
-    async fn redefine_quietly(&mut self, table: &TableName) -> Result<(), SourceError> {
-        let (found, read_at) = self.definition(table).await?;
-        if let (Some(found), Some(followed)) = (found, self.tables.followed.get_mut(table))
-            && found.schema != followed.schema
-        {
-            followed.read_at(read_at);
-            let redefined = followed.redefine(found.schema);
-            return self.planned_anew(table, redefined).await;
-        }
-        Ok(())
     }
 
     pub(super) async fn let_go(
@@ -561,27 +474,4 @@ fn shortened(sql: &str) -> String {
         return line;
     }
     line.chars().take(200).chain("…".chars()).collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_name_in_between_is_seen_as_one() {
-        let rename = |(from, to)| Touch::Rename {
-            from: TableName::new("d", from),
-            to: TableName::new("d", to),
-        };
-        let hops = |pairs: &[(&'static str, &'static str)]| -> Vec<(bool, bool)> {
-            let touches: Vec<Touch> = pairs.iter().copied().map(rename).collect();
-            let hop = |n| Hop::of(&touches, n);
-            (0..touches.len()).map(|n| (hop(n).has_begun, hop(n).goes_on)).collect()
-        };
-        let swap = [("a", "tmp"), ("b", "a"), ("tmp", "b")];
-        assert_eq!(hops(&swap), [(false, true), (false, false), (true, false)]);
-        assert_eq!(hops(&[("a", "b"), ("b", "c")]), [(false, true), (true, false)]);
-        // As the tools that alter online cut over: no name is in between.
-        assert_eq!(hops(&[("a", "_a_del"), ("_a_gho", "a")]), [(false, false); 2]);
-    }
 }
