@@ -6,8 +6,6 @@
 //! new connection can mend is an error, with the way out in its text.
 
 use std::collections::HashMap;
-use std::future::Future;
-use std::pin::Pin;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -15,13 +13,14 @@ use model::{BinlogPosition, Position, RowsKind, TableName};
 use tokio::time::Instant;
 
 use crate::backoff::Backoff;
-use crate::connection::{Broken, Dump, Incoming};
+use crate::connection::Incoming;
 use crate::event::{Event, FormatDescription, QueryEvent, Xid, kind};
 use crate::packet::{EventHeader, RawEvent};
 use crate::rows::{RowsEvent, TableMap, TablePlan};
-use crate::server::{RECONNECTS_MIN, Server, SourceOptions};
+use crate::server::{Server, SourceOptions};
 
 mod error;
+mod link;
 mod start;
 mod statement;
 mod tracker;
@@ -30,12 +29,10 @@ mod verify;
 pub use error::BinlogError;
 pub use start::Start;
 
-use start::{Linked, link, resolve};
-use tracker::{Connected, RowsStep, Step, Tracker};
+use link::Link;
+use start::resolve;
+use tracker::{RowsStep, Step, Tracker};
 
-/// So often in a row the same place may be unreadable before we believe that it is so on the
-/// server, not on the way.
-const UNREADABLE_MAX: u32 = 3;
 /// Table maps kept between statements. A server gives a table a new number when it opens it again.
 const TABLES_MAX: usize = 4096;
 /// "No table" (MySQL source, `Table_id`): a rows event that only ends its statement.
@@ -151,15 +148,6 @@ struct Mapped {
     plan: Option<Arc<TablePlan>>,
 }
 
-type Connecting = Pin<Box<dyn Future<Output = Result<Linked, BinlogError>> + Send>>;
-
-/// Kept across cancelled calls, so that a caller who cancels often cannot keep us from connecting.
-enum Link {
-    Down { retry_at: Instant },
-    Connecting(Connecting),
-    Up { dump: Box<Dump>, first: Option<Incoming> },
-}
-
 /// The ordered stream of one server's binlog.
 pub struct Reader {
     options: SourceOptions,
@@ -262,122 +250,6 @@ impl Reader {
     pub fn replan(&mut self) {
         // The plans stay for rows of a statement under way; no map equals an empty one.
         self.tables.values_mut().for_each(|mapped| mapped.raw = Bytes::new());
-    }
-
-    fn connecting(&self) -> Connecting {
-        let expected = self.server.identity.clone();
-        let position = self.tracker.position().clone();
-        Box::pin(link(self.options.clone(), position, expected, self.tracker.has_moved()))
-    }
-
-    fn linked(&mut self, linked: Linked) {
-        let other_server = linked.server.identity != self.server.identity;
-        if other_server {
-            tracing::warn!(from = %self.server.identity, to = %linked.server.identity,
-                "the binlog now comes from another server");
-        }
-        self.server_changed |= other_server;
-        self.format = FormatDescription::initial(linked.server.flavor);
-        self.tables.clear();
-        self.tracker.connected(&Connected {
-            other_server,
-            from_head: linked.from_head,
-            incomplete: linked.incomplete,
-        });
-        tracing::info!(server = %linked.server.identity, position = %self.tracker.position(),
-            "reading the binlog");
-        self.server = linked.server;
-        self.link = Link::Up { dump: Box::new(linked.dump), first: linked.first };
-    }
-
-    /// The next event off the wire, over as many connections as it takes.
-    async fn receive(&mut self) -> Result<Incoming, BinlogError> {
-        loop {
-            match &mut self.link {
-                Link::Down { retry_at } => {
-                    tokio::time::sleep_until(*retry_at).await;
-                    self.link = Link::Connecting(self.connecting());
-                }
-                Link::Connecting(connecting) => match connecting.as_mut().await {
-                    Ok(linked) => self.linked(linked),
-                    Err(error) => self.failed(error)?,
-                },
-                Link::Up { dump, first } => {
-                    if let Some(first) = first.take() {
-                        return Ok(first);
-                    }
-                    match dump.next().await {
-                        Ok(Some(event)) => return Ok(event),
-                        Ok(None) => {
-                            self.broken(Broken::Lost("the server ended the dump".into()))?
-                        }
-                        Err(broken) => self.broken(broken)?,
-                    }
-                }
-            }
-        }
-    }
-
-    fn broken(&mut self, broken: Broken) -> Result<(), BinlogError> {
-        if broken.is_same_server_id() {
-            self.link = Link::Down { retry_at: Instant::now() };
-            let (server, server_id) = (self.server.identity.clone(), self.options.server_id);
-            return Err(BinlogError::SameServerId { server, server_id });
-        }
-        if let Some(gtid) = broken.missing_gtid() {
-            self.link = Link::Down { retry_at: Instant::now() };
-            return Err(BinlogError::Diverged {
-                server: self.server.identity.clone(),
-                missing: gtid.to_owned(),
-                applied: self.tracker.position().gtids.to_string(),
-                executed: "later numbers of its domain, and not this transaction".to_owned(),
-            });
-        }
-        let mends = match &broken {
-            Broken::Lost(_) | Broken::Silent(_) => true,
-            // A refusal is tried again for its precise reason, damaged bytes for other ones.
-            Broken::Refused(_) | Broken::Malformed(_) | Broken::Decode(_) => {
-                self.unreadable += 1;
-                self.unreadable < UNREADABLE_MAX
-            }
-        };
-        let at = format!("{}:{}", self.tracker.file(), self.tracker.offset());
-        let error = broken.into_error(&at);
-        if mends {
-            return self.retry(error);
-        }
-        self.unreadable = 0;
-        self.link = Link::Down { retry_at: Instant::now() };
-        Err(error)
-    }
-
-    fn failed(&mut self, error: BinlogError) -> Result<(), BinlogError> {
-        if error.is_transient() {
-            return self.retry(error);
-        }
-        self.link = Link::Down { retry_at: Instant::now() };
-        Err(error)
-    }
-
-    /// Goes on after a wait, unless the server was given up.
-    fn retry(&mut self, error: BinlogError) -> Result<(), BinlogError> {
-        let wait = self.backoff.next_delay();
-        let attempts = self.backoff.attempts();
-        let waited = self.down_since.get_or_insert_with(Instant::now).elapsed();
-        self.at_head = false;
-        self.link = Link::Down { retry_at: Instant::now() + wait };
-        if self.options.reconnect_for.is_some_and(|most| waited >= most)
-            && attempts >= RECONNECTS_MIN
-        {
-            (self.down_since, self.backoff) = (None, Backoff::default());
-            let (address, source) = (self.options.address(), Box::new(error));
-            return Err(BinlogError::Unreachable { address, attempts, waited, source });
-        }
-        let cause = std::error::Error::source(&error).map(ToString::to_string).unwrap_or_default();
-        tracing::warn!(%error, cause, attempt = attempts,
-            wait_ms = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX),
-            "the binlog connection broke, connecting again");
-        Ok(())
     }
 
     /// What an event means to the caller; `None` for nothing.
