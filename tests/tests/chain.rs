@@ -16,8 +16,7 @@ const KILLS: usize = 20;
 const WRITERS: u64 = 8;
 /// Changes a second, together: what leaves the job and the server room on two cores.
 const RATE: u64 = 10_000;
-/// Changes made in the end: those that meet a chunk are read with it, the others are streamed.
-const CHANGES: u64 = 350_000;
+/// Changes that meet a chunk are read with it; so many more are made once the tables are read.
 const STREAMED_MIN: u64 = 200_000;
 const CATCH_UP_MAX: Duration = Duration::from_secs(180);
 
@@ -47,10 +46,10 @@ async fn run(server: &mut Server) -> Result<()> {
             .option("source.scan.incremental.snapshot.chunk.size", "400"),
     )?;
     workload.start(WRITERS, RATE);
-    let ended_at = interrupt(&mut job, workload.seed()).await?;
+    let ended = interrupt(&mut job, &workload).await?;
 
     job.start(&[])?;
-    workload.reach(CHANGES, CATCH_UP_MAX).await?;
+    workload.reach(ended.live_at + STREAMED_MIN, CATCH_UP_MAX).await?;
     workload.quiesce().await?;
     let quiet = Instant::now();
     job.live(CATCH_UP_MAX).await?;
@@ -66,25 +65,34 @@ async fn run(server: &mut Server) -> Result<()> {
     auditor.read_dir(&job.out())?;
     auditor.compare(&mut server.conn().await?).await?;
     let counts = auditor.counts();
-    let early = ended_at.iter().filter(|bytes| **bytes < auditor.snapshot_bytes()).count();
+    let early = ended.at.iter().filter(|bytes| **bytes < auditor.snapshot_bytes()).count();
     say(format!(
         "{counts:?}; {} transactions; {early} of {} ends fell into the snapshot; audited in {:.1} s",
         workload.transactions(),
-        ended_at.len(),
+        ended.at.len(),
         begun.elapsed().as_secs_f32()
     ));
     auditor.verdict()?;
     ensure!(counts.streamed() >= STREAMED_MIN, "too few changes streamed: {counts:?}");
-    ensure!(early > 0 && early < ended_at.len(), "every end fell into the same phase: {early}");
+    ensure!(early > 0 && early < ended.at.len(), "every end fell into the same phase: {early}");
     Ok(())
 }
 
-/// Starts the job and ends it, again and again; how far it had written at each end, in bytes.
-async fn interrupt(job: &mut Job, seed: u64) -> Result<Vec<u64>> {
-    let mut rng = StdRng::seed_from_u64(seed);
+/// How a job was interrupted.
+#[derive(Debug, Default)]
+struct Ended {
+    /// How far it had written at each end, in bytes.
+    at: Vec<u64>,
+    /// Changes that the writers had made when every table was read.
+    live_at: u64,
+}
+
+/// Starts the job and ends it, again and again.
+async fn interrupt(job: &mut Job, workload: &Workload) -> Result<Ended> {
+    let mut rng = StdRng::seed_from_u64(workload.seed());
     let mut ends = [vec![End::Stop; STOPS], vec![End::Kill; KILLS]].concat();
     ends.shuffle(&mut rng);
-    let mut ended_at = Vec::new();
+    let mut ended = Ended::default();
     let half = ends.len() / 2;
     for (n, end) in ends.into_iter().enumerate() {
         let before = written(&job.out());
@@ -97,13 +105,14 @@ async fn interrupt(job: &mut Job, seed: u64) -> Result<Vec<u64>> {
         if n == half {
             // Whatever the machine's speed: the other half of the ends falls into the stream.
             job.live(CATCH_UP_MAX).await?;
+            ended.live_at = workload.changes();
         }
         tokio::time::sleep(Duration::from_millis(rng.random_range(10..700))).await;
-        ended_at.push(written(&job.out()));
+        ended.at.push(written(&job.out()));
         match end {
             End::Stop => job.sigterm().await?,
             End::Kill => job.kill9()?,
         }
     }
-    Ok(ended_at)
+    Ok(ended)
 }

@@ -56,7 +56,7 @@ pub struct Coordinator {
     pub requests: watch::Sender<Option<BarrierRequest>>,
     /// Barriers that the source cannot place for now.
     pub deferred: mpsc::Receiver<CheckpointId>,
-    /// Whether the source has tables to read.
+    /// Whether the source has tables to read; false at first, as the machine believes.
     pub backlog: watch::Receiver<bool>,
     /// Savepoints that users ask for.
     pub savepoints: mpsc::Receiver<SavepointRequest>,
@@ -78,8 +78,6 @@ impl Coordinator {
         mut self,
         mut stop: mpsc::Receiver<BarrierKind>,
     ) -> Result<Option<CheckpointId>, CheckpointError> {
-        let backlog = *self.backlog.borrow_and_update();
-        self.machine.apply(Event::Backlog(backlog), self.now());
         loop {
             let wake = self.machine.wake_at();
             let event = tokio::select! { biased;
@@ -273,3 +271,6 @@ async fn sleep_until(started: Instant, at: Option<Ms>) {
         None => std::future::pending().await,
     }
 }
+
+#[cfg(test)]
+mod tests;

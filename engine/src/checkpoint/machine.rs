@@ -91,6 +91,7 @@ pub enum Event {
 }
 
 #[derive(Debug)]
+#[must_use = "an effect that is not carried out is waited for until the timeout"]
 pub enum Effect {
     Nothing,
     /// Ask the source for a barrier.

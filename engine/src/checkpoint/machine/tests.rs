@@ -52,7 +52,7 @@ fn nothing_is_stored_before_every_sink_has_prepared() {
 #[test]
 fn one_barrier_is_out_at_a_time() {
     let mut m = machine(Policy { timeout: 100_000, ..policy() });
-    m.apply(Event::Tick, 1000);
+    let _ = m.apply(Event::Tick, 1000);
     assert!(matches!(m.apply(Event::Tick, 5000), Effect::Nothing));
     assert!(matches!(m.apply(Event::Stop(BarrierKind::Savepoint), 5001), Effect::Nothing));
 }
@@ -60,10 +60,10 @@ fn one_barrier_is_out_at_a_time() {
 #[test]
 fn an_answer_to_a_barrier_that_was_given_up_is_not_counted() {
     let mut m = machine(policy());
-    m.apply(Event::Tick, 1000);
-    m.apply(answer(7, "sink[0]"), 1001);
+    let _ = m.apply(Event::Tick, 1000);
+    let _ = m.apply(answer(7, "sink[0]"), 1001);
     assert!(matches!(m.apply(Event::Tick, 1500), Effect::Nothing), "one failure is tolerable");
-    m.apply(Event::Tick, 2500);
+    let _ = m.apply(Event::Tick, 2500);
     assert!(matches!(m.apply(answer(7, "sink[1]"), 2501), Effect::Nothing));
     assert!(matches!(m.apply(answer(8, "sink[1]"), 2502), Effect::Nothing));
     assert!(matches!(m.apply(answer(8, "sink[0]"), 2503), Effect::Store { .. }));
@@ -72,46 +72,46 @@ fn an_answer_to_a_barrier_that_was_given_up_is_not_counted() {
 #[test]
 fn failures_in_a_row_beyond_the_tolerable_end_the_run() {
     let mut m = machine(policy());
-    m.apply(Event::Tick, 1000);
+    let _ = m.apply(Event::Tick, 1000);
     assert!(matches!(m.apply(Event::Failed("disk full".into()), 1100), Effect::Nothing));
-    m.apply(Event::Tick, 2000);
+    let _ = m.apply(Event::Tick, 2000);
     assert!(matches!(m.apply(Event::Failed("disk full".into()), 2100), Effect::GiveUp(_)));
 }
 
 #[test]
 fn a_success_forgives_the_failures_before_it() {
     let mut m = machine(policy());
-    m.apply(Event::Tick, 1000);
-    m.apply(Event::Failed("slow".into()), 1100);
-    m.apply(Event::Tick, 2000);
-    m.apply(answer(8, "sink[0]"), 2001);
-    m.apply(answer(8, "sink[1]"), 2001);
-    m.apply(Event::Stored, 2002);
-    m.apply(Event::Tick, 3000);
+    let _ = m.apply(Event::Tick, 1000);
+    let _ = m.apply(Event::Failed("slow".into()), 1100);
+    let _ = m.apply(Event::Tick, 2000);
+    let _ = m.apply(answer(8, "sink[0]"), 2001);
+    let _ = m.apply(answer(8, "sink[1]"), 2001);
+    let _ = m.apply(Event::Stored, 2002);
+    let _ = m.apply(Event::Tick, 3000);
     assert!(matches!(m.apply(Event::Failed("slow".into()), 3100), Effect::Nothing));
 }
 
 #[test]
 fn a_stop_waits_for_the_checkpoint_that_is_out_and_then_takes_its_own() {
     let mut m = machine(policy());
-    m.apply(Event::Tick, 1000);
-    m.apply(Event::Stop(BarrierKind::Savepoint), 1001);
-    m.apply(answer(7, "sink[0]"), 1002);
-    m.apply(answer(7, "sink[1]"), 1002);
+    let _ = m.apply(Event::Tick, 1000);
+    let _ = m.apply(Event::Stop(BarrierKind::Savepoint), 1001);
+    let _ = m.apply(answer(7, "sink[0]"), 1002);
+    let _ = m.apply(answer(7, "sink[1]"), 1002);
     let effect = m.apply(Event::Stored, 1003);
     let Effect::Request { id: CheckpointId(8), trigger } = effect else { panic!("{effect:?}") };
     assert_eq!(trigger.kind(), BarrierKind::Savepoint);
-    m.apply(answer(8, "sink[0]"), 1004);
-    m.apply(answer(8, "sink[1]"), 1004);
+    let _ = m.apply(answer(8, "sink[0]"), 1004);
+    let _ = m.apply(answer(8, "sink[1]"), 1004);
     assert!(matches!(m.apply(Event::Stored, 1005), Effect::Finished));
 }
 
 #[test]
 fn the_pause_after_a_slow_checkpoint_is_kept() {
     let mut m = machine(Policy { timeout: 10_000, min_pause: 300, ..policy() });
-    m.apply(Event::Tick, 1000);
-    m.apply(answer(7, "sink[0]"), 2900);
-    m.apply(answer(7, "sink[1]"), 2900);
+    let _ = m.apply(Event::Tick, 1000);
+    let _ = m.apply(answer(7, "sink[0]"), 2900);
+    let _ = m.apply(answer(7, "sink[1]"), 2900);
     assert!(matches!(m.apply(Event::Stored, 2950), Effect::Nothing));
     assert_eq!(m.wake_at(), Some(3250));
 }
@@ -126,7 +126,7 @@ fn without_an_interval_there_are_no_periodic_checkpoints() {
 #[test]
 fn a_barrier_that_cannot_be_placed_now_is_asked_for_again_and_is_no_failure() {
     let mut m = machine(Policy { tolerable_failures: 0, ..policy() });
-    m.apply(Event::Stop(BarrierKind::Savepoint), 10);
+    let _ = m.apply(Event::Stop(BarrierKind::Savepoint), 10);
     assert!(matches!(m.apply(Event::Deferred(CheckpointId(7)), 11), Effect::Nothing));
     assert_eq!(m.wake_at(), Some(511));
     assert!(matches!(m.apply(Event::Tick, 510), Effect::Nothing));
@@ -136,17 +136,17 @@ fn a_barrier_that_cannot_be_placed_now_is_asked_for_again_and_is_no_failure() {
 
 /// Everything that a barrier needs is there: the effect of the last answer.
 fn answered(m: &mut Machine, id: u64, now: Ms) -> Effect {
-    m.apply(answer(id, "sink[0]"), now);
+    let _ = m.apply(answer(id, "sink[0]"), now);
     m.apply(answer(id, "sink[1]"), now)
 }
 
 #[test]
 fn a_savepoint_on_request_waits_for_the_barrier_that_is_out_and_the_job_goes_on() {
     let mut m = machine(policy());
-    m.apply(Event::Tick, 1000);
+    let _ = m.apply(Event::Tick, 1000);
     assert!(matches!(m.apply(Event::Request(Then::GoOn), 1001), Effect::Nothing));
     assert!(!m.takes_requests(), "one at a time");
-    answered(&mut m, 7, 1002);
+    let _ = answered(&mut m, 7, 1002);
     let effect = m.apply(Event::Stored, 1003);
     let Effect::Request { id: CheckpointId(8), trigger } = effect else { panic!("{effect:?}") };
     assert_eq!((trigger.name(), trigger.kind()), ("request", BarrierKind::Savepoint));
@@ -168,13 +168,13 @@ fn a_request_needs_no_interval_and_no_pause() {
 #[test]
 fn a_request_that_fails_is_refused_and_no_failure_of_the_job() {
     let mut m = machine(Policy { tolerable_failures: 0, ..policy() });
-    m.apply(Event::Request(Then::GoOn), 10);
+    let _ = m.apply(Event::Request(Then::GoOn), 10);
     let effect = m.apply(Event::Failed("no room".into()), 11);
     assert!(matches!(&effect, Effect::Refused(why) if why == "savepoint 7 failed: no room"));
-    m.apply(Event::Request(Then::GoOn), 20);
+    let _ = m.apply(Event::Request(Then::GoOn), 20);
     assert!(matches!(m.apply(Event::Tick, 520), Effect::Refused(_)), "neither is a slow one");
     assert!(m.takes_requests());
-    m.apply(Event::Tick, 1600);
+    let _ = m.apply(Event::Tick, 1600);
     assert!(matches!(answered(&mut m, 9, 1601), Effect::Store { .. }), "checkpoints go on");
 }
 
@@ -186,16 +186,16 @@ fn a_stop_on_request_ends_the_job_only_when_its_savepoint_is_stored() {
     assert_eq!((trigger.name(), trigger.kind()), ("stop", BarrierKind::Savepoint));
     assert!(trigger.is_last());
     assert!(matches!(m.apply(Event::Failed("no room".into()), 11), Effect::Refused(_)));
-    m.apply(Event::Request(Then::End), 12);
-    answered(&mut m, 8, 13);
+    let _ = m.apply(Event::Request(Then::End), 12);
+    let _ = answered(&mut m, 8, 13);
     assert!(matches!(m.apply(Event::Stored, 14), Effect::Finished));
 }
 
 #[test]
 fn a_request_whose_barrier_cannot_be_placed_now_is_kept() {
     let mut m = machine(policy());
-    m.apply(Event::Request(Then::End), 10);
-    m.apply(Event::Deferred(CheckpointId(7)), 11);
+    let _ = m.apply(Event::Request(Then::End), 10);
+    let _ = m.apply(Event::Deferred(CheckpointId(7)), 11);
     assert_eq!(m.wake_at(), Some(511));
     assert!(!m.takes_requests());
     let again = m.apply(Event::Tick, 511);
@@ -206,10 +206,10 @@ fn a_request_whose_barrier_cannot_be_placed_now_is_kept() {
 #[test]
 fn a_stop_goes_before_a_request_that_waits() {
     let mut m = machine(policy());
-    m.apply(Event::Tick, 1000);
-    m.apply(Event::Request(Then::GoOn), 1001);
-    m.apply(Event::Stop(BarrierKind::Savepoint), 1002);
-    answered(&mut m, 7, 1003);
+    let _ = m.apply(Event::Tick, 1000);
+    let _ = m.apply(Event::Request(Then::GoOn), 1001);
+    let _ = m.apply(Event::Stop(BarrierKind::Savepoint), 1002);
+    let _ = answered(&mut m, 7, 1003);
     let effect = m.apply(Event::Stored, 1004);
     assert!(matches!(effect, Effect::Request { trigger: Trigger::Stop(_), .. }));
     assert!(!m.takes_requests(), "the job ends");
@@ -231,13 +231,13 @@ fn the_period_is_another_while_the_source_has_a_backlog() {
 #[test]
 fn without_a_period_during_backlog_there_are_checkpoints_only_after_it() {
     let mut m = machine(Policy { backlog_interval: None, ..policy() });
-    m.apply(Event::Backlog(true), 0);
+    let _ = m.apply(Event::Backlog(true), 0);
     assert_eq!(m.wake_at(), None);
     assert!(matches!(m.apply(Event::Tick, 1 << 30), Effect::Nothing));
     let asked = m.apply(Event::Request(Then::GoOn), 1 << 30);
     assert!(matches!(asked, Effect::Request { .. }), "savepoints are not periodic");
-    answered(&mut m, 7, 1 << 30);
-    m.apply(Event::Stored, 1 << 30);
+    let _ = answered(&mut m, 7, 1 << 30);
+    let _ = m.apply(Event::Stored, 1 << 30);
     assert!(matches!(m.apply(Event::Backlog(false), (1 << 30) + 10), Effect::Nothing));
     assert_eq!(m.wake_at(), Some((1 << 30) + 1000));
 }
