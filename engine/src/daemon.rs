@@ -78,6 +78,8 @@ struct Parts {
 struct Held {
     /// The newest.
     fence: Option<Fence>,
+    /// Tasks of an attempt may still write by it.
+    spent: bool,
     /// See [`Choice::own`].
     own: Option<u64>,
     /// The snapshot elsewhere that it began with and may remove (claim mode `CLAIM`).
@@ -122,9 +124,7 @@ impl Daemon {
         held: &mut Held,
     ) -> Result<Ended, EngineError> {
         self.control.phase.send_replace(Phase::Starting);
-        // A fence of its own: what an attempt before this one still writes is refused.
-        let fence = self.state.checkpoints.acquire().await?;
-        held.fence = Some(fence);
+        let fence = self.fence(held).await?;
         // Only now that nobody else writes to the state: what is there was there before.
         let own = match held.own {
             Some(own) => own,
@@ -163,11 +163,27 @@ impl Daemon {
         };
         hosts.opened();
         // Only now, when the source is known to have what follows, is anything cut back.
-        self.anchor(fence, resume.as_ref(), again, &source).await?;
+        self.anchor(fence, resume.as_ref(), again, &source, &mut sinks).await?;
         begin::restore(&mut sinks, snapshot, || self.state.checkpoints.holds(fence)).await?;
         let sinks = sinks.into_iter().zip(receivers).collect();
         let claimed = held.claimed.clone();
+        held.spent = true;
         self.flow(Parts { fence, source, shared, sinks, backlog: has_backlog, claimed }).await
+    }
+
+    /// A fence for an attempt: a new one, so that what an attempt before it still writes is refused;
+    /// or that of one which never came to write, as where the server does not answer for days.
+    async fn fence(&self, held: &mut Held) -> Result<Fence, EngineError> {
+        let store = &self.state.checkpoints;
+        if let Some(fence) = held.fence.filter(|_| !held.spent)
+            && store.holds(fence).is_ok()
+        {
+            return Ok(fence);
+        }
+        let fence = store.acquire().await?;
+        self.state.held.retaken().await;
+        (held.fence, held.spent) = (Some(fence), false);
+        Ok(fence)
     }
 
     /// Runs what has been opened, to its end.

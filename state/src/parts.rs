@@ -38,14 +38,19 @@ impl Folder<'_> {
     ) -> Result<(), StoreError> {
         let mut first = 0;
         while first < rows.records {
-            let records = from.next().await?;
-            let bytes = encode(first, &records);
-            let path = self.part(first);
-            let put = self.store.put_opts(&path, bytes.into(), PutMode::Overwrite.into());
-            put.await.map_err(|error| failed(self.url, "write held rows", error))?;
-            first += records.len() as u64;
+            first = self.write_part(first, &mut from).await?;
         }
         Ok(())
+    }
+
+    /// Writes the records that come next, from number `first` on; the number of those after them.
+    async fn write_part(&self, first: u64, from: &mut HeldDrain) -> Result<u64, StoreError> {
+        let records = from.next().await?;
+        let bytes = encode(first, &records);
+        let path = self.part(first);
+        let put = self.store.put_opts(&path, bytes.into(), PutMode::Overwrite.into());
+        put.await.map_err(|error| failed(self.url, "write held rows", error))?;
+        Ok(first + records.len() as u64)
     }
 
     async fn remove(&self) -> Result<(), StoreError> {
@@ -121,7 +126,8 @@ pub(crate) struct RemoteHeld {
 /// How far the rows of a transaction are there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Copied {
-    Partly,
+    /// Records before this number.
+    Partly(u64),
     Whole,
 }
 
@@ -152,13 +158,18 @@ impl RemoteHeld {
             let Some(mut names) = object.location.prefix_match(&held) else { continue };
             let id = names.next().and_then(|folder| held_id(folder.as_ref()));
             let (Some(id), Some(name)) = (id, names.next()) else { continue };
-            let copied = found.entry(id).or_insert(Copied::Partly);
+            let copied = found.entry(id).or_insert(Copied::Partly(0));
             if name.as_ref() == WHOLE {
                 *copied = Copied::Whole;
             }
         }
         *there = Some(found);
         Ok(there)
+    }
+
+    /// Looks anew: another may have changed what is there.
+    pub(crate) async fn forget(&self) {
+        *self.there.lock().await = None;
     }
 
     pub(crate) async fn has(&self, id: HeldId) -> Result<bool, StoreError> {
@@ -173,12 +184,19 @@ impl RemoteHeld {
     ) -> Result<(), StoreError> {
         let mut there = self.there().await?;
         let there = there.get_or_insert_default();
-        if there.get(&rows.id) == Some(&Copied::Whole) {
-            return Ok(());
-        }
-        there.insert(rows.id, Copied::Partly);
+        // What a checkpoint had no time for goes on where it was.
+        let mut first = match there.get(&rows.id) {
+            Some(Copied::Whole) => return Ok(()),
+            Some(Copied::Partly(first)) => *first,
+            None => 0,
+        };
         let folder = self.folder(rows.id);
-        folder.write(rows, from.drain(rows)).await?;
+        let mut from = from.drain_from(rows, first);
+        while first < rows.records {
+            there.insert(rows.id, Copied::Partly(first));
+            first = folder.write_part(first, &mut from).await?;
+        }
+        there.insert(rows.id, Copied::Partly(first));
         let whole = folder.path.clone().join(WHOLE);
         let put = self.log.store.put_opts(&whole, "\n".into(), PutMode::Overwrite.into()).await;
         put.map_err(|error| failed(&self.log.url, "write held rows", error))?;

@@ -45,18 +45,27 @@ pub struct Imported {
     path: Path,
 }
 
-/// Copies a snapshot, with the XA rows that it names, into a new directory under `to`: a path, or the
-/// URL of a place for objects. Returns the reference to [`read`] it by.
+/// A reference of its own for a snapshot that is to be written under `to`: a path, or the URL of a
+/// place for objects.
 ///
 /// # Errors
-/// [`StoreError::Io`] where `to` is no such place, or does not take it; nothing stays then, as far as
-/// the place still lets us clean up.
+/// [`StoreError::Io`] where `to` is no such place.
+pub fn reference(to: &str, checkpoint: &Checkpoint) -> Result<String, StoreError> {
+    Ok(place(to)?.join(&name(checkpoint)).to_string())
+}
+
+/// Copies a snapshot, with the XA rows that it names, to where [`reference`] said, for [`read`] to
+/// read it by that. Dropped half way, it leaves what [`remove`] removes.
+///
+/// # Errors
+/// [`StoreError::Io`] where the place does not take it; nothing stays then, as far as the place still
+/// lets us clean up.
 pub async fn write(
-    to: &str,
+    reference: &str,
     checkpoint: &Checkpoint,
     held: &HeldStore,
-) -> Result<String, StoreError> {
-    let url = place(to)?.join(&name(checkpoint));
+) -> Result<(), StoreError> {
+    let url = place(reference)?;
     let (store, path) = object::open(&url)?;
     let bytes =
         format::encode(checkpoint).map_err(|error| failed(&url, "write a savepoint", error))?;
@@ -65,7 +74,7 @@ pub async fn write(
         // Best effort: the error that matters is the first.
         drop(remove_all(&url, &*store, &path).await);
     }
-    written.map(|()| url.to_string())
+    written
 }
 
 /// Reads a snapshot by its reference.
@@ -259,6 +268,11 @@ mod tests {
 
     async fn held(dir: &TempDir) -> HeldStore {
         RocksStore::open(dir.path(), JOB).await.unwrap().held()
+    }
+
+    async fn write(to: &str, what: &Checkpoint, held: &HeldStore) -> Result<String, StoreError> {
+        let reference = reference(to, what)?;
+        super::write(&reference, what, held).await.map(|()| reference)
     }
 
     fn text(dir: &TempDir) -> &str {

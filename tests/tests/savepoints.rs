@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 use serde_json::Value;
-use tests::chain::{ends_with_text, written};
+use tests::chain::{Auditor, ends_with_text, parts, written};
 use tests::http::Answer;
 use tests::job::id_of;
 use tests::server::on_servers;
@@ -285,6 +285,52 @@ async fn a_job_begins_with_what_its_script_names_and_owns_it_only_if_told_so() -
             job.sigterm().await?;
         }
         Ok(())
+    })
+    .await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_start_that_a_sink_refuses_leaves_the_job_where_it_was() -> Result<()> {
+    on_servers(&[Kind::any()?], &[], async |server| {
+        server
+            .sql("CREATE DATABASE d;\nCREATE TABLE d.t (id INT PRIMARY KEY);\nINSERT INTO d.t VALUES (1)")
+            .await?;
+        let mut job = Job::new("refused")?;
+        job.script(&Script::new("refused", server, "d", "t").file(&job.out()))?;
+        let mut newest = Vec::new();
+        for id in [2, 3] {
+            job.start(&[])?;
+            job.live(PATIENCE).await?;
+            server.sql(&format!("INSERT INTO d.t VALUES ({id})")).await?;
+            let last = format!("\"id\":{id}}}");
+            job.wait_for("the row", PATIENCE, |job| ends_with_text(&job.out(), &last)).await?;
+            job.sigterm().await?;
+            newest.push(job.snapshots()?.first().map(id_of).context("no savepoint")?);
+        }
+        // What the job has written is another than its snapshots know.
+        let part = parts(&job.out())?.into_iter().next().context("no part")?;
+        let good = fs::read(&part)?;
+        let mut bad = good.clone();
+        *bad.first_mut().context("an empty part")? ^= 1;
+        fs::write(&part, bad)?;
+        for from in [newest.first().context("no first")?.to_string(), "latest".to_owned()] {
+            job.start(&["--from", &from])?;
+            let code = job.wait_exit(PATIENCE).await?;
+            let log = job.stderr();
+            ensure!(code == 1 && log.contains("is another than the checkpoint knows"), "{log}");
+            let listed = job.snapshots()?.first().map(id_of);
+            ensure!(listed.as_ref() == newest.last(), "{listed:?} after --from {from}");
+        }
+        fs::write(&part, good)?;
+        job.start(&[])?;
+        server.sql("INSERT INTO d.t VALUES (4)").await?;
+        job.wait_for("the row", PATIENCE, |job| ends_with_text(&job.out(), "\"id\":4}")).await?;
+        job.sigterm().await?;
+        let mut auditor = Auditor::new();
+        auditor.table("d.t", &["id"]);
+        auditor.read_dir(&job.out())?;
+        auditor.compare(&mut server.conn().await?).await?;
+        auditor.verdict()
     })
     .await
 }

@@ -33,10 +33,18 @@ pub enum SinkError {
 
 /// A destination. Driven by one task, so nothing here runs at the same time as anything else.
 ///
-/// Order of calls: `restore` once, then any number of `write` and `prepare`; `commit` once the
+/// Order of calls: maybe `check`, `restore` once, then any number of `write` and `prepare`; `commit` once the
 /// checkpoint that holds the token is stored. Between a `prepare` and its `commit` more writes come.
 #[async_trait]
 pub trait Sink: Send {
+    /// Refuses what [`Sink::restore`] would refuse for good, and changes nothing that the job has
+    /// written: asked before a start makes an older snapshot the newest, so that a start which is
+    /// refused leaves the job where it was.
+    async fn check(&mut self, token: Option<&SinkToken>) -> Result<(), SinkError> {
+        let _ = token;
+        Ok(())
+    }
+
     /// Sets the far side to what the checkpoint says: commits `token` and discards everything that
     /// this job wrote after it. `None`: a fresh start, nothing of this job is to remain visible
     /// after the point where it begins. Idempotent.

@@ -155,17 +155,23 @@ impl Coordinator {
         let checkpoint =
             durable.into_checkpoint(&self.job, trigger.name(), note, self.clock.now_ms(), duration);
         fault::point("store.before");
-        let put = self.put(&checkpoint);
-        let reference = match tokio::time::timeout(self.timeout, put).await {
-            Ok(stored) => stored?,
-            Err(_) => {
-                return Err(StoreError::Io {
-                    store: "the state store".to_owned(),
-                    what: format!("store {} within {:?}", checkpoint.id, self.timeout),
-                    source: "timed out".into(),
-                });
+        let dir = self.savepoint_dir.as_ref().filter(|_| checkpoint.kind == BarrierKind::Savepoint);
+        let exported = dir.map(|dir| savepoint::reference(dir, &checkpoint)).transpose()?;
+        let put = tokio::time::timeout(self.timeout, self.put(&checkpoint, exported.as_deref()));
+        let stored = put.await.unwrap_or_else(|_| {
+            Err(StoreError::Io {
+                store: "the state store".to_owned(),
+                what: format!("store {} within {:?}", checkpoint.id, self.timeout),
+                source: "timed out".into(),
+            })
+        });
+        if let Err(error) = stored {
+            // Nobody is told of it.
+            if let Some(reference) = &exported {
+                drop(tokio::time::timeout(self.timeout, release(reference)).await);
             }
-        };
+            return Err(error);
+        }
         fault::point("store.after");
         info!(id = %checkpoint.id, kind = %checkpoint.kind, duration_ms = duration,
             position = %checkpoint.source.position, "{} stored", checkpoint.kind);
@@ -177,41 +183,29 @@ impl Coordinator {
             release(&claimed).await;
         }
         if asked {
+            let reference = exported.unwrap_or_else(|| checkpoint.id.to_string());
             self.tell(Ok(Taken { savepoint: checkpoint, reference }));
         }
         Ok(())
     }
 
-    /// Stores it. What `--from` takes for it.
-    async fn put(&self, checkpoint: &Checkpoint) -> Result<String, StoreError> {
+    /// Stores it, and before that where it is to be `exported` to.
+    async fn put(&self, checkpoint: &Checkpoint, exported: Option<&str>) -> Result<(), StoreError> {
         self.held.publish(&checkpoint.source.xa).await?;
-        if checkpoint.kind == BarrierKind::Checkpoint {
-            self.store.put(self.fence, checkpoint).await?;
-            return Ok(checkpoint.id.to_string());
+        if let Some(reference) = exported {
+            savepoint::write(reference, checkpoint, &self.held).await?;
         }
-        let Some(dir) = &self.savepoint_dir else {
-            self.put_and_verify(checkpoint).await?;
-            return Ok(checkpoint.id.to_string());
-        };
-        let reference = savepoint::write(dir, checkpoint, &self.held).await?;
-        let stored = self.put_and_verify(checkpoint).await;
-        if stored.is_err() {
-            // Nobody is told of it.
-            release(&reference).await;
-        }
-        stored.map(|()| reference)
-    }
-
-    /// A savepoint is read back, for somebody relies on it.
-    async fn put_and_verify(&self, savepoint: &Checkpoint) -> Result<(), StoreError> {
-        self.store.put(self.fence, savepoint).await?;
-        if self.store.get(savepoint.id).await? == *savepoint {
+        self.store.put(self.fence, checkpoint).await?;
+        // A savepoint is read back, for somebody relies on it.
+        if checkpoint.kind == BarrierKind::Checkpoint
+            || self.store.get(checkpoint.id).await? == *checkpoint
+        {
             return Ok(());
         }
         Err(StoreError::Damaged {
             store: "the state store".to_owned(),
             job: self.job.clone(),
-            id: savepoint.id.to_string(),
+            id: checkpoint.id.to_string(),
             what: "it does not read back as it was written".to_owned(),
         })
     }

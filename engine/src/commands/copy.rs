@@ -19,7 +19,8 @@ pub async fn run(args: &CopyArgs) -> anyhow::Result<u8> {
     let c = &found.checkpoint;
     let held = state::held_read_only(&named.state, &named.job, &state.work_dir).await?;
     let held = held.with_context(|| format!("there is no state of job {}", named.job))?;
-    let reference = state::savepoint::write(&args.to, c, &held).await?;
+    let reference = state::savepoint::reference(&args.to, c)?;
+    state::savepoint::write(&reference, c, &held).await?;
     let copy = state::savepoint::read(&reference).await?;
     copy.verify().await?;
     if copy.checkpoint != *c {

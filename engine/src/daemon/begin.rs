@@ -223,12 +223,18 @@ impl Daemon {
         chosen: Option<&Begin>,
         again: &[String],
         source: &MySqlSource,
+        sinks: &mut [NamedSink],
     ) -> Result<(), EngineError> {
         let own = self.next_id().await?;
         let is_newest =
             |begin: &Begin| begin.place != Place::Elsewhere && begin.checkpoint.id.0 + 1 == own;
         if again.is_empty() && chosen.is_some_and(is_newest) {
             return Ok(());
+        }
+        // A start that a sink refuses must not have moved the job.
+        let resume = chosen.map(|begin| &begin.checkpoint).filter(|c| c.trigger != ORIGIN);
+        for (name, sink) in sinks {
+            sink.check(resume.and_then(|c| c.sinks.get(name))).await?;
         }
         let first = Checkpoint {
             job: self.job.name.clone(),

@@ -61,7 +61,7 @@ pub(crate) struct FileSink {
     settings: Settings,
     encoder: Box<dyn Encoder>,
     buffer: Vec<u8>,
-    /// From `restore` on.
+    /// From `check` or `restore` on.
     parts: Option<Blocking<Parts>>,
 }
 
@@ -77,6 +77,19 @@ impl FileSink {
             roll_bytes: options.size("roll.bytes")?,
         };
         Ok(Self { settings, encoder, buffer: Vec::new(), parts: None })
+    }
+
+    /// The directory, which is ours from here on.
+    async fn claimed(&mut self) -> Result<&mut Blocking<Parts>, SinkError> {
+        let parts = match self.parts.take() {
+            Some(held) => held,
+            None => {
+                let mut claim = Blocking::new(&self.settings.sink, self.settings.clone());
+                let parts = claim.run(|settings| Parts::claim(settings)).await?;
+                Blocking::new(&self.settings.sink, parts)
+            }
+        };
+        Ok(self.parts.insert(parts))
     }
 
     fn parts(&mut self) -> Result<&mut Blocking<Parts>, SinkError> {
@@ -100,25 +113,22 @@ impl FileSink {
 
 #[async_trait]
 impl Sink for FileSink {
+    async fn check(&mut self, token: Option<&SinkToken>) -> Result<(), SinkError> {
+        let parts = self.claimed().await?;
+        let Some(token) = token.cloned() else { return Ok(()) };
+        parts.run(move |parts| parts.check(&token)).await
+    }
+
     async fn restore(&mut self, token: Option<&SinkToken>) -> Result<(), SinkError> {
-        let mut parts = match self.parts.take() {
-            Some(held) => held,
-            None => {
-                let mut claim = Blocking::new(&self.settings.sink, self.settings.clone());
-                let parts = claim.run(|settings| Parts::claim(settings)).await?;
-                Blocking::new(&self.settings.sink, parts)
-            }
-        };
         self.buffer.clear();
         let token = token.cloned();
+        let parts = self.claimed().await?;
         parts
             .run(move |parts| match token {
                 Some(token) => parts.rewind(&token),
                 None => parts.set_aside(),
             })
-            .await?;
-        self.parts = Some(parts);
-        Ok(())
+            .await
     }
 
     async fn write(&mut self, batch: Arc<Batch>) -> Result<(), SinkError> {

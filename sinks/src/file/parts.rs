@@ -58,6 +58,13 @@ struct Kept {
     crc: Hasher,
 }
 
+/// The directory as a token knows it.
+struct Rewound {
+    last: Option<Kept>,
+    /// Parts after it.
+    later: Vec<PathBuf>,
+}
+
 impl Settings {
     pub(super) fn definite(&self, what: String) -> SinkError {
         SinkError::Definite { sink: self.sink.clone(), what }
@@ -124,23 +131,16 @@ impl Parts {
         self.own()
     }
 
+    /// Refuses a token that [`Parts::rewind`] cannot go back to.
+    pub(super) fn check(&self, token: &SinkToken) -> Result<(), SinkError> {
+        self.rewound(self.token(token)?).map(drop)
+    }
+
     /// Sets the directory back to what the token says. Everything is checked before anything is cut.
     pub(super) fn rewind(&mut self, token: &SinkToken) -> Result<(), SinkError> {
-        let token: Token = serde_json::from_slice(token).map_err(|error| {
-            self.settings.definite(format!("the checkpoint's token is damaged: {error}"))
-        })?;
+        let token = self.token(token)?;
         self.current = None;
-        let parts = self.list()?;
-        let last = self.check_kept(&parts, token)?;
-        let later: Vec<_> = parts.range(token.part + 1..).map(|(_, path)| path).collect();
-        let cut = last.as_ref().is_some_and(|kept| kept.found > token.length);
-        if !self.was_owned && (cut || !later.is_empty()) {
-            let directory = self.settings.directory.display();
-            return Err(self.settings.definite(format!(
-                "directory `{directory}` holds more than the checkpoint knows of, and no \
-                 `.seachange-job` says that this job wrote it: move those files away"
-            )));
-        }
+        let Rewound { last, later } = self.rewound(token)?;
         for path in later.iter().rev() {
             let removed = fs::remove_file(path);
             removed.map_err(|error| self.settings.refused("remove", path, error))?;
@@ -150,6 +150,28 @@ impl Parts {
         }
         self.newest = token.part;
         self.own()
+    }
+
+    fn token(&self, token: &SinkToken) -> Result<Token, SinkError> {
+        serde_json::from_slice(token).map_err(|error| {
+            self.settings.definite(format!("the checkpoint's token is damaged: {error}"))
+        })
+    }
+
+    /// What going back to the token comes to, where it is possible.
+    fn rewound(&self, token: Token) -> Result<Rewound, SinkError> {
+        let parts = self.list()?;
+        let last = self.check_kept(&parts, token)?;
+        let later: Vec<_> = parts.range(token.part + 1..).map(|(_, path)| path.clone()).collect();
+        let cut = last.as_ref().is_some_and(|kept| kept.found > token.length);
+        if !self.was_owned && (cut || !later.is_empty()) {
+            let directory = self.settings.directory.display();
+            return Err(self.settings.definite(format!(
+                "directory `{directory}` holds more than the checkpoint knows of, and no \
+                 `.seachange-job` says that this job wrote it: move those files away"
+            )));
+        }
+        Ok(Rewound { last, later })
     }
 
     /// The token's part and its length, which has to be there whole.

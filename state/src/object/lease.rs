@@ -71,10 +71,11 @@ impl Hold {
 
     /// A lease written from `began` on: the job is held as `epoch`.
     pub(super) fn begin(&self, epoch: u64, began: Duration, length: Duration) {
+        // First: with the rest of it the epoch before would seem to be held again.
+        self.epoch.store(epoch, Ordering::Release);
         self.until_ms.store(end(began, length), Ordering::Release);
         self.lost_to.store(0, Ordering::Release);
         self.closed.store(false, Ordering::Release);
-        self.epoch.store(epoch, Ordering::Release);
     }
 
     /// The same, for an epoch that goes on. One that has run out does not come back: another may be

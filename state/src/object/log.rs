@@ -106,7 +106,8 @@ impl Log {
     }
 
     /// Claims a number for a record: of all who try, one. A reply that was lost is made good by
-    /// looking who has the number now.
+    /// looking who has the number now. A directory loses none: where it fails to make the record
+    /// durable, the record may be there and is not acknowledged.
     pub(super) async fn claim(&self, seq: u64, bytes: Bytes) -> Result<Claimed, StoreError> {
         let path = self.record(seq);
         fault::point("record.before");
@@ -114,6 +115,9 @@ impl Log {
         fault::point("record.after");
         let Err(error) = put else { return Ok(Claimed::Ours) };
         let taken = matches!(error, Error::AlreadyExists { .. } | Error::Precondition { .. });
+        if !taken && self.url.directory().is_some() {
+            return Err(self.io("write to the log of", error));
+        }
         match self.read(seq).await {
             Ok(Some(found)) if found == bytes => Ok(Claimed::Ours),
             Ok(Some(found)) => Ok(Claimed::Taken(found)),

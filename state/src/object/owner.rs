@@ -1,9 +1,12 @@
 //! Which process holds a job, and whether it is known to be dead.
 
 use std::fmt;
+use std::io::ErrorKind;
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
+
+const ESRCH: i32 = rustix::io::Errno::SRCH.raw_os_error();
 
 /// A process, as the others are told of it. Names that the system does not give are empty, and prove
 /// nothing then.
@@ -34,9 +37,10 @@ impl Owner {
             boot: read("/proc/sys/kernel/random/boot_id"),
             pid_namespace: namespace.display().to_string(),
             pid,
-            started: state_and_start(Path::new("/proc"), pid)
-                .map(|(_, start)| start)
-                .unwrap_or_default(),
+            started: match process(Path::new("/proc"), pid) {
+                Process::Is { started, .. } => started,
+                Process::None | Process::Unknown => String::new(),
+            },
         }
     }
 
@@ -53,12 +57,13 @@ impl Owner {
             return false;
         }
         // Where processes of others are hidden from us, so is the first one.
-        if state_and_start(proc, 1).is_none() {
+        if !matches!(process(proc, 1), Process::Is { .. }) {
             return false;
         }
-        match state_and_start(proc, self.pid) {
-            None => true,
-            Some((state, started)) => {
+        match process(proc, self.pid) {
+            Process::None => true,
+            Process::Unknown => false,
+            Process::Is { state, started } => {
                 started != self.started || matches!(state.as_str(), "Z" | "X")
             }
         }
@@ -78,10 +83,36 @@ impl fmt::Display for Owner {
     }
 }
 
+/// What the system says of a process.
+enum Process {
+    Is {
+        state: String,
+        started: String,
+    },
+    None,
+    /// It did not say: that proves nothing.
+    Unknown,
+}
+
+fn process(proc: &Path, pid: u32) -> Process {
+    match std::fs::read(proc.join(pid.to_string()).join("stat")) {
+        Ok(stat) => {
+            let stat = String::from_utf8_lossy(&stat);
+            state_and_start(&stat)
+                .map_or(Process::Unknown, |(state, started)| Process::Is { state, started })
+        }
+        // ESRCH: it ended while we read.
+        Err(error)
+            if error.kind() == ErrorKind::NotFound || error.raw_os_error() == Some(ESRCH) =>
+        {
+            Process::None
+        }
+        Err(_) => Process::Unknown,
+    }
+}
+
 /// Fields 3 and 22 of proc_pid_stat(5). The name before them may hold anything, a `)` too.
-fn state_and_start(proc: &Path, pid: u32) -> Option<(String, String)> {
-    let stat = std::fs::read(proc.join(pid.to_string()).join("stat")).ok()?;
-    let stat = String::from_utf8_lossy(&stat).into_owned();
+fn state_and_start(stat: &str) -> Option<(String, String)> {
     let mut words = stat.get(stat.rfind(')')? + 1..)?.split_whitespace();
     Some((words.next()?.to_owned(), words.nth(18)?.to_owned()))
 }
@@ -120,6 +151,11 @@ mod tests {
         assert!(dead(&of(7, "776")), "another has its number");
         assert!(dead(&of(8, "777")), "there is none");
         assert!(dead(&of(9, "777")), "its parent has not looked yet");
+        std::fs::create_dir_all(proc.path().join("11").join("stat")).unwrap();
+        assert!(!dead(&of(11, "777")), "what cannot be read proves nothing");
+        std::fs::create_dir(proc.path().join("12")).unwrap();
+        std::fs::write(proc.path().join("12").join("stat"), "12 (a").unwrap();
+        assert!(!dead(&of(12, "777")), "what cannot be understood proves nothing");
         let elsewhere = |change: fn(&mut Owner)| {
             let mut owner = of(8, "777");
             change(&mut owner);

@@ -129,7 +129,20 @@ impl HeldStore {
 
     /// Reads records in order, in bounded batches, and leaves them where they are.
     pub fn drain(&self, rows: HeldRows) -> HeldDrain {
-        HeldDrain { store: self.clone(), rows, next: 0 }
+        self.drain_from(rows, 0)
+    }
+
+    /// The same, from the record number `first` on.
+    pub(crate) fn drain_from(&self, rows: HeldRows, first: u64) -> HeldDrain {
+        HeldDrain { store: self.clone(), rows, next: first }
+    }
+
+    /// The job was taken anew: what is known of its rows elsewhere may be true no more, for another
+    /// process may have held it meanwhile.
+    pub async fn retaken(&self) {
+        if let Some(remote) = &self.remote {
+            remote.forget().await;
+        }
     }
 
     /// Forgets every transaction below `next` that is not in `kept`.

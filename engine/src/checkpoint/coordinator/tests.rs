@@ -92,6 +92,21 @@ async fn serve(
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_savepoint_that_is_not_stored_is_not_left_where_it_was_exported_to() {
+    let mut scene = scene().await;
+    let dir = tempfile::tempdir().unwrap();
+    scene.coordinator.savepoint_dir = Some(dir.path().to_str().unwrap().to_owned());
+    // Another has taken the job: the state refuses what the directory has taken.
+    scene.store.acquire().await.unwrap();
+    scene.stop.send(BarrierKind::Savepoint).await.unwrap();
+    let running = tokio::spawn(scene.coordinator.run(scene.stops));
+    serve(&mut scene.requests, &scene.answers).await;
+    let refused = running.await.unwrap().unwrap_err();
+    assert!(matches!(refused, CheckpointError::Store(StoreError::Fenced { .. })), "{refused}");
+    assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 0);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_coordinator_that_gets_a_processor_late_asks_for_its_first_barrier_all_the_same() {
     let mut scene = scene().await;
     // More than the interval passes before its task is run for the first time.
