@@ -290,6 +290,31 @@ async fn a_job_begins_with_what_its_script_names_and_owns_it_only_if_told_so() -
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn ctrl_c_and_sigterm_end_with_a_savepoint_and_say_so() -> Result<()> {
+    on_servers(&[Kind::any()?], &[], async |server| {
+        server.sql("CREATE DATABASE d;\nCREATE TABLE d.t (id INT PRIMARY KEY)").await?;
+        let mut job = Job::new("signals")?;
+        job.script(&Script::new("signals", server, "d", "t").print())?;
+        for (id, signal) in [(1, "INT"), (2, "TERM")] {
+            job.start(&[])?;
+            job.live(PATIENCE).await?;
+            server.sql(&format!("INSERT INTO d.t VALUES ({id})")).await?;
+            prints(&mut job, &[&format!("d.t> +I[{id}]")]).await?;
+            job.signal(signal)?;
+            let code = job.wait_exit(PATIENCE).await?;
+            let (newest, log) = (job.snapshots()?.first().map(id_of), job.stderr());
+            ensure!(code == 0, "SIG{signal}: exit code {code}: {log}");
+            let last = format!("its last snapshot is {}", newest.context("no snapshot")?);
+            for words in ["stopping: a savepoint is taken first", "savepoint stored", &last] {
+                ensure!(log.contains(words), "SIG{signal}: `{words}` is not in: {log}");
+            }
+        }
+        Ok(())
+    })
+    .await
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_start_that_a_sink_refuses_leaves_the_job_where_it_was() -> Result<()> {
     on_servers(&[Kind::any()?], &[], async |server| {
         server

@@ -37,6 +37,14 @@ pub enum Fault {
     DiskFull,
     /// Writes and removals are refused, reads are not.
     NoPermission,
+    /// The clock of the store goes backwards: what was written later seems to be a month older.
+    ClockSetBack,
+}
+
+/// Told of the objects of a list, from the first to the last, while the clock goes backwards.
+fn set_back(nth: u32, listed: ObjectMeta) -> ObjectMeta {
+    let month = Duration::from_secs(30 * 24 * 3600);
+    ObjectMeta { last_modified: listed.last_modified - month * nth, ..listed }
 }
 
 /// A store with a fault; clones share it.
@@ -72,7 +80,8 @@ impl Faulty {
             | Fault::LostReply
             | Fault::TornWrite
             | Fault::DiskFull
-            | Fault::NoPermission => Ok(()),
+            | Fault::NoPermission
+            | Fault::ClockSetBack => Ok(()),
         }
     }
 }
@@ -108,7 +117,7 @@ impl ObjectStore for Faulty {
                 path: to.to_string(),
                 source: "access denied".into(),
             }),
-            Fault::None | Fault::Unreachable | Fault::Slow => {
+            Fault::None | Fault::Unreachable | Fault::Slow | Fault::ClockSetBack => {
                 self.inner.put_opts(to, bytes, how).await
             }
         }
@@ -144,9 +153,12 @@ impl ObjectStore for Faulty {
             Fault::Unreachable | Fault::NoPermission => {
                 futures_util::stream::once(async { Err(failure("access denied")) }).boxed()
             }
-            Fault::None | Fault::LostReply | Fault::TornWrite | Fault::Slow | Fault::DiskFull => {
-                self.inner.delete_stream(paths)
-            }
+            Fault::None
+            | Fault::LostReply
+            | Fault::TornWrite
+            | Fault::Slow
+            | Fault::DiskFull
+            | Fault::ClockSetBack => self.inner.delete_stream(paths),
         }
     }
 
@@ -170,6 +182,14 @@ impl ObjectStore for Faulty {
             | Fault::TornWrite
             | Fault::DiskFull
             | Fault::NoPermission => self.inner.list(prefix),
+            Fault::ClockSetBack => {
+                let mut nth = 0;
+                let older = move |listed: Result<ObjectMeta>| {
+                    nth += 1;
+                    listed.map(|listed| set_back(nth, listed))
+                };
+                self.inner.list(prefix).map(older).boxed()
+            }
         }
     }
 
@@ -201,6 +221,7 @@ pub async fn everything_acknowledged_survives(objects: &Objects) {
         Fault::DiskFull,
         Fault::NoPermission,
         Fault::Unreachable,
+        Fault::ClockSetBack,
     ];
     for fault in faults {
         faulty.set(fault);
@@ -218,7 +239,9 @@ pub async fn everything_acknowledged_survives(objects: &Objects) {
     }
     // Taken in meanwhile or not, the log goes on for the next process too.
     store.release().await.expect("release");
-    let store = objects.open();
+    // It begins by looking at what is old, and its clock goes backwards.
+    faulty.set(Fault::ClockSetBack);
+    let store = objects.through(&faulty).open();
     let fence = store.acquire().await.expect("acquire after all that");
     attempt(&*store, fence, next, &mut acknowledged).await;
     assert_eq!(acknowledged.last(), Some(&next));
