@@ -116,6 +116,31 @@ impl Control {
         answer.await.unwrap_or(Err(Refusal::Gone))
     }
 
+    /// Takes a savepoint and ends the job by it; waits until it has ended.
+    ///
+    /// # Errors
+    /// Nothing was taken, and why; or the savepoint is stored, and the job failed before it had ended.
+    /// The job runs on.
+    pub async fn savepoint_and_end(&self, note: String) -> Result<Taken, Refusal> {
+        let run = self.phase();
+        let taken = self.savepoint(note, Then::End).await?;
+        let over = |phase: &Phase| match (phase, &run) {
+            (Phase::Running(now), Phase::Running(then)) => !now.same_channel(then),
+            _ => true,
+        };
+        let mut phase = self.phase.clone();
+        // A sender that is gone is that of a job that has ended.
+        let why = match phase.wait_for(over).await.as_deref() {
+            Ok(Phase::Ended) | Err(_) => return Ok(taken),
+            Ok(Phase::Waiting(why)) => format!(": {why}"),
+            Ok(Phase::Starting | Phase::Running(_)) => String::new(),
+        };
+        Err(Refusal::Failed(format!(
+            "savepoint {} is stored, and the job failed before it had ended, and starts again{why}",
+            taken.reference
+        )))
+    }
+
     /// Ends the job, whatever it does at the moment.
     pub fn stop(&self, stop: Stop) {
         self.stop.send_replace(stop);

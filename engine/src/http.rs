@@ -105,7 +105,7 @@ struct StopWish {
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "snake_case")]
 enum StopKind {
-    /// The job ends once its savepoint is stored, and goes on if that fails.
+    /// The job ends once its savepoint is stored, and goes on if that fails. Answered when it has ended.
     Savepoint,
     /// At once, without one.
     Cancel,
@@ -128,7 +128,7 @@ async fn stop(State(api): State<Api>, body: Bytes) -> Result<(StatusCode, Json<V
             Ok((StatusCode::ACCEPTED, Json(json!({ "kind": "cancel" }))))
         }
         StopKind::Savepoint => {
-            let taken = api.control.savepoint(wish.note, Then::End).await?;
+            let taken = api.control.savepoint_and_end(wish.note).await?;
             Ok((StatusCode::OK, Json(shown(&taken))))
         }
     }

@@ -42,6 +42,12 @@ async fn served() -> Served {
 impl Served {
     /// The job runs, and takes savepoints of this id, or refuses.
     fn runs(&mut self, answer: Result<u64, &'static str>) {
+        self.runs_until(answer, Phase::Ended);
+    }
+
+    /// The same; `after` is what becomes of it once it was stopped by a savepoint.
+    fn runs_until(&mut self, answer: Result<u64, &'static str>, after: Phase) {
+        let phase = self.job.phase.clone();
         let (want, mut wanted) = mpsc::channel::<SavepointRequest>(REQUESTS_MAX);
         self.job.phase.send_replace(Phase::Running(want));
         self.tasks.spawn(async move {
@@ -53,6 +59,9 @@ impl Served {
                 };
                 let refused = |why: &str| Refusal::Failed(why.to_owned());
                 let _ = request.reply.send(answer.map(taken).map_err(refused));
+                if request.then == Then::End && answer.is_ok() {
+                    phase.send_replace(after.clone());
+                }
             }
         });
     }
@@ -144,6 +153,16 @@ async fn pages_of_other_sites_reach_nothing() {
 }
 
 #[tokio::test]
+async fn a_stop_is_answered_when_the_job_has_ended_and_not_as_done_where_it_has_not() {
+    let mut served = served().await;
+    served.runs_until(Ok(4), Phase::Waiting("the sink is gone".to_owned()));
+    let (status, _, body) = served.ask("POST", STOP, "", r#"{"kind":"savepoint"}"#).await;
+    let said = "savepoint 4 is stored, and the job failed before it had ended, and starts again: \
+                the sink is gone";
+    assert_eq!((status, body["detail"].as_str()), (503, Some(said)));
+}
+
+#[tokio::test]
 async fn the_job_is_shown_and_stopped() {
     let mut served = served().await;
     assert_eq!(served.ask("GET", "/healthz", "", "").await.0, 200);
@@ -157,6 +176,7 @@ async fn the_job_is_shown_and_stopped() {
     assert_eq!(listed[0]["restorable"], true);
     let (status, _, body) = served.ask("POST", STOP, "", r#"{"kind":"savepoint"}"#).await;
     assert_eq!((status, &body["id"]), (200, &4.into()));
+    assert_eq!(served.ask("GET", "/readyz", "", "").await.0, 503);
     assert_eq!(*served.job.stop.borrow(), Stop::Not, "the savepoint ends it");
     let (status, _, _) = served.ask("POST", STOP, "", r#"{"kind":"cancel"}"#).await;
     assert_eq!((status, *served.job.stop.borrow()), (202, Stop::Cancel));
