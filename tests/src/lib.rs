@@ -12,6 +12,7 @@ pub mod http;
 pub mod job;
 pub mod matrix;
 pub mod object_server;
+pub mod online_tools;
 mod process;
 pub mod proxy;
 pub mod render;
