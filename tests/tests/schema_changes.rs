@@ -117,7 +117,8 @@ async fn a_key_changed_before_anything_is_read_is_the_one_to_read_by() -> Result
         create(server, "t_z", "PRIMARY KEY (id), KEY by_id (id)", FEW_ROWS).await?;
         let mut scene = begin(server, &[&["t_a"], &["t_z"]]).await?;
         scene.read("t_a", MIDDLE).await?;
-        server.sql("ALTER TABLE d.t_z DROP PRIMARY KEY, ADD PRIMARY KEY (v, id)").await?;
+        let sql = "ALTER TABLE d.t_z DROP PRIMARY KEY, ADD PRIMARY KEY (v, id)";
+        server.sql(&locked("t_z", sql)).await?;
         let log = scene.end().await?;
 
         let at = log.ddl("t_z", "DROP PRIMARY KEY")?;
