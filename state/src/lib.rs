@@ -16,6 +16,7 @@ pub mod job_dir;
 pub mod memory;
 pub mod object;
 mod parts;
+mod read_only;
 pub mod retention;
 pub mod rocks;
 pub mod savepoint;
@@ -29,10 +30,11 @@ use model::{CheckpointStore, StoreError};
 
 pub use memory::MemoryStore;
 pub use retention::{Newest, newest, prunable};
-pub use rocks::{
-    Drain, HeldDrain, HeldStore, RocksReader, RocksStore, SPOOL_BATCH_BYTES_MAX, Spool,
-};
+pub use rocks::{Drain, HeldDrain, HeldStore, RocksStore, SPOOL_BATCH_BYTES_MAX, Spool};
 pub use url::{StateUrl, StateUrlError};
+
+use read_only::ReadOnly;
+use rocks::RocksReader;
 
 /// The state of a job that is going to run.
 pub struct JobState {
@@ -95,13 +97,7 @@ pub async fn open_job(
 /// # Errors
 /// [`StoreError::Io`] where `job` is no job name.
 pub fn open_read_only(url: &StateUrl, job: &str) -> Result<Arc<dyn CheckpointStore>, StoreError> {
-    match url {
-        StateUrl::RocksDb(dir) => Ok(Arc::new(RocksReader::open(dir, job)?)),
-        StateUrl::Object(url) => {
-            let log = object::Log::new(object::open(url)?, url, job)?;
-            Ok(Arc::new(object::Reader::new(Arc::new(log))))
-        }
-    }
+    Ok(Arc::new(ReadOnly::open(url, job)?))
 }
 
 /// Opens the held rows of a job for reading, also while another process runs it; `None` where the job

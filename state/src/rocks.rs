@@ -35,7 +35,8 @@ use crate::job_dir;
 use crate::memory::{outdated, read};
 
 pub use held::{HeldDrain, HeldStore};
-pub use reader::{RocksReader, jobs};
+pub(crate) use reader::RocksReader;
+pub use reader::jobs;
 pub use spool::{Drain, SPOOL_BATCH_BYTES_MAX, Spool};
 
 const SNAP: &[u8] = b"snap/";

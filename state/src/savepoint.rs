@@ -279,17 +279,6 @@ mod tests {
         dir.path().to_str().unwrap()
     }
 
-    async fn all(held: &HeldStore, rows: HeldRows) -> Vec<Vec<u8>> {
-        let (mut drain, mut all) = (held.drain(rows), Vec::new());
-        loop {
-            let batch = drain.next().await.unwrap();
-            if batch.is_empty() {
-                return all;
-            }
-            all.extend(batch);
-        }
-    }
-
     #[tokio::test]
     async fn a_savepoint_reads_back_by_directory_and_by_file_as_path_and_as_url() {
         let (dir, state) = (TempDir::new().unwrap(), TempDir::new().unwrap());
@@ -350,7 +339,7 @@ mod tests {
         let here = xa.prepared[0].rows.unwrap();
         assert_ne!(here.id, rows.id);
         assert!(here.id < xa.next && xa.next < HeldId { run: 1, number: 0 });
-        assert_eq!(all(&target, here).await, records);
+        assert_eq!(target.drain(here).all().await, records);
         assert_eq!(xa.prepared[1], checkpoint.source.xa.prepared[1]);
         assert_eq!(brought.sinks, checkpoint.sinks);
 

@@ -44,6 +44,11 @@ impl Script {
             .option("source.server-time-zone", "UTC")
     }
 
+    /// Of the job.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
     /// A `SET` in front; replaces an earlier one.
     #[must_use]
     pub fn set(mut self, key: &str, value: &str) -> Self {

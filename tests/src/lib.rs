@@ -6,15 +6,18 @@
 //! is exact. Nothing here outlives the test, also when the test itself is killed.
 
 pub mod chain;
+pub mod changelog;
 pub mod hdfs;
 pub mod http;
 pub mod job;
 pub mod matrix;
 pub mod object_server;
+pub mod online_tools;
 mod process;
 pub mod proxy;
 pub mod render;
 mod replica;
+pub mod scene;
 pub mod server;
 pub mod stage;
 #[cfg(test)]
@@ -25,6 +28,7 @@ pub use hdfs::Hdfs;
 pub use job::{Job, Script};
 pub use object_server::ObjectServer;
 pub use proxy::Proxy;
+pub use scene::Scene;
 pub use server::{Kind, Server, for_each_server};
 pub use stage::Stage;
 pub use workload::Workload;

@@ -8,6 +8,9 @@ use crate::{Job, Script, Server};
 
 const PATIENCE: Duration = Duration::from_secs(30);
 
+/// Makes the table that [`Stage::row`] writes to.
+pub const TABLE: &str = "CREATE TABLE d.t (id INT PRIMARY KEY, v VARCHAR(2000))";
+
 /// A job that follows all tables of database `d` and prints them. Database `o` is another's.
 pub struct Stage<'s> {
     pub server: &'s Server,
@@ -44,6 +47,18 @@ impl<'s> Stage<'s> {
     pub async fn start(&mut self, arguments: &[&str]) -> Result<()> {
         self.seen = 0;
         self.job.start(arguments)
+    }
+
+    /// Stops the job and starts it again.
+    pub async fn again(&mut self) -> Result<()> {
+        self.job.sigterm().await?;
+        self.start(&[]).await
+    }
+
+    /// Inserts one row into `d.t`, and expects it.
+    pub async fn row(&mut self, id: u32) -> Result<()> {
+        let sql = format!("INSERT INTO d.t VALUES ({id}, 'x')");
+        self.expect(&sql, &[&format!("d.t> +I[{id}, x]")]).await
     }
 
     /// Runs statements on one connection, and expects these lines of them and no others. Of a line

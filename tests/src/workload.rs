@@ -15,7 +15,8 @@ use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 use tokio::task::JoinSet;
 
-use crate::chain::Auditor;
+use crate::Job;
+use crate::chain::{Auditor, ends_with_text};
 use crate::server::{Kind, Server};
 
 mod tables;
@@ -35,6 +36,7 @@ pub struct Workload {
     kind: Kind,
     port: u16,
     seed: u64,
+    marks: u32,
     shared: Arc<Shared>,
     writers: JoinSet<Result<()>>,
 }
@@ -56,6 +58,7 @@ impl Workload {
             kind: server.kind,
             port: server.port,
             seed,
+            marks: 0,
             shared: Arc::default(),
             writers: JoinSet::new(),
         })
@@ -96,6 +99,30 @@ impl Workload {
             auditor.table(&format!("{}.{}", self.db, table.name()), table.key());
         }
         auditor
+    }
+
+    /// Writes a last change, to the table `t_mark` that the suite has made for it, and waits until the
+    /// job has written it too: so it has written all before it.
+    pub async fn last_change(
+        &mut self,
+        server: &Server,
+        job: &mut Job,
+        limit: Duration,
+    ) -> Result<()> {
+        self.marks += 1;
+        let last = format!("the last change of part {}", self.marks);
+        server.sql(&format!("REPLACE INTO {}.t_mark VALUES (1, '{last}')", self.db)).await?;
+        job.wait_for(&last, limit, |job| ends_with_text(&job.out(), &last)).await
+    }
+
+    /// What the file sink of a job has written, held against the tables after
+    /// [`Self::last_change`]. The verdict is not asked for yet.
+    pub async fn audit(&self, server: &Server, job: &Job) -> Result<Auditor> {
+        let mut auditor = self.auditor();
+        auditor.table(&format!("{}.t_mark", self.db), &["id"]);
+        auditor.read_dir(&job.out())?;
+        auditor.compare(&mut server.conn().await?).await?;
+        Ok(auditor)
     }
 
     /// Lets `writers` loose, which together change about `rate` rows a second until

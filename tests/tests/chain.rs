@@ -7,7 +7,7 @@ use anyhow::{Result, ensure};
 use rand::rngs::StdRng;
 use rand::seq::SliceRandom;
 use rand::{Rng, SeedableRng};
-use tests::chain::{ends_with_text, written};
+use tests::chain::written;
 use tests::workload::ROWS;
 use tests::{Job, Script, Server, Workload, for_each_server, say};
 
@@ -53,17 +53,12 @@ async fn run(server: &mut Server) -> Result<()> {
     workload.quiesce().await?;
     let quiet = Instant::now();
     job.live(CATCH_UP_MAX).await?;
-    server.sql("INSERT INTO chain.t_mark VALUES (1, 'the last change of all')").await?;
-    let last = |job: &Job| ends_with_text(&job.out(), "the last change of all");
-    job.wait_for("the last change", CATCH_UP_MAX, last).await?;
+    workload.last_change(server, &mut job, CATCH_UP_MAX).await?;
     say(format!("caught up {:.1} s after the last change", quiet.elapsed().as_secs_f32()));
     job.sigterm().await?;
 
     let begun = Instant::now();
-    let mut auditor = workload.auditor();
-    auditor.table("chain.t_mark", &["id"]);
-    auditor.read_dir(&job.out())?;
-    auditor.compare(&mut server.conn().await?).await?;
+    let auditor = workload.audit(server, &job).await?;
     let counts = auditor.counts();
     let early = ended.at.iter().filter(|bytes| **bytes < auditor.snapshot_bytes()).count();
     say(format!(

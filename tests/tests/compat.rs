@@ -9,7 +9,8 @@ use std::time::Duration;
 use anyhow::{Context, Result, ensure};
 use mysql_async::prelude::*;
 use serde_json::{Value, json};
-use tests::chain::{ends_with_text, parts};
+use tests::chain::ends_with_text;
+use tests::changelog::Changelog;
 use tests::matrix::{Cell, Table};
 use tests::server::on_servers;
 use tests::{Job, Kind, Script, Server, say};
@@ -164,13 +165,7 @@ async fn records(server: &Server, tables: &[Table]) -> Result<Vec<Value>> {
     job.wait_for("the last change", PATIENCE, |job| ends_with_text(&job.out(), last)).await?;
     job.sigterm().await?;
 
-    let mut records = Vec::new();
-    for part in parts(&job.out())? {
-        for line in std::fs::read_to_string(part)?.lines() {
-            records.push(serde_json::from_str(line).with_context(|| line.to_owned())?);
-        }
-    }
-    Ok(records)
+    Ok(Changelog::of(&job)?.lines)
 }
 
 /// Compares every value of the matrix, by read, insert and delete; returns how many there are.

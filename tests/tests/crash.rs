@@ -11,7 +11,7 @@ use rand::rngs::StdRng;
 use rand::seq::IndexedRandom;
 use rand::{Rng, SeedableRng};
 use serde_json::Value;
-use tests::chain::{ends_with_text, written};
+use tests::chain::written;
 use tests::job::id_of;
 use tests::server::{copy_tree, on_servers};
 use tests::{Job, Kind, ObjectServer, Script, Server, Workload, say};
@@ -105,15 +105,10 @@ async fn campaign(server: &mut Server, store: &str, settle: impl Fn(&mut Job)) -
     job.start(&[])?;
     workload.quiesce().await?;
     job.live(PATIENCE).await?;
-    server.sql(&format!("INSERT INTO {db}.t_mark VALUES (1, 'the last change of all')")).await?;
-    let last = |job: &Job| ends_with_text(&job.out(), "the last change of all");
-    job.wait_for("the last change", PATIENCE, last).await?;
+    workload.last_change(server, &mut job, PATIENCE).await?;
     job.sigterm().await?;
 
-    let mut auditor = workload.auditor();
-    auditor.table(&format!("{db}.t_mark"), &["id"]);
-    auditor.read_dir(&job.out())?;
-    auditor.compare(&mut server.conn().await?).await?;
+    let auditor = workload.audit(server, &job).await?;
     say(format!("{store}: {:?} of {} changes", auditor.counts(), workload.changes()));
     auditor.verdict()
 }
@@ -280,15 +275,10 @@ async fn a_disk_copied_while_the_job_runs_goes_on_elsewhere_exactly() -> Result<
         job.start(&[])?;
         workload.quiesce().await?;
         job.live(PATIENCE).await?;
-        server.sql("CREATE TABLE power.t_mark (id INT PRIMARY KEY, note VARCHAR(40));\nINSERT INTO power.t_mark VALUES (1, 'the last change of all')").await?;
-        let last = |job: &Job| ends_with_text(&job.out(), "the last change of all");
-        job.wait_for("the last change", PATIENCE, last).await?;
+        server.sql("CREATE TABLE power.t_mark (id INT PRIMARY KEY, note VARCHAR(40))").await?;
+        workload.last_change(server, &mut job, PATIENCE).await?;
         job.sigterm().await?;
-        let mut auditor = workload.auditor();
-        auditor.table("power.t_mark", &["id"]);
-        auditor.read_dir(&job.out())?;
-        auditor.compare(&mut server.conn().await?).await?;
-        auditor.verdict()
+        workload.audit(server, &job).await?.verdict()
     })
     .await
 }

@@ -69,15 +69,10 @@ async fn exact(primary: &mut Server) -> Result<()> {
     job.wait_for("the first replica again", LONG, |job| reads(job, &a)).await?;
     workload.reach(workload.changes() + 2 * RATE, LONG).await?;
     workload.quiesce().await?;
-    primary.sql("INSERT INTO f.t_mark VALUES (1, 'the last change of all')").await?;
-    let last = |job: &Job| ends_with_text(&job.out(), "the last change of all");
-    job.wait_for("the last change", LONG, last).await?;
+    workload.last_change(primary, &mut job, LONG).await?;
     job.sigterm().await?;
 
-    let mut auditor = workload.auditor();
-    auditor.table("f.t_mark", &["id"]);
-    auditor.read_dir(&job.out())?;
-    auditor.compare(&mut primary.conn().await?).await?;
+    let auditor = workload.audit(primary, &job).await?;
     say(format!("{:?}", auditor.counts()));
     ensure!(killed_at < auditor.snapshot_bytes(), "the first kill missed the snapshot");
     auditor.verdict()

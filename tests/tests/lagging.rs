@@ -2,7 +2,6 @@
 //! the server says a table is by then, it was not when its rows were written: each row must come with
 //! the columns and values that it had.
 
-use std::fs;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
@@ -12,7 +11,8 @@ use rand::rngs::StdRng;
 use rand::seq::IndexedRandom;
 use rand::{Rng, SeedableRng};
 use serde_json::{Map, Value, json};
-use tests::chain::{ends_with_text, parts};
+use tests::chain::ends_with_text;
+use tests::changelog::{Changelog, op_of, table_of};
 use tests::{Job, Script, for_each_server, say};
 
 const STATEMENTS: u32 = 2_000;
@@ -215,17 +215,13 @@ impl Writer {
 /// The rows streamed, in the order they came.
 fn streamed(job: &Job) -> Result<Vec<Value>> {
     let mut all = Vec::new();
-    for part in parts(&job.out())? {
-        for line in fs::read_to_string(part)?.lines() {
-            let record: Value = serde_json::from_str(line)?;
-            let table = record.pointer("/source/table").and_then(Value::as_str).unwrap_or_default();
-            let op = record.get("op").and_then(Value::as_str).unwrap_or_default();
-            if !["c", "u", "d"].contains(&op) || table == "zz" {
-                continue;
-            }
-            let image = |of: &str| record.get(of).cloned().unwrap_or_default();
-            all.push(json!({"table": table, "before": image("before"), "after": image("after")}));
+    for record in Changelog::of(job)?.lines {
+        let table = table_of(&record);
+        if !op_of(&record).is_some_and(|op| ["c", "u", "d"].contains(&op)) || table == "zz" {
+            continue;
         }
+        let image = |of: &str| record.get(of).cloned().unwrap_or_default();
+        all.push(json!({"table": table, "before": image("before"), "after": image("after")}));
     }
     Ok(all)
 }

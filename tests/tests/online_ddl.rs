@@ -1,27 +1,19 @@
 //! gh-ost and pt-online-schema-change change a table in a shadow of it, while writers write and the
 //! job is killed. To the changelog that is one change of the table: no row is lost, doubled or of
 //! another table, whatever the patterns match.
-//!
-//! The statements are those of the tools, with their comments and names. What gh-ost reads from the
-//! binlog and replays is here the difference of the two tables.
 
-use std::collections::BTreeMap;
-use std::fs;
-use std::io::Write;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use anyhow::{Context, Result, bail, ensure};
-use mysql_async::Conn;
+use anyhow::{Context, Result, ensure};
 use mysql_async::prelude::*;
+use rand::Rng;
 use rand::rngs::StdRng;
-use rand::{Rng, SeedableRng};
 use serde_json::{Value, json};
-use tests::chain::{Auditor, parts};
+use tests::changelog::{Changelog, ddl_of, op_of, table_of, text};
+use tests::online_tools::{GhOst, PtOsc};
+use tests::scene::Writers;
 use tests::server::on_servers;
-use tests::{Job, Kind, Script, Server, say};
-use tokio::task::JoinSet;
+use tests::{Job, Kind, Scene, Script, Server, say};
 
 const PATIENCE: Duration = Duration::from_secs(60);
 /// Rows at the start: every third key.
@@ -30,9 +22,6 @@ const ROWS: u64 = 6_000;
 const MANY_ROWS: u64 = 40_000;
 /// Rows per chunk of the job.
 const CHUNK: &str = "15";
-/// Keys that a tool copies with one statement.
-const NIBBLE: u64 = 6_000;
-const WRITERS: u64 = 2;
 /// A snapshot that was through too early is played again.
 const TRIES: usize = 6;
 const MISSED: &str = "not in the middle";
@@ -40,14 +29,14 @@ const MISSED: &str = "not in the middle";
 #[tokio::test(flavor = "multi_thread")]
 async fn migrations_with_kills_between_alter_and_cut_over_are_one_change_each() -> Result<()> {
     on_servers(&Kind::SOFTWARE, &[], async |server| {
-        let mut scene = Scene::begin(server, ROWS).await?;
+        let mut scene = begin(server, ROWS).await?;
         scene.job.live(PATIENCE).await?;
 
         // The cut-over comes while the job is down: afterwards no server knows the shadow any more.
         let gh_ost = GhOst { server, columns: "id, v, s, w", alter: "add column c int default 7" };
         gh_ost.prepare().await?;
         gh_ost.copy().await?;
-        scene.checkpoint_and_kill().await?;
+        checkpoint_and_kill(&mut scene).await?;
         gh_ost.apply().await?;
         gh_ost.cut_over().await?;
         scene.job.start(&[])?;
@@ -56,7 +45,7 @@ async fn migrations_with_kills_between_alter_and_cut_over_are_one_change_each() 
         // Again, with the other tool, and with the job there to see the cut-over.
         let pt = PtOsc { server, columns: "id, v, s, c", alter: "DROP COLUMN w, MODIFY v BIGINT" };
         pt.prepare().await?;
-        scene.checkpoint_and_kill().await?;
+        checkpoint_and_kill(&mut scene).await?;
         pt.copy().await?;
         scene.job.start(&[])?;
         scene.mark().await?;
@@ -70,16 +59,19 @@ async fn migrations_with_kills_between_alter_and_cut_over_are_one_change_each() 
         gh_ost.apply().await?;
         gh_ost.cut_over().await?;
 
-        let mut log = scene.end().await?;
-        log.ensure_changes_of_t(&[
-            "alter table `d`.`t` add column c int default 7",
-            "ALTER TABLE `d`.`t` DROP COLUMN w, MODIFY v BIGINT",
-            "alter table `d`.`t` drop column s",
-        ])?;
-        log.column("c", 0, Column::Added(json!(7)))?;
-        log.column("w", 1, Column::Dropped)?;
-        log.column("s", 2, Column::Dropped)?;
-        log.audit(server).await
+        let mut log = end(scene).await?;
+        ensure_changes_of_t(
+            &log,
+            &[
+                "alter table `d`.`t` add column c int default 7",
+                "ALTER TABLE `d`.`t` DROP COLUMN w, MODIFY v BIGINT",
+                "alter table `d`.`t` drop column s",
+            ],
+        )?;
+        column(&mut log, "c", 0, Column::Added(json!(7)))?;
+        column(&mut log, "w", 1, Column::Dropped)?;
+        column(&mut log, "s", 2, Column::Dropped)?;
+        log.audit(server, &[("t", &["id"])]).await
     })
     .await
 }
@@ -108,8 +100,8 @@ async fn a_cut_over_in_the_middle_of_the_snapshot_keeps_what_is_read() -> Result
 }
 
 async fn in_the_snapshot(server: &Server, tool: &str) -> Result<()> {
-    let mut scene = Scene::begin(server, MANY_ROWS).await?;
-    scene.rows_read(500).await?;
+    let mut scene = begin(server, MANY_ROWS).await?;
+    scene.read("t", 500).await?;
     scene.job.kill9()?;
     let gh_ost = GhOst { server, columns: "id, v, s", alter: "drop column w, add c int default 7" };
     let pt =
@@ -127,34 +119,34 @@ async fn in_the_snapshot(server: &Server, tool: &str) -> Result<()> {
     }
     scene.job.start(&[])?;
     scene.mark().await?;
-    scene.checkpoint_and_kill().await?;
+    checkpoint_and_kill(&mut scene).await?;
     scene.job.start(&[])?;
     scene.mark().await?;
     match tool {
         "gh-ost" => gh_ost.cut_over().await?,
         _ => pt.cut_over().await?,
     }
-    let mut log = scene.end().await?;
+    let mut log = end(scene).await?;
     let said = match tool {
         "gh-ost" => "alter table `d`.`t` drop column w, add c int default 7",
         _ => "ALTER TABLE `d`.`t` DROP COLUMN w, ADD COLUMN c INT DEFAULT 7",
     };
-    log.ensure_changes_of_t(&[said])?;
-    let at = *log.changes_of_t().first().context("no schema change")?;
+    ensure_changes_of_t(&log, &[said])?;
+    let at = *changes_of_t(&log).first().context("no schema change")?;
     let reads = |lines: &[Value]| lines.iter().filter(|line| op_of(line) == Some("r")).count();
     let (before, after) = log.lines.split_at(at);
     let (before, after) = (reads(before), reads(after));
     say(format!("{tool}: {before} rows read before the cut-over, {after} after it"));
     ensure!(before > 500 && after > 0, "{MISSED}: {before}, {after}");
-    log.column("c", 0, Column::Added(json!(7)))?;
-    log.column("w", 0, Column::Dropped)?;
-    log.audit(server).await
+    column(&mut log, "c", 0, Column::Added(json!(7)))?;
+    column(&mut log, "w", 0, Column::Dropped)?;
+    log.audit(server, &[("t", &["id"])]).await
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_cut_over_in_two_steps_after_one_that_never_came_is_one_change() -> Result<()> {
     on_servers(&Kind::SOFTWARE, &[], async |server| {
-        let mut scene = Scene::begin(server, ROWS).await?;
+        let mut scene = begin(server, ROWS).await?;
         scene.job.live(PATIENCE).await?;
         for alter in ["add column x int", "add column c int default 7"] {
             let gh_ost = GhOst { server, columns: "id, v, s, w", alter };
@@ -163,8 +155,8 @@ async fn a_cut_over_in_two_steps_after_one_that_never_came_is_one_change() -> Re
             if alter.contains(" x ") {
                 // Interrupted.
                 server.sql("DROP TABLE d._t_gho").await?;
-                scene.checkpoint().await?;
-                ensure!(scene.online_ddl()? == json!({"shadows": [], "away": []}), "left behind");
+                checkpoint(&mut scene).await?;
+                ensure!(online_ddl(&scene)? == json!({"shadows": [], "away": []}), "left behind");
                 continue;
             }
             let mut conn = server.conn().await?;
@@ -173,18 +165,18 @@ async fn a_cut_over_in_two_steps_after_one_that_never_came_is_one_change() -> Re
             gh_ost.apply_with(&mut conn).await?;
             conn.query_drop("alter /* gh-ost */ table `d`.`t` rename `_t_del`").await?;
             // The job is killed where the table is not there at all.
-            scene.checkpoint_and_kill().await?;
+            checkpoint_and_kill(&mut scene).await?;
             let away = json!([{"table": {"db": "d", "table": "t"},
                 "at": {"db": "d", "table": "_t_del"}}]);
-            ensure!(scene.online_ddl()?.get("away") == Some(&away), "t is not away");
+            ensure!(online_ddl(&scene)?.get("away") == Some(&away), "t is not away");
             scene.job.start(&[])?;
             server.sql("USE d;\nalter /* gh-ost */ table `d`.`_t_gho` rename `t`").await?;
             conn.query_drop("unlock /* gh-ost */ tables").await?;
         }
-        let mut log = scene.end().await?;
-        log.ensure_changes_of_t(&["alter table `d`.`t` add column c int default 7"])?;
-        log.column("c", 0, Column::Added(json!(7)))?;
-        log.audit(server).await
+        let mut log = end(scene).await?;
+        ensure_changes_of_t(&log, &["alter table `d`.`t` add column c int default 7"])?;
+        column(&mut log, "c", 0, Column::Added(json!(7)))?;
+        log.audit(server, &[("t", &["id"])]).await
     })
     .await
 }
@@ -192,7 +184,7 @@ async fn a_cut_over_in_two_steps_after_one_that_never_came_is_one_change() -> Re
 #[tokio::test(flavor = "multi_thread")]
 async fn a_table_that_makes_way_for_nothing_is_gone() -> Result<()> {
     on_servers(&[Kind::any()?], &[], async |server| {
-        let mut scene = Scene::begin(server, 100).await?;
+        let mut scene = begin(server, 100).await?;
         scene.job.live(PATIENCE).await?;
         scene.writers.stop().await?;
         server.sql("CREATE TABLE d._t_new LIKE d.t;\nRENAME TABLE d.t TO d._t_old").await?;
@@ -206,7 +198,7 @@ async fn a_table_that_makes_way_for_nothing_is_gone() -> Result<()> {
         server.sql("CREATE TABLE d.other (id INT PRIMARY KEY, m INT)").await?;
         server.sql("RENAME TABLE d.t TO d._t_del, d.other TO d.t").await?;
         server.sql("INSERT INTO d.t VALUES (7, 8)").await?;
-        let log = scene.end().await?;
+        let log = end(scene).await?;
         let changes = log.lines.iter().filter(|line| ddl_of(line).is_some());
         let changes: Vec<_> =
             changes.map(|l| (table_of(l), l.get("dropped") == Some(&json!(true)))).collect();
@@ -273,351 +265,66 @@ async fn a_name_alone_makes_no_shadow_and_recognition_can_be_switched_off() -> R
     .await
 }
 
-/// gh-ost, of table `d.t`.
-struct GhOst<'s> {
-    server: &'s Server,
-    /// Those that both tables have.
-    columns: &'static str,
-    alter: &'static str,
-}
-
-impl GhOst<'_> {
-    async fn prepare(&self) -> Result<()> {
-        let sql = "drop /* gh-ost */ table if exists `d`.`_t_gho`;\n\
-             drop /* gh-ost */ table if exists `d`.`_t_del`;\n\
-             drop /* gh-ost */ table if exists `d`.`_t_ghc`;\n\
-             create /* gh-ost */ table `d`.`_t_ghc` (\n\
-             \tid bigint unsigned auto_increment,\n\
-             \tlast_update timestamp not null DEFAULT CURRENT_TIMESTAMP ON UPDATE CURRENT_TIMESTAMP,\n\
-             \thint varchar(64) charset ascii not null,\n\
-             \tvalue varchar(4096) charset ascii not null,\n\
-             \tprimary key(id),\n\tunique key hint_uidx(hint)\n) auto_increment=256\n\
-             comment='gh-ost changelog';\n\
-             create /* gh-ost */ table `d`.`_t_gho` like `d`.`t`";
-        self.server.sql(sql).await?;
-        self.server.sql(&format!("alter /* gh-ost */ table `d`.`_t_gho` {}", self.alter)).await?;
-        self.note("state", "GhostTableMigrated").await
-    }
-
-    async fn note(&self, hint: &str, value: &str) -> Result<()> {
-        let sql = format!(
-            "insert /* gh-ost */ into `d`.`_t_ghc` (hint, value) values ('{hint}', '{value}') \
-             on duplicate key update last_update=NOW(), value=VALUES(value)"
-        );
-        self.server.sql(&sql).await
-    }
-
-    async fn copy(&self) -> Result<()> {
-        let mut conn = self.server.conn().await?;
-        let columns = self.columns;
-        for from in nibbles(&mut conn).await? {
-            let to = from + NIBBLE;
-            let sql = format!(
-                "insert /* gh-ost `d`.`t` */ ignore into `d`.`_t_gho` ({columns}) \
-                 (select {columns} from `d`.`t` force index (`PRIMARY`) \
-                 where id >= {from} and id < {to} lock in share mode)"
-            );
-            patiently(&mut conn, &sql).await?;
-            self.note("heartbeat", &from.to_string()).await?;
-        }
-        Ok(())
-    }
-
-    async fn apply(&self) -> Result<()> {
-        self.apply_with(&mut self.server.conn().await?).await
-    }
-
-    /// What gh-ost replays from the binlog, as it writes it. `reads` may hold the table's lock.
-    async fn apply_with(&self, reads: &mut Conn) -> Result<()> {
-        let mut conn = self.server.conn().await?;
-        let (table, shadow) =
-            (self.image(reads, "t").await?, self.image(&mut conn, "_t_gho").await?);
-        let news: Vec<&String> = table
-            .iter()
-            .filter(|(id, row)| shadow.get(id) != Some(row))
-            .map(|(_, row)| row)
-            .collect();
-        for rows in news.chunks(200) {
-            let rows: Vec<String> = rows.iter().map(|row| format!("({row})")).collect();
-            let sql = format!(
-                "replace /* gh-ost `d`.`_t_gho` */ into `d`.`_t_gho` ({}) values {}",
-                self.columns,
-                rows.join(", ")
-            );
-            patiently(&mut conn, &sql).await?;
-        }
-        for id in shadow.keys().filter(|id| !table.contains_key(id)) {
-            let sql =
-                format!("delete /* gh-ost `d`.`_t_gho` */ from `d`.`_t_gho` where ((`id` = {id}))");
-            patiently(&mut conn, &sql).await?;
-        }
-        Ok(())
-    }
-
-    /// Each row as the values of an INSERT.
-    async fn image(&self, conn: &mut Conn, table: &str) -> Result<BTreeMap<i64, String>> {
-        let quoted: Vec<String> =
-            self.columns.split(", ").map(|c| format!("IFNULL(QUOTE({c}), 'NULL')")).collect();
-        let sql = format!("SELECT id, CONCAT_WS(', ', {}) FROM d.{table}", quoted.join(", "));
-        let rows: Vec<(i64, String)> = conn.query(sql).await?;
-        Ok(rows.into_iter().collect())
-    }
-
-    /// The atomic one: a sentry keeps the name of the old table until the shadow is up to date.
-    async fn cut_over(&self) -> Result<()> {
-        let mut holder = self.server.conn().await?;
-        let sentry = "create /* gh-ost */ table `d`.`_t_del` (\n\tid int auto_increment primary key\n\
-             ) engine=InnoDB comment='ghost-cut-over-sentry'";
-        holder.query_drop("drop /* gh-ost */ table if exists `d`.`_t_del`").await?;
-        holder.query_drop(sentry).await?;
-        holder.query_drop("lock /* gh-ost */ tables `d`.`t` write, `d`.`_t_del` write").await?;
-        self.apply_with(&mut holder).await?;
-        let mut renamer = self.server.conn().await?;
-        let mut rename = JoinSet::new();
-        rename.spawn(async move {
-            let sql = "rename /* gh-ost */ table `d`.`t` to `d`.`_t_del`, `d`.`_t_gho` to `d`.`t`";
-            renamer.query_drop(sql).await
-        });
-        let waiting = "SELECT COUNT(*) FROM information_schema.PROCESSLIST \
-             WHERE INFO LIKE 'rename %' AND STATE LIKE 'Waiting for table%'";
-        while self.server.value::<u64>(waiting).await? == 0 {
-            let early = rename.try_join_next();
-            ensure!(early.is_none(), "the rename did not wait: {early:?}");
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
-        holder.query_drop("drop /* gh-ost */ table if exists `d`.`_t_del`").await?;
-        // From the sentry's lock the rename goes on to that of the table, where it is first in line.
-        // A writer that is there before it would change what the shadow does not get.
-        tokio::time::sleep(Duration::from_millis(200)).await;
-        holder.query_drop("unlock /* gh-ost */ tables").await?;
-        while let Some(renamed) = rename.join_next().await {
-            renamed??;
-        }
-        self.server.sql("drop /* gh-ost */ table if exists `d`.`_t_ghc`").await
-    }
-}
-
-/// pt-online-schema-change, of table `d.t`.
-struct PtOsc<'s> {
-    server: &'s Server,
-    columns: &'static str,
-    alter: &'static str,
-}
-
-impl PtOsc<'_> {
-    async fn prepare(&self) -> Result<()> {
-        let mut conn = self.server.conn().await?;
-        let shown: Option<(String, String)> = conn.query_first("SHOW CREATE TABLE d.t").await?;
-        let (_, create) = shown.context("no table")?;
-        let create = create.replacen("CREATE TABLE `t` (", "CREATE TABLE `d`.`_t_new` (", 1);
-        conn.query_drop("USE d").await?;
-        conn.query_drop(create).await?;
-        conn.query_drop(format!("ALTER TABLE `d`.`_t_new` {}", self.alter)).await?;
-        let new: Vec<String> = self.columns.split(", ").map(|c| format!("NEW.`{c}`")).collect();
-        let replace =
-            format!("REPLACE INTO `d`.`_t_new` ({}) VALUES ({})", self.columns, new.join(", "));
-        let gone = "DELETE IGNORE FROM `d`.`_t_new` WHERE";
-        let same = "`d`.`_t_new`.`id` <=> OLD.`id`";
-        let bodies = [
-            ("del", "DELETE", format!("{gone} {same};")),
-            ("upd", "UPDATE", format!("{gone} !(OLD.`id` <=> NEW.`id`) AND {same}; {replace};")),
-            ("ins", "INSERT", format!("{replace};")),
-        ];
-        for (suffix, event, body) in bodies {
-            let sql = format!(
-                "CREATE TRIGGER `pt_osc_d_t_{suffix}` AFTER {event} ON `d`.`t` FOR EACH ROW BEGIN \
-                 DECLARE CONTINUE HANDLER FOR 1146 begin end; {body} END "
-            );
-            conn.query_drop(sql).await?;
-        }
-        Ok(())
-    }
-
-    async fn copy(&self) -> Result<()> {
-        let mut conn = self.server.conn().await?;
-        let columns = self.columns;
-        for from in nibbles(&mut conn).await? {
-            let sql = format!(
-                "INSERT LOW_PRIORITY IGNORE INTO `d`.`_t_new` ({columns}) SELECT {columns} FROM \
-                 `d`.`t` FORCE INDEX(`PRIMARY`) WHERE ((`id` >= {from})) AND ((`id` < {})) \
-                 LOCK IN SHARE MODE /*pt-online-schema-change 7 copy nibble*/",
-                from + NIBBLE
-            );
-            patiently(&mut conn, &sql).await?;
-        }
-        Ok(())
-    }
-
-    async fn cut_over(&self) -> Result<()> {
-        let sql = "ANALYZE TABLE `d`.`_t_new` /* pt-online-schema-change */;\n\
-             RENAME TABLE `d`.`t` TO `d`.`_t_old`, `d`.`_t_new` TO `d`.`t`;\n\
-             DROP TABLE IF EXISTS `d`.`_t_old`;\n\
-             DROP TRIGGER IF EXISTS `d`.`pt_osc_d_t_del`;\n\
-             DROP TRIGGER IF EXISTS `d`.`pt_osc_d_t_upd`;\n\
-             DROP TRIGGER IF EXISTS `d`.`pt_osc_d_t_ins`";
-        self.server.sql(sql).await
-    }
-}
-
-/// First keys of the pieces that the table is copied in.
-async fn nibbles(conn: &mut Conn) -> Result<Vec<u64>> {
-    let last: Option<u64> = conn.query_first("SELECT MAX(id) FROM d.t").await?;
-    let last = last.context("no rows")?;
-    Ok((0..=last / NIBBLE).map(|n| n * NIBBLE).collect())
-}
-
-/// Writers and a tool may lock each other out; both tools try again.
-async fn patiently(conn: &mut Conn, sql: &str) -> Result<()> {
-    const DEADLOCK: u16 = 1213;
-    const LOCK_WAIT: u16 = 1205;
-    for _ in 0..50 {
-        match conn.query_drop(sql).await {
-            Err(mysql_async::Error::Server(e)) if [DEADLOCK, LOCK_WAIT].contains(&e.code) => {}
-            other => return other.context(sql.chars().take(120).collect::<String>()),
-        }
-    }
-    bail!("no luck with {sql}")
-}
-
 /// A job that follows all of database `d`, and writers on its table `t`.
-struct Scene<'s> {
-    server: &'s Server,
-    job: Job,
-    writers: Writers,
-    marks: u32,
+async fn begin(server: &Server, rows: u64) -> Result<Scene<'_>> {
+    let values: Vec<String> =
+        (1..=rows).map(|n| format!("({}, {n}, 'row {n}', {})", n * 3, n % 5)).collect();
+    let sql = format!(
+        "CREATE DATABASE d;\n\
+         CREATE TABLE d.t (id INT NOT NULL AUTO_INCREMENT, v INT NOT NULL, s VARCHAR(60), \
+         w INT DEFAULT 3, PRIMARY KEY (id)) ENGINE=InnoDB;\n\
+         INSERT INTO d.t VALUES {}",
+        values.join(",")
+    );
+    // The harder way: the log tells types, and no names.
+    let _ = server.sql("SET GLOBAL binlog_row_metadata = MINIMAL").await;
+    server.sql(&sql).await?;
+    let writers = Writers::start(server, &[&["t"]], transaction).await?;
+    let script = Script::new("online_ddl", server, "d", ".*")
+        .option("parallelism", "2")
+        .option("source.scan.incremental.snapshot.chunk.size", CHUNK)
+        // One that is being looked at must not be pruned.
+        .set("execution.checkpointing.num-retained", "50")
+        .set("restart-strategy", "none");
+    Scene::begin(server, writers, script).await
 }
 
-impl<'s> Scene<'s> {
-    async fn begin(server: &'s Server, rows: u64) -> Result<Self> {
-        let values: Vec<String> =
-            (1..=rows).map(|n| format!("({}, {n}, 'row {n}', {})", n * 3, n % 5)).collect();
-        let sql = format!(
-            "CREATE DATABASE d;\n\
-             CREATE TABLE d.a_mark (id INT PRIMARY KEY, note VARCHAR(40));\n\
-             CREATE TABLE d.t (id INT NOT NULL AUTO_INCREMENT, v INT NOT NULL, s VARCHAR(60), \
-             w INT DEFAULT 3, PRIMARY KEY (id)) ENGINE=InnoDB;\n\
-             INSERT INTO d.t VALUES {}",
-            values.join(",")
-        );
-        // The harder way: the log tells types, and no names.
-        let _ = server.sql("SET GLOBAL binlog_row_metadata = MINIMAL").await;
-        server.sql(&sql).await?;
-        let writers = Writers::start(server).await?;
-        let mut job = Job::new("online_ddl")?;
-        job.script(
-            &Script::new("online_ddl", server, "d", ".*")
-                .file(&job.out())
-                .option("checkpoint", "100")
-                .option("parallelism", "2")
-                .option("source.scan.incremental.snapshot.chunk.size", CHUNK)
-                // One that is being looked at must not be pruned.
-                .set("execution.checkpointing.num-retained", "50")
-                .set("restart-strategy", "none"),
-        )?;
-        job.start(&[])?;
-        Ok(Self { server, job, writers, marks: 0 })
-    }
-
-    async fn rows_read(&mut self, rows: usize) -> Result<()> {
-        let read = |job: &Job| text(job).matches("\"op\":\"r\"").count() >= rows;
-        self.job.wait_for("the middle of the snapshot", PATIENCE, read).await
-    }
-
-    /// The newest checkpoint lies behind everything that was written so far.
-    async fn checkpoint(&mut self) -> Result<()> {
-        self.mark().await?;
-        self.job.next_checkpoint().await?;
-        Ok(())
-    }
-
-    async fn checkpoint_and_kill(&mut self) -> Result<()> {
-        self.checkpoint().await?;
-        self.job.kill9()
-    }
-
-    /// What the newest checkpoint holds of schema changes under way.
-    fn online_ddl(&self) -> Result<Value> {
-        let newest = self.job.snapshots()?.first().map_or(0, tests::job::id_of);
-        self.job.inspect(newest)?.get("online_ddl").cloned().context("not in the checkpoint")
-    }
-
-    async fn mark(&mut self) -> Result<()> {
-        self.marks += 1;
-        let mark = format!("mark number {} of all", self.marks);
-        let sql = format!("INSERT INTO d.a_mark VALUES ({}, '{mark}')", self.marks);
-        self.server.sql(&sql).await?;
-        self.job.wait_for(&mark, PATIENCE, |job| text(job).contains(&mark)).await
-    }
-
-    async fn end(&mut self) -> Result<Changelog> {
-        // The writers go on for a while with the table as it is now.
-        self.mark().await?;
-        tokio::time::sleep(Duration::from_millis(300)).await;
-        self.job.live(PATIENCE).await?;
-        self.writers.stop().await?;
-        self.mark().await?;
-        self.job.sigterm().await?;
-        Changelog::of(&self.job)
-    }
-}
-
-fn text(job: &Job) -> String {
-    let parts = parts(&job.out()).unwrap_or_default();
-    parts.into_iter().filter_map(|part| fs::read_to_string(part).ok()).collect()
-}
-
-struct Writers {
-    stop: Arc<AtomicBool>,
-    tasks: JoinSet<Result<()>>,
-}
-
-impl Writers {
-    async fn start(server: &Server) -> Result<Self> {
-        let mut writers = Self { stop: Arc::default(), tasks: JoinSet::new() };
-        let seed = tests::seed()?;
-        for number in 0..WRITERS {
-            let rng = StdRng::seed_from_u64(seed.wrapping_add(number));
-            writers.tasks.spawn(write(server.conn().await?, rng, Arc::clone(&writers.stop)));
-        }
-        Ok(writers)
-    }
-
-    async fn stop(&mut self) -> Result<()> {
-        self.stop.store(true, Ordering::SeqCst);
-        while let Some(ended) = self.tasks.join_next().await {
-            ended??;
-        }
-        Ok(())
-    }
-}
-
-/// Writes what any version of the table can take, until told to stop. What the server refuses, for
-/// locks or for a moment without the table, is rolled back.
-async fn write(mut conn: Conn, mut rng: StdRng, stop: Arc<AtomicBool>) -> Result<()> {
+/// What any version of the table can take.
+fn transaction(rng: &mut StdRng, table: &str) -> Vec<String> {
     const KEYS: u64 = MANY_ROWS * 3;
-    while !stop.load(Ordering::SeqCst) {
-        let (key, other) = (rng.random_range(1..KEYS), rng.random_range(1..KEYS));
-        let sql = match rng.random_range(0..10) {
-            0..4 => format!("INSERT IGNORE INTO d.t (id, v) VALUES ({key}, 1), ({other}, 2)"),
-            4..7 => format!("UPDATE d.t SET v = v + 1 WHERE id BETWEEN {key} AND {}", key + 30),
-            // Not IGNORE: triggers run for rows that it leaves alone, and the shadow goes astray.
-            7 => format!("UPDATE d.t SET id = {other} WHERE id = {key}"),
-            _ => format!("DELETE FROM d.t WHERE id BETWEEN {key} AND {}", key + 6),
-        };
-        for sql in ["BEGIN", &sql, if rng.random_bool(0.1) { "ROLLBACK" } else { "COMMIT" }] {
-            match conn.query_drop(sql).await {
-                Ok(()) => {}
-                Err(mysql_async::Error::Server(error)) => {
-                    ensure!(error.code != 1064, "the test's own SQL: {error}");
-                    conn.query_drop("ROLLBACK").await?;
-                    break;
-                }
-                Err(error) => bail!(error),
-            }
-        }
-        tokio::time::sleep(Duration::from_millis(2)).await;
-    }
+    let (key, other) = (rng.random_range(1..KEYS), rng.random_range(1..KEYS));
+    vec![match rng.random_range(0..10) {
+        0..4 => format!("INSERT IGNORE INTO d.{table} (id, v) VALUES ({key}, 1), ({other}, 2)"),
+        4..7 => format!("UPDATE d.{table} SET v = v + 1 WHERE id BETWEEN {key} AND {}", key + 30),
+        // Not IGNORE: triggers run for rows that it leaves alone, and the shadow goes astray.
+        7 => format!("UPDATE d.{table} SET id = {other} WHERE id = {key}"),
+        _ => format!("DELETE FROM d.{table} WHERE id BETWEEN {key} AND {}", key + 6),
+    }]
+}
+
+/// The newest checkpoint lies behind everything that was written so far.
+async fn checkpoint(scene: &mut Scene<'_>) -> Result<()> {
+    scene.mark().await?;
+    scene.job.next_checkpoint().await?;
     Ok(())
+}
+
+async fn checkpoint_and_kill(scene: &mut Scene<'_>) -> Result<()> {
+    checkpoint(scene).await?;
+    scene.job.kill9()
+}
+
+/// What the newest checkpoint holds of schema changes under way.
+fn online_ddl(scene: &Scene<'_>) -> Result<Value> {
+    let newest = scene.job.snapshots()?.first().map_or(0, tests::job::id_of);
+    scene.job.inspect(newest)?.get("online_ddl").cloned().context("not in the checkpoint")
+}
+
+/// The writers go on for a while with the table as it is now, and then all ends.
+async fn end(mut scene: Scene<'_>) -> Result<Changelog> {
+    scene.mark().await?;
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    scene.end().await
 }
 
 /// What a schema change does to a column.
@@ -627,85 +334,40 @@ enum Column {
     Dropped,
 }
 
-/// What the file sink wrote, line by line.
-struct Changelog {
-    lines: Vec<Value>,
+/// Places of the schema changes of `t`.
+fn changes_of_t(log: &Changelog) -> Vec<usize> {
+    let is_one = |line: &Value| table_of(line) == "t" && ddl_of(line).is_some();
+    (0..log.lines.len()).filter(|at| log.lines.get(*at).is_some_and(is_one)).collect()
 }
 
-impl Changelog {
-    fn of(job: &Job) -> Result<Self> {
-        let read = |line| serde_json::from_str(line).with_context(|| format!("JSON: {line}"));
-        Ok(Self { lines: text(job).lines().map(read).collect::<Result<_>>()? })
-    }
+/// The schema changes of `t` are these, and of other tables there are none.
+fn ensure_changes_of_t(log: &Changelog, expected: &[&str]) -> Result<()> {
+    let all: Vec<(&str, &str)> =
+        log.lines.iter().filter_map(|l| Some((table_of(l), ddl_of(l)?))).collect();
+    let expected: Vec<(&str, &str)> = expected.iter().map(|sql| ("t", *sql)).collect();
+    ensure!(all == expected, "schema changes: {all:#?}");
+    Ok(())
+}
 
-    /// Places of the schema changes of `t`.
-    fn changes_of_t(&self) -> Vec<usize> {
-        let is_one = |line: &Value| table_of(line) == "t" && ddl_of(line).is_some();
-        (0..self.lines.len()).filter(|at| self.lines.get(*at).is_some_and(is_one)).collect()
-    }
-
-    /// The schema changes of `t` are these, and of other tables there are none.
-    fn ensure_changes_of_t(&self, expected: &[&str]) -> Result<()> {
-        let all: Vec<(&str, &str)> =
-            self.lines.iter().filter_map(|l| Some((table_of(l), ddl_of(l)?))).collect();
-        let expected: Vec<(&str, &str)> = expected.iter().map(|sql| ("t", *sql)).collect();
-        ensure!(all == expected, "schema changes: {all:#?}");
-        Ok(())
-    }
-
-    /// Rows before the `n`th schema change are of the old columns and those after it of the new ones;
-    /// makes all of the new ones, for the auditor.
-    fn column(&mut self, name: &str, n: usize, column: Column) -> Result<()> {
-        let at = *self.changes_of_t().get(n).context("no such schema change")?;
-        for (place, line) in self.lines.iter_mut().enumerate().filter(|(_, l)| table_of(l) == "t") {
-            for image in ["before", "after"] {
-                let Some(row) = line.get_mut(image).and_then(Value::as_object_mut) else {
-                    continue;
-                };
-                let is_there = matches!(column, Column::Added(_)) == (place > at);
-                let shown = format!("line {place}, change at {at}: {row:?}");
-                ensure!(row.contains_key(name) == is_there, "`{name}` in {shown}");
-                match &column {
-                    Column::Added(value) => {
-                        row.entry(name).or_insert_with(|| value.clone());
-                    }
-                    Column::Dropped => drop(row.remove(name)),
+/// Rows before the `n`th schema change are of the old columns and those after it of the new ones;
+/// makes all of the new ones, for the auditor.
+fn column(log: &mut Changelog, name: &str, n: usize, column: Column) -> Result<()> {
+    let at = *changes_of_t(log).get(n).context("no such schema change")?;
+    for (place, line) in log.lines.iter_mut().enumerate().filter(|(_, l)| table_of(l) == "t") {
+        for image in ["before", "after"] {
+            let Some(row) = line.get_mut(image).and_then(Value::as_object_mut) else {
+                continue;
+            };
+            let is_there = matches!(column, Column::Added(_)) == (place > at);
+            let shown = format!("line {place}, change at {at}: {row:?}");
+            ensure!(row.contains_key(name) == is_there, "`{name}` in {shown}");
+            match &column {
+                Column::Added(value) => {
+                    row.entry(name).or_insert_with(|| value.clone());
                 }
+                Column::Dropped => drop(row.remove(name)),
             }
         }
-        Ok(())
     }
-
-    /// Exact, of no other table, and at the end what the source holds.
-    async fn audit(&self, server: &Server) -> Result<()> {
-        let dir = tempfile::tempdir()?;
-        let mut part = std::io::BufWriter::new(fs::File::create(dir.path().join("part-1.jsonl"))?);
-        for line in &self.lines {
-            writeln!(part, "{line}")?;
-        }
-        part.into_inner()?;
-        let mut auditor = Auditor::new();
-        auditor.table("d.a_mark", &["id"]);
-        auditor.table("d.t", &["id"]);
-        auditor.read_dir(dir.path())?;
-        auditor.compare(&mut server.conn().await?).await?;
-        let counts = auditor.counts();
-        say(format!("{counts:?}"));
-        auditor.verdict()?;
-        let least = counts.insert.min(counts.update).min(counts.delete);
-        ensure!(least >= 20, "the writers hardly met the stream: {counts:?}");
-        Ok(())
-    }
-}
-
-fn table_of(line: &Value) -> &str {
-    line.pointer("/source/table").and_then(Value::as_str).unwrap_or_default()
-}
-
-fn ddl_of(line: &Value) -> Option<&str> {
-    line.get("ddl").and_then(Value::as_str)
-}
-
-fn op_of(line: &Value) -> Option<&str> {
-    line.get("op").and_then(Value::as_str)
+    Ok(())
 }

@@ -11,7 +11,8 @@ use rand::rngs::StdRng;
 use rand::seq::IndexedRandom;
 use rand::{Rng, SeedableRng};
 use serde_json::{Value, json};
-use tests::chain::{ends_with_text, parts};
+use tests::chain::ends_with_text;
+use tests::changelog::{Changelog, table_of};
 use tests::job::seachange;
 use tests::server::on_servers;
 use tests::{Job, Kind, Script, Server, say, seed};
@@ -243,13 +244,8 @@ impl Story {
     /// Every version of every row has come out once, and as the server has shown it.
     fn compare(mut self, job: &Job) -> Result<()> {
         let mut seen = BTreeMap::new();
-        let mut text = String::new();
-        for part in parts(&job.out())? {
-            text += &std::fs::read_to_string(part)?;
-        }
-        for line in text.lines() {
-            let record: Value = serde_json::from_str(line)?;
-            if record.pointer("/source/table") != Some(&json!("docs")) {
+        for record in Changelog::of(job)?.lines {
+            if table_of(&record) != "docs" {
                 continue;
             }
             if let Some((version, shown)) = row(&record, "before")? {

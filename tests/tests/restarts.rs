@@ -6,7 +6,7 @@ use std::time::Duration;
 use anyhow::{Result, ensure};
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
-use tests::chain::{ends_with_text, written};
+use tests::chain::written;
 use tests::{Job, Proxy, Script, Server, Workload, for_each_server, say};
 
 const PATIENCE: Duration = Duration::from_secs(90);
@@ -61,15 +61,10 @@ async fn run(server: &mut Server) -> Result<()> {
     // An idle source: nothing but heartbeats for longer than the server's patience.
     tokio::time::sleep(Duration::from_secs(NET_WRITE_TIMEOUT_S + 2)).await;
     job.live(PATIENCE).await?;
-    server.sql("INSERT INTO w.t_mark VALUES (1, 'the last change of all')").await?;
-    let last = |job: &Job| ends_with_text(&job.out(), "the last change of all");
-    job.wait_for("the last change", PATIENCE, last).await?;
+    workload.last_change(server, &mut job, PATIENCE).await?;
     job.sigterm().await?;
 
-    let mut auditor = workload.auditor();
-    auditor.table("w.t_mark", &["id"]);
-    auditor.read_dir(&job.out())?;
-    auditor.compare(&mut server.conn().await?).await?;
+    let auditor = workload.audit(server, &job).await?;
     say(format!("{:?}", auditor.counts()));
     auditor.verdict()
 }

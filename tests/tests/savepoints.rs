@@ -22,7 +22,6 @@ const WITH_SAVEPOINT: &str = r#"{"kind": "savepoint"}"#;
 struct Scene {
     workload: Workload,
     job: Job,
-    marks: u32,
 }
 
 impl Scene {
@@ -38,7 +37,7 @@ impl Scene {
         workload.start(3, 1_500);
         job.start(&["--http", "0"])?;
         job.wait_for("the first bytes", PATIENCE, |job| written(&job.out()) > 0).await?;
-        Ok(Self { workload, job, marks: 0 })
+        Ok(Self { workload, job })
     }
 
     /// Waits until much has changed, and the job has written what it had not yet.
@@ -54,16 +53,9 @@ impl Scene {
     async fn is_exact(&mut self, server: &Server) -> Result<()> {
         self.workload.quiesce().await?;
         self.job.live(PATIENCE).await?;
-        self.marks += 1;
-        let last = format!("the last change of part {}", self.marks);
-        server.sql(&format!("REPLACE INTO w.t_mark VALUES (1, '{last}')")).await?;
-        let done = |job: &Job| ends_with_text(&job.out(), &last);
-        self.job.wait_for(&last, PATIENCE, done).await?;
+        self.workload.last_change(server, &mut self.job, PATIENCE).await?;
         self.job.sigterm().await?;
-        let mut auditor = self.workload.auditor();
-        auditor.table("w.t_mark", &["id"]);
-        auditor.read_dir(&self.job.out())?;
-        auditor.compare(&mut server.conn().await?).await?;
+        let auditor = self.workload.audit(server, &self.job).await?;
         say(format!("{:?}", auditor.counts()));
         auditor.verdict()
     }

@@ -1,5 +1,5 @@
-//! Servers differ, and are changed under a running job: how they name files and tables, number
-//! transactions, write rows and end connections. The changelog stays exact, or the job says why not.
+//! Servers differ, and are changed under a running job: how they name files and tables, write
+//! rows and end connections. The changelog stays exact, or the job says why not.
 
 use std::time::Duration;
 
@@ -8,22 +8,10 @@ use mysql_async::Row;
 use mysql_async::prelude::*;
 use tests::job::seachange;
 use tests::server::on_servers;
+use tests::stage::TABLE;
 use tests::{Job, Kind, Script, Server, Stage, eventually, for_each_server};
 
 const PATIENCE: Duration = Duration::from_secs(30);
-const TABLE: &str = "CREATE TABLE d.t (id INT PRIMARY KEY, v VARCHAR(2000))";
-
-/// Inserts one row and expects it.
-async fn row(stage: &mut Stage<'_>, id: u32) -> Result<()> {
-    let sql = format!("INSERT INTO d.t VALUES ({id}, 'x')");
-    stage.expect(&sql, &[&format!("d.t> +I[{id}, x]")]).await
-}
-
-/// Stops the job and starts it again.
-async fn again(stage: &mut Stage<'_>) -> Result<()> {
-    stage.job.sigterm().await?;
-    stage.start(&[]).await
-}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn checksums_and_compression_switched_under_a_running_job_change_nothing() -> Result<()> {
@@ -34,15 +22,15 @@ async fn checksums_and_compression_switched_under_a_running_job_change_nothing()
             server.sql(&format!("SET GLOBAL binlog_checksum = {checksum}")).await?;
             for _ in 0..2 {
                 id += 1;
-                row(&mut stage, id).await?;
-                again(&mut stage).await?;
+                stage.row(id).await?;
+                stage.again().await?;
             }
         }
         let (compress, plain) = match server.kind.software() {
             "mysql9" => ("SET binlog_transaction_compression = ON", "SELECT 1"),
             "mariadb" => ("SET GLOBAL log_bin_compress = ON", "SET GLOBAL log_bin_compress = OFF"),
             _ => {
-                row(&mut stage, 101).await?;
+                stage.row(101).await?;
                 return stage.job.sigterm().await;
             }
         };
@@ -59,8 +47,8 @@ async fn checksums_and_compression_switched_under_a_running_job_change_nothing()
              UPDATE d.t SET v = 'y' WHERE id = 101;\nCOMMIT;\n{plain}"
         );
         stage.expect(&sql, &lines).await?;
-        again(&mut stage).await?;
-        row(&mut stage, 103).await?;
+        stage.again().await?;
+        stage.row(103).await?;
         stage.job.sigterm().await
     })
     .await
@@ -89,56 +77,6 @@ async fn a_row_image_cut_short_under_a_running_job_ends_it_with_the_setting_to_c
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn gtid_mode_switched_step_by_step_under_a_running_job_loses_nothing() -> Result<()> {
-    on_servers(&[Kind::MySql9Gtid], &[], async |server| {
-        let mut stage = Stage::begin(server, TABLE).await?;
-        let down = ["ON_PERMISSIVE", "OFF_PERMISSIVE", "OFF"];
-        let up = ["OFF_PERMISSIVE", "ON_PERMISSIVE", "ON"];
-        let mut id = 0;
-        for mode in down.into_iter().chain(up) {
-            server.sql(&format!("SET GLOBAL gtid_mode = {mode}")).await?;
-            for restart in [false, true] {
-                if restart {
-                    again(&mut stage).await?;
-                }
-                id += 1;
-                row(&mut stage, id).await.with_context(|| format!("{mode}, restart {restart}"))?;
-            }
-        }
-        stage.job.sigterm().await
-    })
-    .await
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn transactions_that_got_no_gtid_while_the_job_was_down_are_not_passed_over() -> Result<()> {
-    on_servers(&[Kind::MySql9Gtid], &[], async |server| {
-        let mut stage = Stage::begin(server, TABLE).await?;
-        row(&mut stage, 1).await?;
-        stage.job.sigterm().await?;
-        for mode in ["ON_PERMISSIVE", "OFF_PERMISSIVE"] {
-            server.sql(&format!("SET GLOBAL gtid_mode = {mode}")).await?;
-        }
-        server.sql("INSERT INTO d.t VALUES (2, 'anonymous')").await?;
-        for mode in ["ON_PERMISSIVE", "ON"] {
-            server.sql(&format!("SET GLOBAL gtid_mode = {mode}")).await?;
-        }
-        server.sql("INSERT INTO d.t VALUES (3, 'with a GTID')").await?;
-        stage.start(&[]).await?;
-        stage.ends(&["without a GTID", "ON_PERMISSIVE", "--from none"]).await?;
-        // The way out that it names.
-        server.sql("SET GLOBAL gtid_mode = ON_PERMISSIVE").await?;
-        stage.start(&[]).await?;
-        stage.come(&["d.t> +I[2, anonymous]", "d.t> +I[3, with a GTID]"]).await?;
-        server.sql("SET GLOBAL gtid_mode = ON").await?;
-        again(&mut stage).await?;
-        row(&mut stage, 4).await?;
-        stage.job.sigterm().await
-    })
-    .await
-}
-
-#[tokio::test(flavor = "multi_thread")]
 async fn file_numbers_of_seven_digits_follow_those_of_six() -> Result<()> {
     let kinds = [Kind::MySql9Gtid, Kind::MySql9NoGtid, Kind::MariaDb];
     on_servers(&kinds, &[], async |server| {
@@ -150,80 +88,15 @@ async fn file_numbers_of_seven_digits_follow_those_of_six() -> Result<()> {
         server.sql(reset).await?;
         let mut stage = Stage::begin(server, TABLE).await?;
         for id in 1..=4 {
-            row(&mut stage, id).await?;
+            stage.row(id).await?;
             server.sql("FLUSH BINARY LOGS").await?;
         }
         let end: Row =
             server.conn().await?.query_first(server.show_status()).await?.context("no binlog")?;
         let file: String = end.get(0).context("no file")?;
         ensure!(file == "binlog.1000002", "{file}");
-        again(&mut stage).await?;
-        row(&mut stage, 5).await?;
-        stage.job.sigterm().await
-    })
-    .await
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_hole_in_the_gtids_that_is_filled_while_the_job_is_down_is_not_passed_over() -> Result<()>
-{
-    on_servers(&[Kind::MySql9Gtid, Kind::MySql56Gtid], &[], async |server| {
-        let mut stage = Stage::begin(server, TABLE).await?;
-        const OTHER: &str = "3e11fa47-71ca-11e1-9e33-c80aa9429562";
-        let numbered = |n: u32, id: u32| {
-            format!(
-                "SET gtid_next = '{OTHER}:{n}';\nINSERT INTO d.t VALUES ({id}, 'x');\n\
-                 SET gtid_next = 'AUTOMATIC'"
-            )
-        };
-        for n in [1, 2, 5, 9] {
-            stage.expect(&numbered(n, n), &[&format!("d.t> +I[{n}, x]")]).await?;
-        }
-        stage.job.sigterm().await?;
-        server.sql(&numbered(7, 7)).await?;
-        server.sql(&numbered(3, 3)).await?;
-        stage.start(&[]).await?;
-        stage.come(&["d.t> +I[7, x]", "d.t> +I[3, x]"]).await?;
-        if server.kind == Kind::MySql9Gtid {
-            tagged(&mut stage).await?;
-        }
-        stage.job.sigterm().await
-    })
-    .await
-}
-
-async fn tagged(stage: &mut Stage<'_>) -> Result<()> {
-    for (id, tag) in [(21, "blue"), (22, "green"), (23, "blue")] {
-        let sql = format!(
-            "SET gtid_next = 'AUTOMATIC:{tag}';\nINSERT INTO d.t VALUES ({id}, 'x');\n\
-             SET gtid_next = 'AUTOMATIC'"
-        );
-        stage.expect(&sql, &[&format!("d.t> +I[{id}, x]")]).await?;
-        again(stage).await?;
-    }
-    row(stage, 24).await
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn domains_servers_and_jumps_of_mariadbs_gtids_are_followed() -> Result<()> {
-    on_servers(&[Kind::MariaDb], &[], async |server| {
-        let mut stage = Stage::begin(server, TABLE).await?;
-        let mut id = 0;
-        for (domain, server_id) in [(1, 7), (0, 8), (1, 7), (5, 9), (0, 7)] {
-            id += 1;
-            let sql = format!(
-                "SET gtid_domain_id = {domain}, server_id = {server_id};\n\
-                 INSERT INTO d.t VALUES ({id}, 'x')"
-            );
-            stage.expect(&sql, &[&format!("d.t> +I[{id}, x]")]).await?;
-            again(&mut stage).await?;
-        }
-        let jump = "SET gtid_domain_id = 1, gtid_seq_no = 5000;\nINSERT INTO d.t VALUES (50, 'x')";
-        stage.expect(jump, &["d.t> +I[50, x]"]).await?;
-        stage.job.sigterm().await?;
-        server.sql("FLUSH BINARY LOGS;\nINSERT INTO d.t VALUES (51, 'x')").await?;
-        stage.start(&[]).await?;
-        stage.come(&["d.t> +I[51, x]"]).await?;
+        stage.again().await?;
+        stage.row(5).await?;
         stage.job.sigterm().await
     })
     .await
@@ -287,7 +160,7 @@ async fn a_key_that_the_server_made_and_hides_is_a_key_and_a_column() -> Result<
 async fn row_events_of_the_older_version_are_read() -> Result<()> {
     on_servers(&[Kind::MySql56], &["--log-bin-use-v1-row-events=1"], async |server| {
         let mut stage = Stage::begin(server, TABLE).await?;
-        row(&mut stage, 1).await?;
+        stage.row(1).await?;
         stage
             .expect(
                 "UPDATE d.t SET v = 'y';\nDELETE FROM d.t",
@@ -388,9 +261,9 @@ async fn idle_connections_that_the_server_ends_are_made_again_unnoticed() -> Res
     let timeouts = ["--wait-timeout=1", "--interactive-timeout=1", "--net-read-timeout=1"];
     on_servers(&Kind::SOFTWARE, &timeouts, async |server| {
         let mut stage = Stage::begin(server, TABLE).await?;
-        row(&mut stage, 1).await?;
+        stage.row(1).await?;
         tokio::time::sleep(Duration::from_millis(2_500)).await;
-        row(&mut stage, 2).await?;
+        stage.row(2).await?;
         // All at once, as an operator would.
         let mut conn = server.conn().await?;
         let query = "SELECT id FROM information_schema.processlist WHERE user = 'repl'";
@@ -404,7 +277,7 @@ async fn idle_connections_that_the_server_ends_are_made_again_unnoticed() -> Res
         let sql = "CREATE TABLE d.born LIKE o.like_it;\nINSERT INTO d.born VALUES (3)";
         server.sql("CREATE TABLE o.like_it (id INT PRIMARY KEY)").await?;
         stage.expect(sql, &["d.born> DDL CREATE TABLE…", "d.born> +I[3]"]).await?;
-        row(&mut stage, 3).await?;
+        stage.row(3).await?;
         stage.job.sigterm().await
     })
     .await
@@ -419,7 +292,7 @@ async fn restarts_of_the_server_and_traffic_of_others_are_read_over_while_a_job_
         );
         let mut job = {
             let mut stage = Stage::begin(server, &setup).await?;
-            row(&mut stage, 1).await?;
+            stage.row(1).await?;
             stage.job.sigterm().await?;
             stage.job
         };
@@ -470,7 +343,7 @@ async fn a_second_replica_with_the_same_id_ends_the_first_or_disturbs_nobody() -
     on_servers(&Kind::SOFTWARE, &[], async |server| {
         let same = |script: Script| script.option("source.server-id", "5999");
         let mut stage = Stage::with(server, TABLE, same).await?;
-        row(&mut stage, 1).await?;
+        stage.row(1).await?;
         let mut second = Job::new("second")?;
         second.script(&same(Script::new("second", server, "d", "t").print()))?;
         second.start(&[])?;
@@ -480,7 +353,7 @@ async fn a_second_replica_with_the_same_id_ends_the_first_or_disturbs_nobody() -
             stage.ends(&["another replica connected", "5999", "server-id"]).await?;
             server.sql("INSERT INTO d.t VALUES (2, 'x')").await?;
         } else {
-            row(&mut stage, 2).await?;
+            stage.row(2).await?;
             stage.job.sigterm().await?;
         }
         let line = |job: &Job| job.stdout().iter().any(|l| l == "d.t> +I[2, x]");

@@ -2,8 +2,6 @@
 //! happens between `XA PREPARE` and the verdict.
 
 use std::collections::HashMap;
-use std::fs::File;
-use std::io::{BufRead, BufReader};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -14,7 +12,8 @@ use mysql_async::{Conn, OptsBuilder};
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 use serde_json::Value;
-use tests::chain::{Auditor, ends_with_text, parts, written};
+use tests::chain::{Auditor, ends_with_text, written};
+use tests::changelog::{Changelog, op_of};
 use tests::server::on_servers;
 use tests::{Job, Kind, Script, Server, say};
 use tokio::task::JoinSet;
@@ -54,6 +53,19 @@ fn script(server: &Server, job: &Job) -> Script {
     Script::new("xa", server, "x", ".*").file(&job.out())
 }
 
+/// Without a snapshot, from the end of the binlog.
+fn from_now_on(script: Script) -> Script {
+    script.option("scan.startup.mode", "latest-offset")
+}
+
+/// A job that has been started.
+fn started(server: &Server, change: impl FnOnce(Script) -> Script) -> Result<Job> {
+    let mut job = Job::new("xa")?;
+    job.script(&change(script(server, &job)))?;
+    job.start(&[])?;
+    Ok(job)
+}
+
 /// Runs an XA transaction up to its `XA PREPARE`, and leaves it to whoever settles it.
 async fn prepare(server: &Server, xid: &str, statements: &[&str]) -> Result<()> {
     let mut conn = server.conn().await?;
@@ -84,15 +96,8 @@ async fn settle(server: &Server, verb: &str, xid: &str) -> Result<()> {
 
 /// Changes that are in the changelog, in order.
 fn changes(job: &Job) -> Result<Vec<Value>> {
-    let mut changes = Vec::new();
-    for part in parts(&job.out())? {
-        for line in BufReader::new(File::open(part)?).lines() {
-            let change: Value = serde_json::from_str(&line?)?;
-            if change.get("op").is_some_and(Value::is_string) {
-                changes.push(change);
-            }
-        }
-    }
+    let mut changes = Changelog::of(job)?.lines;
+    changes.retain(|line| op_of(line).is_some());
     Ok(changes)
 }
 
@@ -129,9 +134,7 @@ async fn committed_rows_come_out_at_their_commit_through_a_kill_and_a_restart_of
     on_servers(&KINDS, &[], async |server| {
         setup(server, 100).await?;
         grant(server).await?;
-        let mut job = Job::new("xa")?;
-        job.script(&script(server, &job))?;
-        job.start(&[])?;
+        let mut job = started(server, |script| script)?;
         job.live(PATIENCE).await?;
         let a = [
             "INSERT INTO x.t VALUES (1001, 1, 'a'), (1002, 1, 'a')",
@@ -338,9 +341,7 @@ async fn a_large_xa_transaction_is_held_on_disk_in_bounded_memory() -> Result<()
     on_servers(&KINDS, &[], async |server| {
         setup(server, 0).await?;
         grant(server).await?;
-        let mut job = Job::new("xa")?;
-        job.script(&script(server, &job).option("scan.startup.mode", "latest-offset"))?;
-        job.start(&[])?;
+        let mut job = started(server, from_now_on)?;
         job.next_checkpoint().await?;
         let fill = format!(
             "INSERT INTO x.t WITH RECURSIVE n (id) AS (SELECT 1 UNION ALL SELECT id + 1 FROM n \
@@ -388,9 +389,7 @@ async fn what_was_prepared_before_a_job_begins_is_waited_for() -> Result<()> {
         setup(server, 500).await?;
         grant(server).await?;
         prepare(server, "'early'", &["INSERT INTO x.t VALUES (1001, 1, 'early')"]).await?;
-        let mut job = Job::new("xa")?;
-        job.script(&script(server, &job))?;
-        job.start(&[])?;
+        let mut job = started(server, |script| script)?;
         tokio::time::sleep(Duration::from_secs(3)).await;
         ensure!(written(&job.out()) == 0, "a chunk was read before the verdict");
         settle(server, "COMMIT", "'early'").await?;
@@ -399,9 +398,7 @@ async fn what_was_prepared_before_a_job_begins_is_waited_for() -> Result<()> {
 
         // A job that streams from now on begins behind the verdict.
         prepare(server, "'again'", &["UPDATE x.t SET v = 9 WHERE id = 1"]).await?;
-        let mut late = Job::new("xa")?;
-        late.script(&script(server, &late).option("scan.startup.mode", "latest-offset"))?;
-        late.start(&[])?;
+        let mut late = started(server, from_now_on)?;
         late.next_checkpoint().await?;
         server.sql("UPDATE x.t SET v = 1 WHERE id = 7").await?;
         settle(server, "COMMIT", "'again'").await?;
@@ -423,9 +420,7 @@ async fn a_commit_whose_rows_were_not_seen_ends_the_job_with_its_name() -> Resul
         // Without the privilege nobody tells the job what is prepared.
         prepare(server, "'early'", &["INSERT INTO x.t VALUES (1001, 1, 'early')"]).await?;
         prepare(server, "'undone'", &["INSERT INTO x.t VALUES (1002, 1, 'undone')"]).await?;
-        let mut job = Job::new("xa")?;
-        job.script(&script(server, &job))?;
-        job.start(&[])?;
+        let mut job = started(server, |script| script)?;
         job.live(PATIENCE).await?;
         settle(server, "ROLLBACK", "'undone'").await?;
         job.next_checkpoint().await?;
@@ -454,14 +449,12 @@ async fn a_start_at_a_place_between_prepare_and_commit_is_refused() -> Result<()
         let mut status = status.context("no binlog")?;
         let (file, pos): (String, u64) =
             (status.take(0).context("no file")?, status.take(1).context("no position")?);
-        let mut job = Job::new("xa")?;
-        job.script(
-            &script(server, &job)
+        let mut job = started(server, |script| {
+            script
                 .option("scan.startup.mode", "specific-offset")
                 .option("source.scan.startup.specific-offset.file", &file)
-                .option("source.scan.startup.specific-offset.pos", &pos.to_string()),
-        )?;
-        job.start(&[])?;
+                .option("source.scan.startup.specific-offset.pos", &pos.to_string())
+        })?;
         server.sql("UPDATE x.t SET v = 1 WHERE id = 7").await?;
         job.wait_for("a change", PATIENCE, |job| written(&job.out()) > 0).await?;
         settle(server, "COMMIT", "'early'").await?;
@@ -476,9 +469,7 @@ async fn a_start_at_a_place_between_prepare_and_commit_is_refused() -> Result<()
 async fn servers_that_log_xa_at_the_commit_give_an_ordinary_transaction() -> Result<()> {
     on_servers(&[Kind::MySql56Gtid, Kind::MySql56], &[], async |server| {
         setup(server, 100).await?;
-        let mut job = Job::new("xa")?;
-        job.script(&script(server, &job))?;
-        job.start(&[])?;
+        let mut job = started(server, |script| script)?;
         job.live(PATIENCE).await?;
         let mut sessions = HashMap::new();
         for (xid, id) in [("'a'", 1001), ("'b'", 1002), ("'c'", 1003), ("'d'", 1004)] {

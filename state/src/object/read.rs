@@ -3,11 +3,10 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use async_trait::async_trait;
 use bytes::Bytes;
 use futures_util::{StreamExt as _, TryStreamExt as _};
-use model::checkpoint::{Fence, Listed};
-use model::{Checkpoint, CheckpointId, CheckpointStore, StoreError};
+use model::checkpoint::Listed;
+use model::{Checkpoint, CheckpointId, StoreError};
 use object_store::ObjectStore;
 use object_store::path::Path;
 
@@ -139,7 +138,7 @@ impl Reader {
         Ok(items.map(|item| (fence(&item), item.content.and_then(Result::ok))).collect())
     }
 
-    pub(super) async fn list(&self) -> Result<Vec<Listed>, StoreError> {
+    pub(crate) async fn list(&self) -> Result<Vec<Listed>, StoreError> {
         let mut by_id: BTreeMap<u64, Listed> = BTreeMap::new();
         let mut unknown = Vec::new();
         let mut before = 0;
@@ -178,14 +177,14 @@ impl Reader {
     }
 
     /// Read anew from the store, whatever is remembered.
-    pub(super) async fn get(&self, id: CheckpointId) -> Result<Checkpoint, StoreError> {
+    pub(crate) async fn get(&self, id: CheckpointId) -> Result<Checkpoint, StoreError> {
         let (seq, bytes) = self.record(id).await?;
         let content = self.decode(seq, &bytes).content.ok_or_else(|| self.missing(id))?;
         content.map_err(|damage| self.told(id.0, damage))
     }
 
     /// The snapshot within its record; where that is damaged, nobody can tell the two apart.
-    pub(super) async fn bytes(&self, id: CheckpointId) -> Result<Vec<u8>, StoreError> {
+    pub(crate) async fn bytes(&self, id: CheckpointId) -> Result<Vec<u8>, StoreError> {
         match record::decode(&self.record(id).await?.1) {
             Found::Whole(_, content) => Ok(content.to_vec()),
             Found::Damaged(_, what) => Err(self.told(id.0, Damage::Damaged(what.to_owned()))),
@@ -204,10 +203,6 @@ impl Reader {
     fn missing(&self, id: CheckpointId) -> StoreError {
         let (store, job) = (self.log.url.to_string(), self.log.job.to_string());
         StoreError::Missing { store, job, id: id.to_string() }
-    }
-
-    fn refused<T>(&self, what: &str) -> Result<T, StoreError> {
-        Err(self.log.io(what, "opened for reading only"))
     }
 }
 
@@ -236,37 +231,6 @@ impl Remembered {
         let there: std::collections::HashSet<u64> = entries.iter().map(|e| e.seq).collect();
         self.items.retain(|seq, _| there.contains(seq));
         self.bytes = self.items.values().map(|(_, item)| item.size).sum();
-    }
-}
-
-#[async_trait]
-impl CheckpointStore for Reader {
-    async fn acquire(&self) -> Result<Fence, StoreError> {
-        self.refused("run")
-    }
-
-    fn holds(&self, _: Fence) -> Result<(), StoreError> {
-        self.refused("run")
-    }
-
-    async fn put(&self, _: Fence, _: &Checkpoint) -> Result<(), StoreError> {
-        self.refused("store a snapshot of")
-    }
-
-    async fn list(&self) -> Result<Vec<Listed>, StoreError> {
-        Reader::list(self).await
-    }
-
-    async fn get(&self, id: CheckpointId) -> Result<Checkpoint, StoreError> {
-        Reader::get(self, id).await
-    }
-
-    async fn bytes(&self, id: CheckpointId) -> Result<Vec<u8>, StoreError> {
-        Reader::bytes(self, id).await
-    }
-
-    async fn remove(&self, _: Fence, _: CheckpointId) -> Result<(), StoreError> {
-        self.refused("remove a snapshot of")
     }
 }
 

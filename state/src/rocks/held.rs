@@ -201,6 +201,19 @@ impl HeldDrain {
         self.next += batch.len() as u64;
         Ok(batch)
     }
+
+    /// All records that are left, for tests: they may be more than memory holds.
+    #[cfg(test)]
+    pub(crate) async fn all(mut self) -> Vec<Vec<u8>> {
+        let mut all = Vec::new();
+        loop {
+            let batch = self.next().await.unwrap();
+            if batch.is_empty() {
+                return all;
+            }
+            all.extend(batch);
+        }
+    }
 }
 
 fn read_batch(job: &JobDb, rows: HeldRows, first: u64) -> Result<Vec<Vec<u8>>, StoreError> {
@@ -241,17 +254,6 @@ mod tests {
         RocksStore::open(dir.path(), JOB).await.unwrap().held()
     }
 
-    async fn all(held: &HeldStore, rows: HeldRows) -> Vec<Vec<u8>> {
-        let (mut drain, mut all) = (held.drain(rows), Vec::new());
-        loop {
-            let batch = drain.next().await.unwrap();
-            if batch.is_empty() {
-                return all;
-            }
-            all.extend(batch);
-        }
-    }
-
     #[tokio::test]
     async fn held_rows_are_read_in_order_after_the_state_was_opened_again() {
         let dir = tempfile::tempdir().unwrap();
@@ -263,9 +265,9 @@ mod tests {
             held.append(rows(1, 3, 0).id, 0, vec![b"other".to_vec()]).await.unwrap();
         }
         let held = open(&dir).await;
-        assert_eq!(all(&held, rows(1, 2, 3)).await, [b"a".to_vec(), large, b"c".to_vec()]);
-        assert_eq!(all(&held, rows(1, 3, 1)).await, [b"other".to_vec()]);
-        assert!(all(&held, rows(1, 4, 0)).await.is_empty());
+        assert_eq!(held.drain(rows(1, 2, 3)).all().await, [b"a".to_vec(), large, b"c".to_vec()]);
+        assert_eq!(held.drain(rows(1, 3, 1)).all().await, [b"other".to_vec()]);
+        assert!(held.drain(rows(1, 4, 0)).all().await.is_empty());
     }
 
     #[tokio::test]

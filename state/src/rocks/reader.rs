@@ -4,9 +4,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use async_trait::async_trait;
-use model::checkpoint::{Fence, Listed};
-use model::{Checkpoint, CheckpointId, CheckpointStore, StoreError};
+use model::checkpoint::Listed;
+use model::{Checkpoint, CheckpointId, StoreError};
 use rocksdb::DB;
 use tokio::task::spawn_blocking;
 
@@ -24,14 +23,14 @@ const DEPTH_MAX: usize = 32;
 /// The checkpoints of a job, for `get` and `list` alone. It opens the database anew for every call,
 /// so each sees what is there at that moment, and holds nothing in between.
 #[derive(Debug)]
-pub struct RocksReader {
+pub(crate) struct RocksReader {
     place: JobPlace,
 }
 
 impl RocksReader {
     /// # Errors
     /// [`StoreError::Io`] where `job` is no job name.
-    pub fn open(dir: &Path, job: &str) -> Result<Self, StoreError> {
+    pub(crate) fn open(dir: &Path, job: &str) -> Result<Self, StoreError> {
         Ok(Self { place: JobPlace::new(dir, job)? })
     }
 
@@ -49,7 +48,7 @@ impl RocksReader {
     ///
     /// # Errors
     /// [`StoreError::Io`] where the database does not open.
-    pub async fn held(&self) -> Result<Option<HeldStore>, StoreError> {
+    pub(crate) async fn held(&self) -> Result<Option<HeldStore>, StoreError> {
         let place = self.place.clone();
         let opened = spawn_blocking(move || {
             if !place.dir.join("CURRENT").exists() {
@@ -62,8 +61,18 @@ impl RocksReader {
         opened.await.map_err(|error| self.place.io("reach the state", error))?
     }
 
-    fn refused<T>(&self, what: &str) -> Result<T, StoreError> {
-        Err(self.place.io(format!("{what} job `{}`", self.place.job), "opened for reading only"))
+    pub(crate) async fn list(&self) -> Result<Vec<Listed>, StoreError> {
+        Ok(self.look(list).await?.unwrap_or_default())
+    }
+
+    pub(crate) async fn get(&self, id: CheckpointId) -> Result<Checkpoint, StoreError> {
+        let found = self.look(move |db, place| get(db, place, id)).await?;
+        found.ok_or_else(|| self.place.missing(id))
+    }
+
+    pub(crate) async fn bytes(&self, id: CheckpointId) -> Result<Vec<u8>, StoreError> {
+        let found = self.look(move |db, place| bytes(db, place, id)).await?;
+        found.ok_or_else(|| self.place.missing(id))
     }
 }
 
@@ -85,39 +94,6 @@ fn look_blocking<T>(
             Err(StoreError::Io { .. }) if tries < TRIES => std::thread::sleep(TRY_WAIT),
             looked => return looked.map(Some),
         }
-    }
-}
-
-#[async_trait]
-impl CheckpointStore for RocksReader {
-    async fn acquire(&self) -> Result<Fence, StoreError> {
-        self.refused("run")
-    }
-
-    fn holds(&self, _: Fence) -> Result<(), StoreError> {
-        self.refused("run")
-    }
-
-    async fn put(&self, _: Fence, _: &Checkpoint) -> Result<(), StoreError> {
-        self.refused("store a snapshot of")
-    }
-
-    async fn list(&self) -> Result<Vec<Listed>, StoreError> {
-        Ok(self.look(list).await?.unwrap_or_default())
-    }
-
-    async fn get(&self, id: CheckpointId) -> Result<Checkpoint, StoreError> {
-        let found = self.look(move |db, place| get(db, place, id)).await?;
-        found.ok_or_else(|| self.place.missing(id))
-    }
-
-    async fn bytes(&self, id: CheckpointId) -> Result<Vec<u8>, StoreError> {
-        let found = self.look(move |db, place| bytes(db, place, id)).await?;
-        found.ok_or_else(|| self.place.missing(id))
-    }
-
-    async fn remove(&self, _: Fence, _: CheckpointId) -> Result<(), StoreError> {
-        self.refused("remove a snapshot of")
     }
 }
 

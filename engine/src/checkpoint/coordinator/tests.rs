@@ -3,6 +3,7 @@
 use model::conformance::samples;
 use model::{Barrier, Prepared};
 use state::{MemoryStore, RocksStore};
+use tokio::task::JoinSet;
 
 use super::*;
 use crate::checkpoint::machine::Policy;
@@ -99,9 +100,9 @@ async fn a_savepoint_that_is_not_stored_is_not_left_where_it_was_exported_to() {
     // Another has taken the job: the state refuses what the directory has taken.
     scene.store.acquire().await.unwrap();
     scene.stop.send(BarrierKind::Savepoint).await.unwrap();
-    let running = tokio::spawn(scene.coordinator.run(scene.stops));
+    let mut running = JoinSet::from_iter([scene.coordinator.run(scene.stops)]);
     serve(&mut scene.requests, &scene.answers).await;
-    let refused = running.await.unwrap().unwrap_err();
+    let refused = running.join_next().await.unwrap().unwrap().unwrap_err();
     assert!(matches!(refused, CheckpointError::Store(StoreError::Fenced { .. })), "{refused}");
     assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 0);
 }
@@ -111,7 +112,7 @@ async fn a_coordinator_that_gets_a_processor_late_asks_for_its_first_barrier_all
     let mut scene = scene().await;
     // More than the interval passes before its task is run for the first time.
     tokio::time::advance(SECOND).await;
-    let running = tokio::spawn(scene.coordinator.run(scene.stops));
+    let mut running = JoinSet::from_iter([scene.coordinator.run(scene.stops)]);
     let first = serve(&mut scene.requests, &scene.answers).await;
     assert_eq!((first.id, first.kind), (CheckpointId(1), BarrierKind::Checkpoint));
     scene.stop.send(BarrierKind::Savepoint).await.unwrap();
@@ -119,6 +120,6 @@ async fn a_coordinator_that_gets_a_processor_late_asks_for_its_first_barrier_all
     while !last.last {
         last = serve(&mut scene.requests, &scene.answers).await;
     }
-    assert_eq!(running.await.unwrap().unwrap(), Some(last.id));
+    assert_eq!(running.join_next().await.unwrap().unwrap().unwrap(), Some(last.id));
     assert_eq!(scene.store.get(last.id).await.unwrap().kind, BarrierKind::Savepoint);
 }
