@@ -133,6 +133,8 @@ pub struct Job {
     /// What `--state` says, where it is not the directory beside the script.
     state_url: Option<String>,
     fault: Option<String>,
+    /// Newest snapshot from before a start that reads tables anew: it says nothing of this run.
+    before: u64,
     /// Variables of every process of the job.
     environment: Vec<(String, String)>,
 }
@@ -150,6 +152,7 @@ impl Job {
             runs: 0,
             state_url: None,
             fault: None,
+            before: 0,
             environment: Vec::new(),
         })
     }
@@ -230,6 +233,9 @@ impl Job {
         ensure!(self.running.is_none(), "job {} still runs", self.name);
         self.runs += 1;
         self.lines = Lines::default();
+        let anew = arguments.iter().any(|word| ["--from", "--resnapshot"].contains(word));
+        let before = if anew { self.snapshots().unwrap_or_default() } else { Vec::new() };
+        self.before = before.first().map_or(0, id_of);
         let mut command = Command::new(binary()?);
         command.arg("run").arg(self.path()).arg("--state").arg(self.state_url());
         command.envs(self.environment.iter().cloned());
@@ -367,6 +373,7 @@ impl Job {
         let begun = Instant::now();
         loop {
             let newest = self.snapshots().ok().and_then(|list| list.into_iter().next());
+            let newest = newest.filter(|snapshot| id_of(snapshot) > self.before);
             let number = |name: &str| newest.as_ref()?.get(name)?.as_u64();
             let (tables, live) = (number("tables"), number("tables_live"));
             if tables.is_some_and(|tables| tables > 0) && tables == live {
