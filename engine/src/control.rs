@@ -27,7 +27,8 @@ pub enum Phase {
     Running(mpsc::Sender<SavepointRequest>),
     /// It failed with this, and starts again by and by.
     Waiting(String),
-    Ended,
+    /// Over, and its state let go; with why, where it failed.
+    Ended(Option<String>),
 }
 
 impl Phase {
@@ -36,7 +37,7 @@ impl Phase {
             Self::Starting => "starting",
             Self::Running(_) => "running",
             Self::Waiting(_) => "waiting to start again",
-            Self::Ended => "ended",
+            Self::Ended(_) => "ended",
         }
     }
 }
@@ -100,11 +101,14 @@ impl Control {
     /// # Errors
     /// Nothing was taken, and why.
     pub async fn savepoint(&self, note: String, then: Then) -> Result<Taken, Refusal> {
-        let phase = self.phase.borrow().clone();
+        self.ask(self.phase(), note, then).await
+    }
+
+    async fn ask(&self, phase: Phase, note: String, then: Then) -> Result<Taken, Refusal> {
         let requests = match phase {
             Phase::Running(requests) => requests,
             Phase::Waiting(why) => return Err(Refusal::Waiting(why)),
-            Phase::Starting | Phase::Ended => return Err(Refusal::NotRunning(phase.name())),
+            Phase::Starting | Phase::Ended(_) => return Err(Refusal::NotRunning(phase.name())),
         };
         let (reply, answer) = oneshot::channel();
         let asked = requests.try_send(SavepointRequest { note, then, reply });
@@ -119,26 +123,28 @@ impl Control {
     /// Takes a savepoint and ends the job by it; waits until it has ended.
     ///
     /// # Errors
-    /// Nothing was taken, and why; or the savepoint is stored, and the job failed before it had ended.
-    /// The job runs on.
+    /// Nothing was taken, and why: the job runs on. Or the savepoint is stored, and the job failed
+    /// before it had ended.
     pub async fn savepoint_and_end(&self, note: String) -> Result<Taken, Refusal> {
         let run = self.phase();
-        let taken = self.savepoint(note, Then::End).await?;
+        let taken = self.ask(run.clone(), note, Then::End).await?;
         let over = |phase: &Phase| match (phase, &run) {
             (Phase::Running(now), Phase::Running(then)) => !now.same_channel(then),
             _ => true,
         };
         let mut phase = self.phase.clone();
         // A sender that is gone is that of a job that has ended.
-        let why = match phase.wait_for(over).await.as_deref() {
-            Ok(Phase::Ended) | Err(_) => return Ok(taken),
-            Ok(Phase::Waiting(why)) => format!(": {why}"),
-            Ok(Phase::Starting | Phase::Running(_)) => String::new(),
+        let what = match phase.wait_for(over).await.as_deref() {
+            Ok(Phase::Ended(None)) | Err(_) => return Ok(taken),
+            Ok(Phase::Ended(Some(why))) => format!("the job failed before it had ended: {why}"),
+            Ok(Phase::Waiting(why)) => {
+                format!("the job failed before it had ended, and starts again: {why}")
+            }
+            Ok(Phase::Starting | Phase::Running(_)) => {
+                "the job failed before it had ended, and starts again".to_owned()
+            }
         };
-        Err(Refusal::Failed(format!(
-            "savepoint {} is stored, and the job failed before it had ended, and starts again{why}",
-            taken.reference
-        )))
+        Err(Refusal::Failed(format!("savepoint {} is stored, and {what}", taken.reference)))
     }
 
     /// Ends the job, whatever it does at the moment.

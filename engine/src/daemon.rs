@@ -106,13 +106,19 @@ impl Daemon {
             control: self.control.clone(),
             chance: rand::random,
         };
-        let ended =
-            supervisor.run(async |hosts| self.attempt(&choice, hosts, &mut held).await).await;
-        self.control.phase.send_replace(Phase::Ended);
+        let ended = supervisor
+            .run(async |hosts| {
+                tokio::select! {
+                    ended = self.attempt(&choice, hosts, &mut held) => ended,
+                    _ = stopped(&self.control.stop, Stop::Cancel) => Ok(Ended::Cancelled),
+                }
+            })
+            .await;
         if let Some(fence) = held.fence {
             let retention = self.job.checkpointing.retention;
             retention::apply(retention, &ended, &*self.state.checkpoints, fence).await;
         }
+        self.control.phase.send_replace(Phase::Ended(ended.as_ref().err().map(|e| chain(e))));
         ended
     }
 
@@ -156,18 +162,14 @@ impl Daemon {
         let snapshot = resume.as_ref().map(|Begin { checkpoint, .. }| checkpoint);
         let resumed = snapshot.filter(|c| self.is_exact(c)).map(|c| &*c.source);
         let host = hosts.current().ok_or_else(|| EngineError::Job("no host".to_owned()))?;
-        let opening = source::open::open(&self.job, host, resumed, again, outputs);
-        let (source, shared) = tokio::select! {
-            opened = opening => opened?,
-            _ = stopped(&self.control.stop, Stop::Cancel) => return Ok(Ended::Cancelled),
-        };
+        let (source, shared) = source::open::open(&self.job, host, resumed, again, outputs).await?;
         hosts.opened();
         // Only now, when the source is known to have what follows, is anything cut back.
+        held.spent = true;
         self.anchor(fence, resume.as_ref(), again, &source, &mut sinks).await?;
         begin::restore(&mut sinks, snapshot, || self.state.checkpoints.holds(fence)).await?;
         let sinks = sinks.into_iter().zip(receivers).collect();
         let claimed = held.claimed.clone();
-        held.spent = true;
         self.flow(Parts { fence, source, shared, sinks, backlog: has_backlog, claimed }).await
     }
 

@@ -162,7 +162,7 @@ async fn status(State(api): State<Api>) -> Json<Value> {
     let measured = async { api.lag.lock().await.measure(&status).await };
     let behind = match phase {
         Phase::Running(_) => tokio::time::timeout(LAG_WITHIN, measured).await.ok(),
-        Phase::Starting | Phase::Waiting(_) | Phase::Ended => None,
+        Phase::Starting | Phase::Waiting(_) | Phase::Ended(_) => None,
     };
     let quarantined: Vec<Value> = status
         .quarantined
@@ -172,7 +172,10 @@ async fn status(State(api): State<Api>) -> Json<Value> {
     Json(json!({
         "job": api.job,
         "state": phase.name(),
-        "error": if let Phase::Waiting(why) = &phase { Some(why) } else { None },
+        "error": match &phase {
+            Phase::Waiting(why) | Phase::Ended(Some(why)) => Some(why),
+            Phase::Starting | Phase::Running(_) | Phase::Ended(None) => None,
+        },
         "host": status.host.as_ref().map(ToString::to_string),
         "tables": status.tables, "tables_live": status.tables_live,
         "rows_read": status.rows_read, "rows_left_estimate": status.rows_left_estimate,
@@ -187,7 +190,7 @@ async fn ready(State(api): State<Api>) -> Result<&'static str, Problem> {
     let phase = api.control.phase();
     match &phase {
         Phase::Running(_) => Ok("ready\n"),
-        Phase::Starting | Phase::Waiting(_) | Phase::Ended => {
+        Phase::Starting | Phase::Waiting(_) | Phase::Ended(_) => {
             let what = format!("the job is {}", phase.name());
             Err(Problem::new(StatusCode::SERVICE_UNAVAILABLE, what))
         }

@@ -41,7 +41,7 @@ impl<C: FnMut() -> f64> Supervisor<C> {
             if *self.control.stop.borrow() != Stop::Not {
                 return Err(error);
             }
-            self.control.phase.send_replace(Phase::Waiting(chain(&error)));
+            let why = chain(&error);
             let (now, ran) = (began.elapsed(), started.elapsed());
             let delay = match self.hosts.after(error, now, ran) {
                 Next::Again(delay) => delay,
@@ -55,6 +55,7 @@ impl<C: FnMut() -> f64> Supervisor<C> {
                     delay
                 }
             };
+            self.control.phase.send_replace(Phase::Waiting(why));
             tokio::select! {
                 () = tokio::time::sleep(delay) => {}
                 stop = self.control.stop.wait_for(|s| *s != Stop::Not) => {

@@ -173,6 +173,7 @@ pub async fn a_place_keeps_its_promises(fresh: impl Fn() -> Objects) {
     what_was_put_by_a_lost_request_is_taken_in(&fresh()).await;
     every_flipped_byte_is_seen(&fresh()).await;
     faults::everything_acknowledged_survives(&fresh()).await;
+    faults::a_job_that_was_half_taken_anew_is_taken(&fresh()).await;
 }
 
 /// As long as it renews its lease, and no longer than it is asked for.

@@ -19,6 +19,9 @@ use crate::control::{Refusal, SavepointRequest, Taken};
 use crate::error::chain;
 use crate::pipeline::deliver::Answer;
 
+/// A place that does not answer keeps no checkpoint and no stop waiting for longer.
+const TIDY_WITHIN: Duration = Duration::from_secs(30);
+
 /// To the source: put a barrier into the stream.
 #[derive(Debug, Clone, Copy)]
 pub struct BarrierRequest {
@@ -168,7 +171,7 @@ impl Coordinator {
         if let Err(error) = stored {
             // Nobody is told of it.
             if let Some(reference) = &exported {
-                drop(tokio::time::timeout(self.timeout, release(reference)).await);
+                drop(tokio::time::timeout(TIDY_WITHIN, release(reference)).await);
             }
             return Err(error);
         }
@@ -176,15 +179,15 @@ impl Coordinator {
         info!(id = %checkpoint.id, kind = %checkpoint.kind, duration_ms = duration,
             position = %checkpoint.source.position, "{} stored", checkpoint.kind);
         self.commit(&checkpoint).await;
-        fault::point("prune.before");
-        self.prune(checkpoint.source.xa.next).await;
-        fault::point("prune.after");
-        if let Some(claimed) = self.claimed.take() {
-            release(&claimed).await;
-        }
+        let settled = checkpoint.source.xa.next;
         if asked {
             let reference = exported.unwrap_or_else(|| checkpoint.id.to_string());
             self.tell(Ok(Taken { savepoint: checkpoint, reference }));
+        }
+        if tokio::time::timeout(TIDY_WITHIN, self.tidy(settled)).await.is_err() {
+            warn!(
+                "old checkpoints were not pruned within {TIDY_WITHIN:?}; the next one tries again"
+            );
         }
         Ok(())
     }
@@ -223,6 +226,15 @@ impl Coordinator {
                 // A sink that is gone commits on restore: the token is in the checkpoint.
                 let _ = queue.send(token.clone()).await;
             }
+        }
+    }
+
+    async fn tidy(&mut self, settled: HeldId) {
+        fault::point("prune.before");
+        self.prune(settled).await;
+        fault::point("prune.after");
+        if let Some(claimed) = self.claimed.take() {
+            release(&claimed).await;
         }
     }
 

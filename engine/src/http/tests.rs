@@ -42,7 +42,7 @@ async fn served() -> Served {
 impl Served {
     /// The job runs, and takes savepoints of this id, or refuses.
     fn runs(&mut self, answer: Result<u64, &'static str>) {
-        self.runs_until(answer, Phase::Ended);
+        self.runs_until(answer, Phase::Ended(None));
     }
 
     /// The same; `after` is what becomes of it once it was stopped by a savepoint.
@@ -154,12 +154,20 @@ async fn pages_of_other_sites_reach_nothing() {
 
 #[tokio::test]
 async fn a_stop_is_answered_when_the_job_has_ended_and_not_as_done_where_it_has_not() {
-    let mut served = served().await;
-    served.runs_until(Ok(4), Phase::Waiting("the sink is gone".to_owned()));
-    let (status, _, body) = served.ask("POST", STOP, "", r#"{"kind":"savepoint"}"#).await;
-    let said = "savepoint 4 is stored, and the job failed before it had ended, and starts again: \
-                the sink is gone";
-    assert_eq!((status, body["detail"].as_str()), (503, Some(said)));
+    let why = || "the sink is gone".to_owned();
+    for (after, said) in [
+        (
+            Phase::Waiting(why()),
+            "the job failed before it had ended, and starts again: the sink is gone",
+        ),
+        (Phase::Ended(Some(why())), "the job failed before it had ended: the sink is gone"),
+    ] {
+        let mut served = served().await;
+        served.runs_until(Ok(4), after);
+        let (status, _, body) = served.ask("POST", STOP, "", r#"{"kind":"savepoint"}"#).await;
+        let said = format!("savepoint 4 is stored, and {said}");
+        assert_eq!((status, body["detail"].as_str()), (503, Some(&*said)));
+    }
 }
 
 #[tokio::test]

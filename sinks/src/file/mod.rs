@@ -114,9 +114,8 @@ impl FileSink {
 #[async_trait]
 impl Sink for FileSink {
     async fn check(&mut self, token: Option<&SinkToken>) -> Result<(), SinkError> {
-        let parts = self.claimed().await?;
-        let Some(token) = token.cloned() else { return Ok(()) };
-        parts.run(move |parts| parts.check(&token)).await
+        let token = token.cloned();
+        self.claimed().await?.run(move |parts| parts.check(token.as_ref())).await
     }
 
     async fn restore(&mut self, token: Option<&SinkToken>) -> Result<(), SinkError> {

@@ -13,6 +13,8 @@ use serde::{Deserialize, Serialize};
 use super::{Settings, owner};
 
 const READ_BYTES: usize = 1 << 20;
+/// Made and removed to see whether the directory allows it.
+const DRAFT: &str = ".seachange-draft";
 
 /// What the checkpoint holds: everything up to `length` of part number `part`. Part 0: nothing was
 /// written yet.
@@ -131,9 +133,21 @@ impl Parts {
         self.own()
     }
 
-    /// Refuses a token that [`Parts::rewind`] cannot go back to.
-    pub(super) fn check(&self, token: &SinkToken) -> Result<(), SinkError> {
-        self.rewound(self.token(token)?).map(drop)
+    /// Refuses what [`Parts::rewind`] to the token, or without one [`Parts::set_aside`], would refuse.
+    pub(super) fn check(&self, token: Option<&SinkToken>) -> Result<(), SinkError> {
+        match token {
+            Some(token) => {
+                if let Some(kept) = self.rewound(self.token(token)?)?.last {
+                    let opened = OpenOptions::new().append(true).open(&kept.path);
+                    opened.map_err(|error| self.settings.refused("cut", &kept.path, error))?;
+                }
+            }
+            None => drop(self.list()?),
+        }
+        // What takes a new name lets others go.
+        let draft = self.settings.directory.join(DRAFT);
+        let made = File::create(&draft).and_then(|_| fs::remove_file(&draft));
+        made.map_err(|error| self.settings.refused("create", &draft, error))
     }
 
     /// Sets the directory back to what the token says. Everything is checked before anything is cut.

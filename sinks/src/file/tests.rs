@@ -206,6 +206,37 @@ async fn a_part_that_lost_data_or_is_gone_is_named_with_what_was_expected_and_fo
     assert_eq!(names(place.path()), ["part-00000002.log"], "a refused restore removes nothing");
 }
 
+#[tokio::test]
+async fn what_a_restore_would_refuse_a_check_refuses_and_nothing_is_changed() {
+    let place = tempdir().unwrap();
+    let mut sink = begun(place.path(), None).await;
+    write(&mut sink, &[1, 2]).await;
+    let token = sink.prepare(&barrier(1)).await.unwrap();
+    write(&mut sink, &[3]).await;
+    sink.flush().await.unwrap();
+    drop(sink);
+    let before = names(place.path());
+    assert_eq!(before.len(), 3);
+
+    let mut sink = open(place.path());
+    sink.check(Some(&token)).await.unwrap();
+    sink.check(None).await.unwrap();
+    assert_eq!(names(place.path()), before);
+    sink.restore(Some(&token)).await.unwrap();
+    assert_eq!(names(place.path()).len(), 2, "it is good to be restored after a check");
+    drop(sink);
+
+    fs::write(place.path().join("part-00000002.jsonl"), "{}\n").unwrap();
+    for token in [None, Some(&token)] {
+        let refused = open(place.path()).check(token).await.unwrap_err().to_string();
+        assert!(refused.contains("two files are part 2"), "{refused}");
+    }
+    fs::remove_file(place.path().join("part-00000002.jsonl")).unwrap();
+    fs::write(place.path().join("part-00000002.log"), "shop.t> +I[9]\n").unwrap();
+    let refused = open(place.path()).check(Some(&token)).await.unwrap_err().to_string();
+    assert!(refused.contains("is another than the checkpoint knows"), "{refused}");
+}
+
 /// A job went back to `older` and wrote other changes: `newer` is of bytes that are no more.
 #[tokio::test]
 async fn a_snapshot_of_what_was_written_anew_since_is_refused_and_nothing_is_cut() {

@@ -37,6 +37,8 @@ pub enum Fault {
     DiskFull,
     /// Writes and removals are refused, reads are not.
     NoPermission,
+    /// Writes of a lease are refused.
+    LeaseRefused,
     /// The clock of the store goes backwards: what was written later seems to be a month older.
     ClockSetBack,
 }
@@ -81,6 +83,7 @@ impl Faulty {
             | Fault::TornWrite
             | Fault::DiskFull
             | Fault::NoPermission
+            | Fault::LeaseRefused
             | Fault::ClockSetBack => Ok(()),
         }
     }
@@ -113,13 +116,16 @@ impl ObjectStore for Faulty {
                 Err(failure("input/output error"))
             }
             Fault::DiskFull => Err(failure("no space left on device")),
+            Fault::LeaseRefused if to.filename() == Some("lease") => Err(failure("access denied")),
             Fault::NoPermission => Err(Error::PermissionDenied {
                 path: to.to_string(),
                 source: "access denied".into(),
             }),
-            Fault::None | Fault::Unreachable | Fault::Slow | Fault::ClockSetBack => {
-                self.inner.put_opts(to, bytes, how).await
-            }
+            Fault::None
+            | Fault::Unreachable
+            | Fault::Slow
+            | Fault::LeaseRefused
+            | Fault::ClockSetBack => self.inner.put_opts(to, bytes, how).await,
         }
     }
 
@@ -158,6 +164,7 @@ impl ObjectStore for Faulty {
             | Fault::TornWrite
             | Fault::Slow
             | Fault::DiskFull
+            | Fault::LeaseRefused
             | Fault::ClockSetBack => self.inner.delete_stream(paths),
         }
     }
@@ -181,6 +188,7 @@ impl ObjectStore for Faulty {
             | Fault::LostReply
             | Fault::TornWrite
             | Fault::DiskFull
+            | Fault::LeaseRefused
             | Fault::NoPermission => self.inner.list(prefix),
             Fault::ClockSetBack => {
                 let mut nth = 0;
@@ -246,6 +254,20 @@ pub async fn everything_acknowledged_survives(objects: &Objects) {
     attempt(&*store, fence, next, &mut acknowledged).await;
     assert_eq!(acknowledged.last(), Some(&next));
     look(&objects, &acknowledged, Fault::None).await;
+}
+
+/// A holder that takes its job anew and fails half way does not stand in its own way the next time.
+pub async fn a_job_that_was_half_taken_anew_is_taken(objects: &Objects) {
+    let faulty = Faulty::new(objects.raw());
+    let store = objects.through(&faulty).open();
+    store.acquire().await.expect("acquire");
+    faulty.set(Fault::LeaseRefused);
+    let half = store.acquire().await;
+    assert!(matches!(half, Err(StoreError::Io { .. })), "{half:?}");
+    faulty.set(Fault::None);
+    let fence = store.acquire().await.expect("acquire it anew");
+    store.put(fence, &sample(1)).await.expect("put");
+    store.release().await.expect("release");
 }
 
 async fn attempt(store: &dyn CheckpointStore, fence: Fence, id: u64, acknowledged: &mut Vec<u64>) {

@@ -137,18 +137,23 @@ impl Holder {
     }
 
     /// Looks whether the holder lives, for as long as it may be silent.
-    async fn watch(&self, newest: &Newest, first: Seen) -> Result<Seen, StoreError> {
+    async fn watch(&self, newest: &Newest, mut first: Seen) -> Result<Seen, StoreError> {
         let length = self.silence(newest, &first);
         let owner = &newest.claim.owner;
         tracing::info!(job = %self.log.job, store = %self.log.url, ?length,
             "the job is held by {owner}: waiting to see whether it lives");
-        let began = Instant::now();
+        let mut began = Instant::now();
         loop {
             tokio::time::sleep(length / LOOKS).await;
             let current = self.look().await?;
             if current.raw != first.raw {
                 if self.is_gone(newest, &current) {
                     return Ok(current);
+                }
+                if current.lease.as_ref().is_some_and(|lease| lease.nonce == self.nonce) {
+                    // A renewal of ours was under way, of an epoch that we hold no more.
+                    (first, began) = (current, Instant::now());
+                    continue;
                 }
                 let by = current.lease.map_or_else(|| owner.clone(), |lease| lease.owner);
                 return Err(self.taken(&format!(

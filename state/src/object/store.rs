@@ -210,6 +210,9 @@ impl CheckpointStore for ObjectLog {
             self.log().probe().await?;
             writer.probed = true;
         }
+        // What we held is over, whether the job is taken anew or not: a lease that went on would be that
+        // of a holder who lives.
+        self.renewals.lock().unwrap_or_else(PoisonError::into_inner).abort_all();
         let epoch = self.holder.acquire(&self.reader).await?;
         writer.known.clear();
         // Nothing after our fence: that is not ours, and to be found at the first write.
@@ -227,7 +230,6 @@ impl CheckpointStore for ObjectLog {
             tracing::warn!(job = %self.log().job, %error, "could not sweep the log");
         }
         let mut renewals = self.renewals.lock().unwrap_or_else(PoisonError::into_inner);
-        renewals.abort_all();
         renewals.spawn(hold::renewals(Arc::clone(&self.holder), epoch));
         Ok(Fence(epoch))
     }
