@@ -250,10 +250,14 @@ async fn server_id(conn: &mut Conn, server: &Server, options: &SourceOptions) ->
     const NAME: &str = "server id";
     let ours = options.server_id;
     if ours == 0 {
-        return Check::fail(NAME, "ours is 0", "give the job a `server-id` from 1 to 4294967295");
+        return Check::fail(
+            NAME,
+            "ours is 0",
+            "give the job a `source.server-id` from 1 to 4294967295",
+        );
     }
     if ours == server.server_id {
-        let fix = "give the job another `server-id`";
+        let fix = "give the job another `source.server-id`";
         return Check::fail(NAME, format!("{ours} is the server's own"), fix);
     }
     let mut hosts = conn.query::<Row, _>("SHOW REPLICAS").await;
@@ -267,7 +271,7 @@ async fn server_id(conn: &mut Conn, server: &Server, options: &SourceOptions) ->
             format!(
                 "a replica with {ours} is connected: this job, running already, or another one"
             ),
-            "if it is another, give the job another `server-id`: they would end each other's connections",
+            "if it is another, give the job another `source.server-id`: they would end each other's connections",
         ),
         Ok(_) => Check::ok(NAME, format!("{ours}, free")),
         Err(_) => Check::ok(NAME, format!("{ours} (connected replicas are not ours to list)")),

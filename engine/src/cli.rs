@@ -74,7 +74,7 @@ stays. Exit codes: 0 done, 1 failed (the job runs, for instance), 2 wrong usage.
     #[command(after_help = "\
 Examples:
   seachange copy latest /backup --job emp_1
-  seachange copy 17 s3://bucket/savepoints?region=eu-central-1 --json
+  seachange copy 17 's3://bucket/savepoints?region=eu-central-1' --json
 
 A new directory is made there, with the rows of prepared XA transactions; nothing is overwritten.
 It is read back and verified. What is printed is what `run --from` takes. Exit codes: 0 done,

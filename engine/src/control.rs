@@ -27,7 +27,7 @@ pub enum Phase {
     Running(mpsc::Sender<SavepointRequest>),
     /// It failed with this, and starts again by and by.
     Waiting(String),
-    /// Over, and its state let go; with why, where it failed.
+    /// Over; with why, where it failed. The process lets the state go after this.
     Ended(Option<String>),
 }
 

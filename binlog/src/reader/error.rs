@@ -113,7 +113,7 @@ pub enum BinlogError {
     Setting { at: String, what: String, fix: &'static str },
     #[error(
         "another replica connected to {server} with our server id {server_id}, and the server ended \
-         our connection: give this job or the other replica another `server-id`"
+         our connection: give this job or the other replica another `source.server-id`"
     )]
     SameServerId { server: String, server_id: u32 },
     /// The stream holds something that we read correctly or not at all, and cannot yet.

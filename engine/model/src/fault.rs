@@ -1,6 +1,6 @@
 //! Places at which a test ends the process: the edges between two steps that are each atomic.
 //!
-//! `SEACHANGE_FAULT=store.put.before:3` aborts at the third passage of that point, as a crash of the
+//! `SEACHANGE_FAULT=store.before:3` aborts at the third passage of that point, as a crash of the
 //! process there would: no destructor runs, no buffer is flushed. Release builds have no such points.
 
 use std::sync::LazyLock;

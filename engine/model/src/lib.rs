@@ -1,6 +1,6 @@
 //! The nouns of Seachange and its two ports: [`sink::Sink`] and [`checkpoint::CheckpointStore`].
 //!
-//! This crate is the bottom of the house: it does no I/O, holds no clock and knows no other crate
+//! This crate is the bottom of the house: it does no I/O (but for [`fault`], in debug builds), holds no clock and knows no other crate
 //! of the workspace. `binlog`, `state` and `sinks` depend on it and never on each other.
 
 pub mod change;

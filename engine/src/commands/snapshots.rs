@@ -186,7 +186,7 @@ fn table(all: &[Entry], now_ms: i64) -> Table {
     out
 }
 
-/// Host and port, where that is what tells the server, else its version and id.
+/// Its version and id.
 fn server(c: &Checkpoint) -> String {
     let server = &c.source.server;
     format!("{} id {}", server.version, server.server_id)

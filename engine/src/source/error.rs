@@ -58,9 +58,9 @@ pub enum SourceError {
     Held(String),
     #[error(
         "with XA transaction {xid} prepared, {count} wait for their verdict and hold {bytes} bytes; \
-         a job keeps {limit} bytes. Settle them, make them smaller, and start over (`--from none`)"
+         a job keeps {limit} bytes of at most {most} transactions. Settle them, make them smaller, and start over (`--from none`)"
     )]
-    XaLimit { xid: String, count: usize, bytes: u64, limit: u64 },
+    XaLimit { xid: String, count: usize, bytes: u64, limit: u64, most: usize },
     #[error(
         "XA transaction {xid}, which is committed at {at}, was prepared before the job began: \
          its changes were not seen. Start over (`--from none`); a job that begins at a place in \

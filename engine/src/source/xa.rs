@@ -227,8 +227,8 @@ impl XaTransactions {
         })?;
         let (bytes, count) = (self.bytes + held.bytes, self.prepared.len() + 1);
         if bytes > HELD_BYTES_MAX || count > PREPARED_MAX {
-            let (xid, limit) = (xid.to_string(), HELD_BYTES_MAX);
-            return Err(SourceError::XaLimit { xid, count, bytes, limit });
+            let (xid, limit, most) = (xid.to_string(), HELD_BYTES_MAX, PREPARED_MAX);
+            return Err(SourceError::XaLimit { xid, count, bytes, limit, most });
         }
         if held.bytes > LARGE_BYTES {
             tracing::warn!(%xid, bytes = held.bytes, "a large XA transaction is prepared");

@@ -61,7 +61,7 @@ pub const SETTINGS: &[SettingDoc] = &[
     with(H, "sink[N].*", "", "The same with several sinks: `sink[0].connector`, `sink[1].connector`, …."),
 
     with(A, "schema-name", "", "For PostgreSQL and Oracle."),
-    with(A, "source.connection.pool.size", "20", "A job has two connections per reader and one for the binlog."),
+    with(A, "source.connection.pool.size", "20", "Connections are as many as a job needs: operations.md lists them."),
     with(A, "source.schema.changes", "", "Schema changes are always followed."),
     with(A, "source.chunk-key.even-distribution.factor.*", "", "Chunks are bounded by keys as they are, evenly spread or not."),
     with(A, "split.match_number_regex", "_[0-9]+", "Only with `split.enable`."),
@@ -218,7 +218,7 @@ pub const SETTINGS: &[SettingDoc] = &[
     set(A, "kubernetes.*", "", "One container."),
     set(A, "akka.*", "", "There is one process."),
     set(A, "pekko.*", "", "There is one process."),
-    set(A, "rest.*", "", "There is no API."),
+    set(A, "rest.*", "", "`run --http` says where requests are served."),
     set(A, "web.*", "", "There is no page."),
     set(A, "metrics.*", "", "The log tells progress and lag."),
     set(A, "historyserver.*", "", "No history server."),
