@@ -5,3 +5,7 @@ if command -v pkg-config >/dev/null 2>&1 && pkg-config --exists rocksdb 2>/dev/n
   ROCKSDB_INCLUDE_DIR=$(pkg-config --variable=includedir rocksdb)
   export ROCKSDB_LIB_DIR ROCKSDB_INCLUDE_DIR
 fi
+# Likewise the distribution's SQLite, for the stand-in warehouse.
+if command -v pkg-config >/dev/null 2>&1 && pkg-config --exists sqlite3 2>/dev/null; then
+  export LIBSQLITE3_SYS_USE_PKG_CONFIG=1
+fi

@@ -1,0 +1,14 @@
+//! A stand-in warehouse: by a switch an Apache Doris or a StarRocks, for tests of the sinks and for people
+//! who want to try them without a cluster.
+//!
+//! It is as strict as the servers are: what they refuse it refuses, in their words, and what they forget it
+//! forgets. The rules live in a pure core without sockets and clocks: time is a parameter, so that a test
+//! can let a day pass. The arrows point one way: `txn` and `table` know nobody, `ingest` turns a body into
+//! rows of a table, `store` keeps them, and `reply` writes what is answered.
+
+pub mod moment;
+pub mod system;
+pub mod txn;
+
+pub use moment::Moment;
+pub use system::System;

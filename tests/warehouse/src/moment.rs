@@ -1,0 +1,25 @@
+//! Time as the core sees it: a number that it is told.
+
+use std::ops::Add;
+use std::time::Duration;
+
+/// A moment, in milliseconds since the Unix epoch, as both servers write it down.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub struct Moment(pub u64);
+
+impl Moment {
+    /// What has passed since `earlier`; nothing if that is later, for clocks are set back.
+    #[must_use]
+    pub fn since(self, earlier: Self) -> Duration {
+        Duration::from_millis(self.0.saturating_sub(earlier.0))
+    }
+}
+
+impl Add<Duration> for Moment {
+    type Output = Self;
+
+    fn add(self, passed: Duration) -> Self {
+        let millis = u64::try_from(passed.as_millis()).unwrap_or(u64::MAX);
+        Self(self.0.saturating_add(millis))
+    }
+}
