@@ -6,8 +6,10 @@
 //! can let a day pass. The arrows point one way: `txn` and `table` know nobody, `ingest` turns a body into
 //! rows of a table, `store` keeps them, and `reply` writes what is answered.
 
+pub mod ingest;
 pub mod moment;
 pub mod system;
+pub mod table;
 pub mod txn;
 
 pub use moment::Moment;

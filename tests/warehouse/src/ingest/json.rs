@@ -1,0 +1,146 @@
+//! JSON, as the two servers read it: numbers keep the text they came in.
+
+use std::collections::HashMap;
+
+use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
+use serde_json::value::RawValue;
+
+use crate::System;
+use crate::txn::Refusal;
+
+use super::{Field, Record};
+
+/// How documents lie in a body.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Shape {
+    /// One object to a line (Doris).
+    Lines(Vec<u8>),
+    /// One after another, whatever stands between (StarRocks), or just one (Doris).
+    Documents,
+    /// One array of objects.
+    Array,
+}
+
+/// Every object of the body, its fields in the order of `names`.
+///
+/// # Errors
+/// A body that is not of its shape. Of lines, each is judged alone.
+pub fn read(
+    shape: &Shape,
+    system: System,
+    names: &[&str],
+    body: &[u8],
+) -> Result<Vec<Record>, Refusal> {
+    let body = body.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(body);
+    match shape {
+        Shape::Lines(delimiter) => Ok(lines(body, delimiter)
+            .filter(|line| !line.trim_ascii().is_empty())
+            .map(|line| record(line, system, names))
+            .collect()),
+        Shape::Documents => serde_json::Deserializer::from_slice(body)
+            .into_iter::<Box<RawValue>>()
+            .map(|document| {
+                Ok(record(document.map_err(malformed)?.get().as_bytes(), system, names))
+            })
+            .collect(),
+        Shape::Array => {
+            let documents: Vec<&RawValue> = serde_json::from_slice(body).map_err(malformed)?;
+            let records = documents.into_iter();
+            Ok(records.map(|document| record(document.get().as_bytes(), system, names)).collect())
+        }
+    }
+}
+
+fn malformed(error: serde_json::Error) -> Refusal {
+    Refusal::new("DATA_QUALITY_ERROR", format!("Parse json data failed: {error}"))
+}
+
+fn lines<'a>(body: &'a [u8], delimiter: &'a [u8]) -> impl Iterator<Item = &'a [u8]> {
+    let mut rest = Some(body);
+    std::iter::from_fn(move || {
+        let here = rest?;
+        let found = here.windows(delimiter.len().max(1)).position(|window| window == delimiter);
+        let (line, after) = match found {
+            Some(at) => (here.get(..at), here.get(at + delimiter.len()..)),
+            None => (Some(here), None),
+        };
+        rest = after;
+        line
+    })
+}
+
+fn record(document: &[u8], system: System, names: &[&str]) -> Record {
+    let source = String::from_utf8_lossy(document).into_owned();
+    let fields = fields(document, system, names);
+    Record { source, fields }
+}
+
+fn fields(document: &[u8], system: System, names: &[&str]) -> Result<Vec<Field>, String> {
+    if document.trim_ascii_start().first() != Some(&b'{') {
+        return Err("Not object item".to_owned());
+    }
+    let Members(members) = serde_json::from_slice(document)
+        .map_err(|error| format!("Parse json data for JsonDoc failed. error info: {error}"))?;
+    let knows_none = !names.iter().any(|name| members.contains_key(*name));
+    if system == System::Doris && knows_none {
+        return Err("All fields is null, this is a invalid row.".to_owned());
+    }
+    let field =
+        |name: &&str| members.get(*name).map_or(Ok(Field::Missing), |raw| value(raw.get(), system));
+    names.iter().map(field).collect()
+}
+
+fn value(raw: &str, system: System) -> Result<Field, String> {
+    let text = match raw.as_bytes().first() {
+        Some(b'n') => return Ok(Field::Null),
+        Some(b't') => "1".to_owned(),
+        Some(b'f') => "0".to_owned(),
+        Some(b'"') => serde_json::from_str(raw).map_err(|error| error.to_string())?,
+        Some(b'{' | b'[') if system == System::StarRocks => minified(raw),
+        _ => raw.to_owned(),
+    };
+    Ok(Field::Text(text))
+}
+
+/// Without the spaces between its parts.
+fn minified(raw: &str) -> String {
+    let mut text = String::with_capacity(raw.len());
+    let mut in_string = false;
+    let mut escaped = false;
+    for c in raw.chars() {
+        if !in_string && c.is_ascii_whitespace() {
+            continue;
+        }
+        in_string ^= c == '"' && !escaped;
+        escaped = in_string && c == '\\' && !escaped;
+        text.push(c);
+    }
+    text
+}
+
+/// An object's members as they stand in the text; of one named twice, the last.
+struct Members<'a>(HashMap<String, &'a RawValue>);
+
+impl<'de> Deserialize<'de> for Members<'de> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Collect;
+
+        impl<'de> Visitor<'de> for Collect {
+            type Value = Members<'de>;
+
+            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str("an object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+                let mut members = HashMap::new();
+                while let Some((name, value)) = map.next_entry::<String, &'de RawValue>()? {
+                    members.insert(name, value);
+                }
+                Ok(Members(members))
+            }
+        }
+
+        deserializer.deserialize_map(Collect)
+    }
+}

@@ -1,0 +1,343 @@
+//! A load's options bound to its table: which field goes where, and what becomes of one that does not fit.
+
+use crate::System;
+use crate::table::{Column, KeyModel, Misfit, Sequence, Table, Type, Value};
+use crate::txn::Refusal;
+
+use super::convert::convert;
+use super::options::{Assigned, Format, not_built};
+use super::{Field, Operation, Options, Row};
+
+const DELETE_SIGN: &str = "__DORIS_DELETE_SIGN__";
+const SEQUENCE: &str = "__DORIS_SEQUENCE_COL__";
+const OP: &str = "__op";
+/// Bytes (`primary_key_limit_size`).
+const KEY_MAX: usize = 128;
+
+#[derive(Debug)]
+pub struct Plan<'a> {
+    system: System,
+    table: &'a Table,
+    options: &'a Options,
+    slots: Vec<Slot>,
+    /// Of every row that does not say otherwise.
+    operation: Operation,
+    is_json: bool,
+}
+
+/// A field of every record.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Slot {
+    name: String,
+    target: Target,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Target {
+    Column(usize),
+    DeleteSign,
+    Op,
+    /// The hidden sequence column.
+    Sequence,
+    /// Read and dropped.
+    Nothing,
+}
+
+impl<'a> Plan<'a> {
+    /// # Errors
+    /// Columns that the table lacks, and columns that it must have and the load does not name.
+    pub fn new(system: System, table: &'a Table, options: &'a Options) -> Result<Self, Refusal> {
+        let is_json = matches!(options.format, Format::Json(_));
+        let operation = if options.deletes_all { Operation::Delete } else { Operation::Upsert };
+        let mut plan = Self { system, table, options, slots: Vec::new(), operation, is_json };
+        match &options.columns {
+            Some(columns) => plan.take_named(columns)?,
+            None => plan.take_all()?,
+        }
+        plan.check_sequence()?;
+        plan.check_absent()?;
+        Ok(plan)
+    }
+
+    /// How many fields a record has.
+    #[must_use]
+    pub fn width(&self) -> usize {
+        self.slots.len()
+    }
+
+    /// By which names JSON is asked for them.
+    #[must_use]
+    pub fn names(&self) -> Vec<&str> {
+        self.slots.iter().map(|slot| slot.name.as_str()).collect()
+    }
+
+    /// # Errors
+    /// Why this record is no row of the table.
+    pub fn row(&self, fields: &[Field]) -> Result<Row, String> {
+        let mut values: Vec<Option<Value>> = vec![None; self.table.columns.len()];
+        let mut operation = self.operation;
+        let mut sequence = None;
+        for (slot, field) in self.slots.iter().zip(fields) {
+            match slot.target {
+                Target::Column(at) => {
+                    if let (Some(column), Some(value)) =
+                        (self.table.columns.get(at), values.get_mut(at))
+                    {
+                        *value = Some(self.value(column, field)?);
+                    }
+                }
+                Target::DeleteSign | Target::Op => {
+                    operation = operation_of(&slot.name, field, self.operation)?;
+                }
+                Target::Sequence => sequence = self.hidden_sequence(field)?,
+                Target::Nothing => {}
+            }
+        }
+        let columns = self.table.columns.iter().zip(values);
+        let values: Result<Vec<Value>, String> =
+            columns.map(|(column, value)| value.map_or_else(|| self.absent(column), Ok)).collect();
+        let values = values?;
+        if let Some(at) = self.sequence_column() {
+            sequence = values.get(at).cloned();
+        }
+        Ok(Row { values, operation, sequence })
+    }
+
+    fn take_all(&mut self) -> Result<(), Refusal> {
+        for (at, column) in self.table.columns.iter().enumerate() {
+            self.slots.push(Slot { name: column.name.clone(), target: Target::Column(at) });
+        }
+        for name in &self.options.hidden_columns {
+            let target =
+                hidden(name).ok_or_else(|| not_built(&format!("the hidden column `{name}`")))?;
+            self.slots.push(Slot { name: name.clone(), target });
+        }
+        if self.takes_op() && self.is_json {
+            self.slots.push(Slot { name: OP.to_owned(), target: Target::Op });
+        }
+        Ok(())
+    }
+
+    fn take_named(&mut self, columns: &[Assigned]) -> Result<(), Refusal> {
+        for Assigned { name, expression } in columns {
+            if let Some(expression) = expression {
+                self.operation = self.constant(name, expression)?;
+                continue;
+            }
+            let target = self.target(name)?;
+            self.slots.push(Slot { name: name.clone(), target });
+        }
+        let names_op = columns.iter().any(|column| column.name == OP);
+        if self.takes_op() && self.is_json && !names_op {
+            self.slots.push(Slot { name: OP.to_owned(), target: Target::Op });
+        }
+        Ok(())
+    }
+
+    fn target(&self, name: &str) -> Result<Target, Refusal> {
+        if let Some(at) = self.table.position_in_sql(name) {
+            return Ok(Target::Column(at));
+        }
+        match self.system {
+            System::Doris => {
+                match hidden(name) {
+                    Some(target) => Ok(target),
+                    None if self.options.sequence.as_deref() == Some(name) => Ok(Target::Sequence),
+                    None => Err(self
+                        .plan_error(&format!("Unknown column '{name}' in '{}'", self.table.name))),
+                }
+            }
+            System::StarRocks if name == OP && self.takes_op() => Ok(Target::Op),
+            System::StarRocks => Ok(Target::Nothing),
+        }
+    }
+
+    /// The one expression there is: `__op='delete'`.
+    fn constant(&self, name: &str, expression: &str) -> Result<Operation, Refusal> {
+        match expression.trim_matches(['\'', '"']) {
+            "upsert" if name == OP && self.takes_op() => Ok(Operation::Upsert),
+            "delete" if name == OP && self.takes_op() => Ok(Operation::Delete),
+            _ => Err(not_built(&format!("the expression `{name}={expression}`"))),
+        }
+    }
+
+    fn takes_op(&self) -> bool {
+        self.system == System::StarRocks && self.table.model == KeyModel::Unique
+    }
+
+    fn check_sequence(&self) -> Result<(), Refusal> {
+        let needs_one = matches!(self.table.sequence, Some(Sequence::Hidden(_)));
+        let has_one = self.slots.iter().any(|slot| slot.target == Target::Sequence);
+        if needs_one && !has_one && self.sequence_column().is_none() {
+            return Err(self.plan_error(&format!(
+                "Table {} has sequence column, need to specify the sequence column",
+                self.table.name
+            )));
+        }
+        Ok(())
+    }
+
+    /// The visible column whose value is the sequence, by the table's definition or the load's header.
+    fn sequence_column(&self) -> Option<usize> {
+        let name = match self.table.sequence.as_ref()? {
+            Sequence::Column(name) => name,
+            Sequence::Hidden(_) => self.options.sequence.as_ref()?,
+        };
+        self.table.position_in_sql(name)
+    }
+
+    /// A column that no field is for takes its default, or must not be needed.
+    fn check_absent(&self) -> Result<(), Refusal> {
+        for (at, column) in self.table.columns.iter().enumerate() {
+            let given = self.slots.iter().any(|slot| slot.target == Target::Column(at));
+            if !given && !column.nullable && column.default.is_none() {
+                let text = format!("Column has no default value. column: {}", column.name);
+                return Err(self.plan_error(&text));
+            }
+        }
+        Ok(())
+    }
+
+    fn absent(&self, column: &Column) -> Result<Value, String> {
+        match &column.default {
+            None => Ok(Value::Null),
+            Some(text) => self.value(column, &Field::Text(text.clone())),
+        }
+    }
+
+    fn value(&self, column: &Column, field: &Field) -> Result<Value, String> {
+        match field {
+            Field::Text(text) => self.typed(column, text),
+            Field::Missing if self.system == System::Doris && column.default.is_some() => {
+                self.absent(column)
+            }
+            Field::Null | Field::Missing if column.nullable => Ok(Value::Null),
+            Field::Null | Field::Missing => Err(self.null_refused(column, field)),
+        }
+    }
+
+    fn typed(&self, column: &Column, text: &str) -> Result<Value, String> {
+        let misfit = match convert(column.ty, text, self.system, self.options.zone) {
+            Ok(value) => return Ok(value),
+            Err(misfit) => misfit,
+        };
+        // Doris lets only what it cannot read become NULL, StarRocks also what is too long.
+        let lenient = self.system == System::StarRocks || misfit == Misfit::Unparsable;
+        if self.options.strict || !lenient {
+            return Err(self.misfit_refused(column, text, misfit));
+        }
+        if column.nullable { Ok(Value::Null) } else { Err(self.null_refused(column, &Field::Null)) }
+    }
+
+    fn plan_error(&self, detail: &str) -> Refusal {
+        match self.system {
+            System::Doris => Refusal::new(
+                "ANALYSIS_ERROR",
+                format!("TStatus: errCode = 2, detailMessage = {detail}"),
+            ),
+            System::StarRocks => Refusal::new("INTERNAL_ERROR", detail),
+        }
+    }
+
+    fn null_refused(&self, column: &Column, field: &Field) -> String {
+        let name = &column.name;
+        match (self.system, field) {
+            (System::StarRocks, _) => format!("NULL value in non-nullable column '{name}'"),
+            (System::Doris, Field::Missing) => {
+                format!("The column `{name}` is not nullable, but it's not found in jsondata.")
+            }
+            (System::Doris, Field::Null) if self.is_json => {
+                format!("Json value is null, but the column `{name}` is not nullable.")
+            }
+            (System::Doris, _) => {
+                format!("column({name}) values is null while columns is not nullable")
+            }
+        }
+    }
+
+    fn misfit_refused(&self, column: &Column, text: &str, misfit: Misfit) -> String {
+        let (name, ty) = (&column.name, column.ty);
+        match (self.system, misfit) {
+            (System::Doris, Misfit::Unparsable) => format!(
+                "column({name}) value is incorrect while strict mode is true, src value is {text}"
+            ),
+            (System::Doris, Misfit::TooLong { limit }) => {
+                let start = text.as_bytes().get(..32).unwrap_or(text.as_bytes());
+                let start = String::from_utf8_lossy(start);
+                format!(
+                    "column_name[{name}], the length of input is too long than schema. first 32 bytes \
+                     of input str: [{start}] schema length: {limit}; actual length: {}; ",
+                    text.len()
+                )
+            }
+            (System::Doris, Misfit::DecimalRange) => format!(
+                "column_name[{name}], decimal value is not valid for definition, column={text}, \
+                 type={ty}; "
+            ),
+            (System::StarRocks, Misfit::TooLong { .. }) => format!(
+                "String '{text}'(length: {}) is too long. The type of '{name}' is {ty}",
+                text.len()
+            ),
+            (System::StarRocks, _) => {
+                format!("Value '{text}' is out of range. The type of '{name}' is {ty}")
+            }
+        }
+    }
+
+    /// StarRocks bounds what a key may take in its index.
+    ///
+    /// # Errors
+    /// A key of more than 128 bytes, which fails the whole load.
+    pub fn check_key(&self, row: &Row) -> Result<(), Refusal> {
+        if !self.takes_op() {
+            return Ok(());
+        }
+        let keys = self.table.columns.iter().zip(&row.values).filter(|(column, _)| column.is_key);
+        let size: usize = keys.map(|(column, value)| encoded_length(column.ty, value)).sum();
+        if size > KEY_MAX {
+            let text = format!("primary key size exceed the limit. Size: {size}, limit: {KEY_MAX}");
+            return Err(Refusal::new("INTERNAL_ERROR", text));
+        }
+        Ok(())
+    }
+
+    fn hidden_sequence(&self, field: &Field) -> Result<Option<Value>, String> {
+        let (Some(Sequence::Hidden(ty)), Field::Text(text)) = (&self.table.sequence, field) else {
+            return Ok(None);
+        };
+        let value = convert(*ty, text, self.system, self.options.zone);
+        value.map(Some).map_err(|_| {
+            format!(
+                "column({SEQUENCE}) value is incorrect while strict mode is true, src value is {text}"
+            )
+        })
+    }
+}
+
+fn hidden(name: &str) -> Option<Target> {
+    match name {
+        DELETE_SIGN => Some(Target::DeleteSign),
+        SEQUENCE => Some(Target::Sequence),
+        _ => None,
+    }
+}
+
+fn encoded_length(ty: Type, value: &Value) -> usize {
+    match (ty, value) {
+        (Type::Boolean | Type::TinyInt, _) => 1,
+        (Type::SmallInt, _) => 2,
+        (Type::Int | Type::Date, _) => 4,
+        (Type::LargeInt, _) => 16,
+        (_, Value::Text(text)) if !matches!(ty, Type::DateTime(_)) => text.len(),
+        _ => 8,
+    }
+}
+
+fn operation_of(name: &str, field: &Field, otherwise: Operation) -> Result<Operation, String> {
+    match field {
+        Field::Text(text) if text == "0" => Ok(Operation::Upsert),
+        Field::Text(text) if text == "1" => Ok(Operation::Delete),
+        Field::Text(text) => Err(format!("column({name}) value is incorrect, src value is {text}")),
+        Field::Null | Field::Missing => Ok(otherwise),
+    }
+}
