@@ -8,6 +8,7 @@
 
 pub mod ingest;
 pub mod moment;
+pub mod reply;
 pub mod store;
 pub mod system;
 pub mod table;
