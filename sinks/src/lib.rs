@@ -14,6 +14,7 @@ pub mod format;
 mod stdout;
 #[cfg(test)]
 mod testing;
+mod warehouse;
 
 pub use config::{ConfigError, OptionDoc};
 
