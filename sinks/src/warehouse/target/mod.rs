@@ -8,8 +8,12 @@ use std::sync::Arc;
 
 use model::{TableName, TableSchema};
 
+pub(crate) mod alteration;
+pub(crate) mod compare;
+pub(crate) mod create;
 pub(crate) mod map;
 mod names;
+pub(crate) mod policy;
 #[cfg(test)]
 mod testing;
 pub(crate) mod types;
