@@ -11,6 +11,7 @@ use model::{TableName, TableSchema};
 pub(crate) mod alteration;
 pub(crate) mod compare;
 pub(crate) mod create;
+pub(crate) mod evolve;
 pub(crate) mod map;
 mod names;
 pub(crate) mod policy;
