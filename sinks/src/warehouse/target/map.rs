@@ -3,47 +3,12 @@
 
 use model::{Column, ColumnType, TableName};
 
+use super::rules::{BinaryAs, JsonAs, TypeRules};
 use super::types::{
     DECIMAL_DIGITS_MAX, DORIS_VARCHAR_BYTES_MAX, STARROCKS_VARCHAR_BYTES_MAX, TargetType,
     decimal_text_bytes,
 };
 use crate::warehouse::system::System;
-
-/// What a job may choose of the mapping.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(crate) struct TypeRules {
-    pub json: JsonAs,
-    pub binary: BinaryAs,
-    pub names: Names,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(crate) enum JsonAs {
-    /// Can be queried by path.
-    #[default]
-    Json,
-    /// Keeps the text as it is.
-    Text,
-}
-
-/// Neither system has a type that takes bytes over Stream Load as they are.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(crate) enum BinaryAs {
-    /// The shorter one, 4 bytes for 3, and what `debezium-json` has.
-    #[default]
-    Base64,
-    /// 2 bytes for 1; sorts as the bytes do.
-    Hex,
-}
-
-/// Which letters the server takes in names.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(crate) enum Names {
-    #[default]
-    Ascii,
-    /// Doris with `enable_unicode_name_support`.
-    Unicode,
-}
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Mapped {
@@ -87,7 +52,7 @@ const TIMESTAMP: &str = "the zone: clock time of the job's one; `0000-00-00` is 
 const ZERO_FILL: &str = "the leading zeros";
 const MEMBERS: &str = "the list of members; sorts as text";
 const JSON: &str = "spaces and the form of numbers";
-const VECTOR: &str = "held as a JSON array of text: no distance functions";
+const VECTOR: &str = "held as text, a JSON array: no distance functions";
 const GEOMETRY: &str = "held as JSON text of SRID and WKB: no spatial functions";
 const TOO_LONG: &str = "values above 1 MiB are refused";
 const TOO_LONG_DORIS: &str =
@@ -246,7 +211,7 @@ fn text(
     }
 }
 
-/// A table of its own, for losses are static: what a type loses, and what its length does.
+/// What a type loses and what its length does, in one static sentence.
 fn both(of_type: Option<&'static str>, of_length: Option<&'static str>) -> Option<&'static str> {
     const BASE64_TOO_LONG: &str = "held as text in base64, refused above 1 MiB of it";
     const HEX_TOO_LONG: &str = "held as text in hexadecimal, refused above 1 MiB of it";

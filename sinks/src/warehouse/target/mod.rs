@@ -14,12 +14,16 @@ pub(crate) mod create;
 pub(crate) mod evolve;
 pub(crate) mod map;
 mod names;
+#[cfg(test)]
+mod page;
 pub(crate) mod policy;
+pub(crate) mod rules;
 #[cfg(test)]
 mod testing;
 pub(crate) mod types;
 
-pub(crate) use map::{TypeRules, Unmappable};
+pub(crate) use map::Unmappable;
+pub(crate) use rules::TypeRules;
 pub(crate) use types::TargetType;
 
 use super::system::System;

@@ -2,7 +2,8 @@
 
 use model::TableName;
 
-use super::map::{Names, Unmappable};
+use super::map::Unmappable;
+use super::rules::Names;
 use crate::warehouse::system::System;
 
 const BY_ROUTE: &str = "give the table another name with a route";

@@ -1,4 +1,5 @@
 use super::*;
+use crate::warehouse::target::rules::Names;
 use crate::warehouse::target::testing::{column, text};
 
 #[track_caller]
