@@ -128,6 +128,10 @@ impl TargetType {
             "date" | "datev2" => Self::Date,
             "datetime" | "datetimev2" => Self::date_time(system, first.map_or(Some(0), small)?),
             "char" => Self::Char { bytes: first? },
+            // As long as it gets.
+            "varchar" if system == System::Doris && arguments == "*" => {
+                Self::Varchar { bytes: DORIS_VARCHAR_BYTES_MAX }
+            }
             "varchar" => Self::Varchar { bytes: first? },
             "string" | "text" if system == System::Doris => Self::String,
             "string" | "text" => Self::Varchar { bytes: STARROCKS_STRING_BYTES },
@@ -301,6 +305,7 @@ mod tests {
             (Doris, "datev2", Some(Date)),
             (Doris, "string", Some(String)),
             (StarRocks, "string", Some(Varchar { bytes: 65_533 })),
+            (Doris, "varchar(*)", Some(Varchar { bytes: 65_533 })),
             (Doris, "jsonb", Some(Json)),
             // Which VARCHAR, which DECIMAL: not said. STRING is `varchar` in Doris' DATA_TYPE.
             (Doris, "varchar", None),
