@@ -4,6 +4,7 @@
 mod checkpointing;
 mod hosts;
 mod restart;
+mod routing;
 mod sinks;
 mod source;
 

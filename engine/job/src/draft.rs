@@ -3,6 +3,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use model::Routes;
+
 use crate::Mode;
 use crate::diagnostics::{At, NoteKind, Report};
 use crate::settings::{self, Kind, Scope};
@@ -28,6 +30,8 @@ pub(crate) struct Draft<'a> {
     pub(crate) has_statement: bool,
     /// Of each sink, where its options stand.
     pub(crate) sink_places: Vec<BTreeMap<String, At>>,
+    /// Routes that stand apart from the sinks, for all that have tables of their own.
+    pub(crate) listed: Routes,
     set: BTreeMap<String, Entry>,
     with: BTreeMap<String, Entry>,
     /// What the building code asked for: the keys that are honoured in fact.
@@ -41,6 +45,7 @@ impl<'a> Draft<'a> {
             surroundings,
             has_statement: false,
             sink_places: Vec::new(),
+            listed: Routes::default(),
             set: BTreeMap::new(),
             with: BTreeMap::new(),
             asked: BTreeSet::new(),
@@ -68,13 +73,26 @@ impl<'a> Draft<'a> {
         parse: impl Fn(&str) -> Expected<T>,
     ) -> Option<T> {
         self.asked.insert((scope, key));
-        let entry = self.entries(scope).get(key).filter(|entry| !entry.broken)?.clone();
+        let entry = self.entries(scope).get(key)?.clone();
+        self.value(key, &entry, parse)
+    }
+
+    /// The value of an entry as it is read by `parse`; one that does not fit is reported.
+    pub(crate) fn value<T>(
+        &mut self,
+        key: &str,
+        entry: &Entry,
+        parse: impl Fn(&str) -> Expected<T>,
+    ) -> Option<T> {
+        if entry.broken {
+            return None;
+        }
         match parse(&entry.value) {
             Ok(value) => Some(value),
             Err(expected) => {
                 let shown = entry.shown(key);
                 let message = format!("`{key}` is {shown}, expected {expected}");
-                self.report.error(entry.value_at, message);
+                self.report.error(entry.value_at.clone(), message);
                 None
             }
         }
@@ -159,7 +177,7 @@ impl<'a> Draft<'a> {
         }
     }
 
-    fn no_counterpart(&mut self, key: &str, entry: &Entry, meaning: &str) {
+    pub(crate) fn no_counterpart(&mut self, key: &str, entry: &Entry, meaning: &str) {
         let text = format!("`{key}` has no counterpart here and does nothing. {meaning}");
         self.report.note(NoteKind::NoCounterpart, entry.key_at.clone(), text);
     }
@@ -175,7 +193,7 @@ impl<'a> Draft<'a> {
     }
 
     /// A key that would change the result; harmless where it says what holds anyway.
-    fn unsupported(&mut self, key: &str, entry: &Entry, default: &str) {
+    pub(crate) fn unsupported(&mut self, key: &str, entry: &Entry, default: &str) {
         if entry.value.trim().is_empty() || entry.value.trim().eq_ignore_ascii_case(default) {
             return;
         }
@@ -200,6 +218,16 @@ impl<'a> Draft<'a> {
 }
 
 impl Entry {
+    /// Where one part of the value stands.
+    pub(crate) fn part_at(&self, start: usize, len: usize) -> At {
+        match &self.value_at {
+            At::Script(value) if value.start + start + len <= value.end => {
+                At::Script(value.start + start..value.start + start + len)
+            }
+            At::Script(_) | At::Override(_) | At::Whole => self.value_at.clone(),
+        }
+    }
+
     /// The value as an error may show it.
     pub(crate) fn shown(&self, key: &str) -> String {
         if self.secret || settings::is_sensitive(key) {

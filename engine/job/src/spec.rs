@@ -6,7 +6,7 @@ use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use model::{BinlogFile, CheckpointMode, Gtids, TimeZone};
+use model::{BinlogFile, CheckpointMode, Gtids, Routes, TimeZone};
 
 use crate::diagnostics::{Note, Place};
 use crate::settings::is_sensitive;
@@ -182,6 +182,10 @@ pub struct SinkSpec {
     pub connector: String,
     /// Without the `sink.` or `sink[N].` prefix and without `connector`.
     pub options: BTreeMap<String, String>,
+    /// Where each table of the source goes.
+    pub routes: Routes,
+    /// Name of a column that says which table of the source a row is of.
+    pub source_column: Option<String>,
     /// Where each option, and `connector`, stands, for errors that only the sink can find.
     pub places: BTreeMap<String, Place>,
 }
@@ -197,6 +201,8 @@ impl fmt::Debug for SinkSpec {
             .field("name", &self.name)
             .field("connector", &self.connector)
             .field("options", &shown)
+            .field("routes", &self.routes)
+            .field("source_column", &self.source_column)
             .finish_non_exhaustive()
     }
 }

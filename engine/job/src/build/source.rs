@@ -174,12 +174,7 @@ fn check_patterns(
 
 /// Where one part of a list stands.
 pub(super) fn part_at(key: &str, start: usize, len: usize, draft: &mut Draft<'_>) -> At {
-    match draft.entries(With).get(key).map(|entry| entry.value_at.clone()) {
-        Some(At::Script(value)) if value.start + start + len <= value.end => {
-            At::Script(value.start + start..value.start + start + len)
-        }
-        other => other.unwrap_or(At::Whole),
-    }
+    draft.entries(With).get(key).map_or(At::Whole, |entry| entry.part_at(start, len))
 }
 
 #[derive(Clone, Copy)]
