@@ -7,6 +7,7 @@ mod restart;
 mod routing;
 mod sinks;
 mod source;
+mod warehouse;
 
 use std::num::NonZeroU32;
 

@@ -4,6 +4,7 @@
 //! and of what is accepted; a test holds it against the code that reads the keys.
 
 mod keys;
+pub(crate) mod warehouse;
 
 pub use keys::SETTINGS;
 
@@ -133,6 +134,19 @@ pub fn render() -> String {
             }
         }
     }
+    page.push_str(WAREHOUSES);
+    for theirs in warehouse::WAREHOUSE {
+        page.push_str(&theirs.line());
+    }
+    let list =
+        |names: &[&str]| names.iter().map(|n| format!("`{n}`")).collect::<Vec<_>>().join(", ");
+    page.push_str(&format!(
+        "\nOf the headers of a load (`properties.*`, also `sink.properties.*`) these are the sink's own \
+         choice and left out: {}. These are refused, for with them rows would arrive changed, twice or not \
+         at all: {}.\n",
+        list(warehouse::FORM),
+        list(warehouse::MEANING),
+    ));
     page
 }
 
@@ -145,6 +159,15 @@ fn row(known: &SettingDoc) -> String {
     };
     format!("| `{key}` | {default} | {} |\n", meaning.replace('|', "\\|"))
 }
+
+const WAREHOUSES: &str = "
+## Options of other engines' Doris and StarRocks sinks
+
+The options of `doris` and `starrocks` themselves are in [formats.md](formats.md). Scripts of Dinky and pipelines of Flink CDC name some of them otherwise, and carry more, which are listed here without the first `sink.` (`sink.sink.max-retries` in a script, `sink.max-retries` in a pipeline). Given both ways, an option is refused.
+
+| Theirs | Sink | Here |
+|---|---|---|
+";
 
 const INTRODUCTION: &str = r"# Configuration
 

@@ -11,6 +11,7 @@ mod quirks;
 mod robust;
 mod routing;
 mod secrets;
+mod warehouse;
 
 /// A world with one variable, one file and five sinks.
 struct World;

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use model::Routes;
 use model::route::Shards;
 
-use super::routing;
+use super::{routing, warehouse};
 use crate::Mode;
 use crate::draft::{Draft, Entry};
 use crate::settings::{self, Kind, Scope, nearest};
@@ -116,6 +116,7 @@ fn sink(
     if routing::names_tables(&spec.connector) {
         spec.routes = routing::routes(&spec.connector, shards.cloned(), &mut options, draft);
         spec.source_column = routing::source_column(&mut options, draft);
+        warehouse::translate(&spec.connector, &mut options, draft);
     }
     let mut places = BTreeMap::new();
     let known = draft.surroundings.sink_options(&spec.connector);

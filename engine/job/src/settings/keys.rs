@@ -78,7 +78,7 @@ pub const SETTINGS: &[SettingDoc] = &[
     with(A, "source.connection.pool.size", "20", "Connections are as many as a job needs: operations.md lists them."),
     with(A, "source.schema.changes", "", "Schema changes are always followed."),
     with(A, "source.chunk-key.even-distribution.factor.*", "", "Chunks are bounded by keys as they are, evenly spread or not."),
-    with(A, "sink.auto.create", "false", "The sink decides."),
+    with(A, "sink.auto.create", "false", "For sinks with tables, where the default is `true`."),
     with(A, "sink.table.rename", "", "Without effect on Dinky, too."),
     with(A, "sink.print-identifier", "", "For `print`: every line names its table."),
     with(A, "sink.standard-error", "false", "For `print`: the log is on standard error, rows on standard output."),
@@ -116,7 +116,7 @@ pub const SETTINGS: &[SettingDoc] = &[
     with(A, "jdbc.properties.rewriteBatchedStatements", "", "Of the JDBC driver."),
     with(A, "jdbc.properties.verifyServerCertificate", "", "Use `source.ssl.mode`."),
 
-    with(U, "sink.timezone", "UTC", "Zone to which the sink's times are converted."),
+    with(U, "sink.timezone", "UTC", "Zone to which the sink's times are converted; an option of `doris` and `starrocks`."),
     with(U, "sink.column.replace.line-break", "false", "Replaces line ends within values."),
     with(U, "source.scan.startup.specific-offset.skip-events", "0", "Events to leave out after the offset."),
     with(U, "source.scan.startup.specific-offset.skip-rows", "0", "Rows to leave out after that."),
