@@ -3,11 +3,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use std::ops::Range;
+
 use model::Routes;
 
 use crate::Mode;
-use crate::diagnostics::{At, NoteKind, Report};
+use crate::diagnostics::{At, Dialect, NoteKind, Report};
 use crate::settings::{self, Kind, Scope};
+use crate::spec::TransformSpec;
 use crate::surroundings::Surroundings;
 use crate::value::Expected;
 
@@ -32,6 +35,11 @@ pub(crate) struct Draft<'a> {
     pub(crate) sink_places: Vec<BTreeMap<String, At>>,
     /// Routes that stand apart from the sinks, for all that have tables of their own.
     pub(crate) listed: Routes,
+    /// Where the first of them stands.
+    pub(crate) listed_at: Option<Range<usize>>,
+    /// What a schema change does in sinks that do not say so themselves, and where that stands.
+    pub(crate) behaviour: Option<(String, Range<usize>)>,
+    pub(crate) transforms: Vec<TransformSpec>,
     set: BTreeMap<String, Entry>,
     with: BTreeMap<String, Entry>,
     /// What the building code asked for: the keys that are honoured in fact.
@@ -46,6 +54,9 @@ impl<'a> Draft<'a> {
             has_statement: false,
             sink_places: Vec::new(),
             listed: Routes::default(),
+            listed_at: None,
+            behaviour: None,
+            transforms: Vec::new(),
             set: BTreeMap::new(),
             with: BTreeMap::new(),
             asked: BTreeSet::new(),
@@ -74,7 +85,26 @@ impl<'a> Draft<'a> {
     ) -> Option<T> {
         self.asked.insert((scope, key));
         let entry = self.entries(scope).get(key)?.clone();
-        self.value(key, &entry, parse)
+        self.value(&self.named(key), &entry, parse)
+    }
+
+    /// What the job calls this key.
+    pub(crate) fn named(&self, key: &str) -> String {
+        match (self.report.dialect, key) {
+            (Dialect::Script, key) => key.to_owned(),
+            (Dialect::Pipeline, "connector") => "source.type".to_owned(),
+            (Dialect::Pipeline, "table-name") => "source.tables".to_owned(),
+            (Dialect::Pipeline, "parallelism.default") => "pipeline.parallelism".to_owned(),
+            (Dialect::Pipeline, "table.local-time-zone") => "pipeline.local-time-zone".to_owned(),
+            (
+                Dialect::Pipeline,
+                "hostname" | "port" | "username" | "password" | "tables.exclude",
+            )
+            | (Dialect::Pipeline, "scan.startup.mode" | "on-table-error") => {
+                format!("source.{key}")
+            }
+            (Dialect::Pipeline, key) => key.to_owned(),
+        }
     }
 
     /// The value of an entry as it is read by `parse`; one that does not fit is reported.

@@ -6,7 +6,6 @@
 
 mod cdcsource;
 mod fragment;
-mod secrets;
 mod set;
 mod split;
 mod variables;
@@ -130,7 +129,7 @@ fn put(scope: Scope, pair: Pair, draft: &mut Draft<'_>) {
         draft.report.dropped(key_at.clone(), what, "takes the last", "keep one of them");
     }
     let (value_at, key_at) = (At::Script(value_at), At::Script(key_at));
-    let mut entry = secrets::entry(&key, &value, key_at, value_at, draft);
+    let mut entry = crate::secrets::entry(&key, &value, key_at, value_at, draft);
     entry.broken |= broken;
     draft.entries(scope).insert(key, entry);
 }
@@ -146,6 +145,6 @@ fn lay_over(key: &str, value: &str, variables: &Variables, draft: &mut Draft<'_>
         (false, false) => Scope::Set,
     };
     let at = At::Override(key.to_owned());
-    let entry: Entry = secrets::entry(key, value, at.clone(), at, draft);
+    let entry: Entry = crate::secrets::entry(key, value, at.clone(), at, draft);
     draft.entries(scope).insert(key.to_owned(), entry);
 }

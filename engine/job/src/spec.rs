@@ -28,6 +28,8 @@ pub struct JobSpec {
     /// Zone in which the format `changelog` shows TIMESTAMP columns (`table.local-time-zone`).
     pub time_zone: TimeZone,
     pub restore: RestoreSettings,
+    /// As the job has them. None asks for more than all columns of all rows: that is refused.
+    pub transforms: Vec<TransformSpec>,
     /// What the reader has to tell, to be logged once.
     pub notes: Vec<Note>,
 }
@@ -205,6 +207,21 @@ impl fmt::Debug for SinkSpec {
             .field("source_column", &self.source_column)
             .finish_non_exhaustive()
     }
+}
+
+/// What a job wants to be done to the rows of some tables.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct TransformSpec {
+    /// Patterns, with a dot between database and table, `\\.` for any character.
+    pub source_table: String,
+    pub projection: Option<String>,
+    pub filter: Option<String>,
+    pub primary_keys: Option<String>,
+    pub partition_keys: Option<String>,
+    pub table_options: Option<String>,
+    pub table_options_delimiter: Option<String>,
+    pub converter: Option<String>,
+    pub description: Option<String>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -6,7 +6,9 @@ use model::{CheckpointMode, TableName, TimeZone};
 use super::*;
 
 mod durability;
+mod examples;
 mod lenient;
+mod pipeline;
 mod quirks;
 mod robust;
 mod routing;

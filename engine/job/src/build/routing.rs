@@ -59,6 +59,22 @@ pub(super) fn settle_shards(named: bool, connectors: &[&str], draft: &mut Draft<
     }
 }
 
+/// What becomes of the job's list of routes in sinks that have no tables.
+pub(super) fn settle_listed(named: bool, connectors: &[&str], draft: &mut Draft<'_>) {
+    let Some(at) = draft.listed_at.clone() else { return };
+    let (key, others) = ("route", connectors.join("`, `"));
+    if connectors.is_empty() {
+        return;
+    }
+    if named {
+        let text = format!("`{key}`: `{others}` shows every table under its own name");
+        draft.report.note(NoteKind::Default, at, text);
+    } else {
+        let message = format!("`{key}` sends tables to others, and `{others}` has none");
+        draft.report.error(at, message);
+    }
+}
+
 /// Takes the options that name tables out of a sink's, and makes routes of them.
 pub(super) fn routes(
     connector: &str,

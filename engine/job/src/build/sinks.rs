@@ -7,6 +7,7 @@ use model::route::Shards;
 
 use super::{routing, warehouse};
 use crate::Mode;
+use crate::diagnostics::Dialect;
 use crate::draft::{Draft, Entry};
 use crate::settings::{self, Kind, Scope, nearest};
 use crate::spec::SinkSpec;
@@ -74,6 +75,7 @@ pub(super) fn sinks(draft: &mut Draft<'_>) -> Option<Vec<SinkSpec>> {
     let names = sinks.iter().map(|sink: &SinkSpec| sink.connector.as_str());
     let (named, others): (Vec<_>, Vec<_>) = names.partition(|name| routing::names_tables(name));
     routing::settle_shards(!named.is_empty(), &others, draft);
+    routing::settle_listed(!named.is_empty(), &others, draft);
     good.then_some(sinks)
 }
 
@@ -84,8 +86,12 @@ fn sink(
     draft: &mut Draft<'_>,
 ) -> Option<SinkSpec> {
     let Some((_, connector)) = options.remove("connector") else {
+        let key = match draft.report.dialect {
+            Dialect::Script => "connector",
+            Dialect::Pipeline => "type",
+        };
         let wanted =
-            |prefix: &str| format!("option `{prefix}.connector` is missing, for instance `print`");
+            |prefix: &str| format!("option `{prefix}.{key}` is missing, for instance `print`");
         match options.values().next() {
             None => draft.report.missing(wanted("sink")),
             Some((key, entry)) => {
@@ -117,6 +123,7 @@ fn sink(
         spec.routes = routing::routes(&spec.connector, shards.cloned(), &mut options, draft);
         spec.source_column = routing::source_column(&mut options, draft);
         warehouse::translate(&spec.connector, &mut options, draft);
+        warehouse::behaviour(&mut options, draft);
     }
     let mut places = BTreeMap::new();
     let known = draft.surroundings.sink_options(&spec.connector);

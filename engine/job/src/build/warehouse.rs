@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::sinks::Options;
-use crate::diagnostics::NoteKind;
+use crate::diagnostics::{At, NoteKind};
 use crate::draft::{Draft, Entry};
 use crate::settings::warehouse::{Becomes, FORM, MEANING, Theirs};
 use crate::value::{boolean, integer, one_of, parse_duration, parse_size};
@@ -38,6 +38,17 @@ pub(super) fn translate(connector: &str, options: &mut Options, draft: &mut Draf
     }
     ours.retain(|short, (key, entry)| header(short, key, entry, draft));
     *options = ours;
+}
+
+/// What the job says of schema changes holds for every sink that says nothing else.
+pub(super) fn behaviour(options: &mut Options, draft: &Draft<'_>) {
+    let key = "schema.change.behavior";
+    let Some((value, at)) = draft.behaviour.clone() else { return };
+    options.entry(key.to_owned()).or_insert_with(|| {
+        let at = At::Script(at);
+        let entry = Entry { value, key_at: at.clone(), value_at: at, secret: false, broken: false };
+        (format!("pipeline.{key}"), entry)
+    });
 }
 
 /// Is this option to be kept? Headers of a load belong to the sink where they say how it looks.
