@@ -179,8 +179,8 @@ fn lay_over(key: &str, value: &str, draft: &mut Draft<'_>) {
             Some(ours) => (Scope::Set, ours),
             None => (Scope::Set, key.to_owned()),
         },
+        _ if crate::build::is_sink_option(key) => (Scope::With, sections::sink_key(key)),
         _ if settings::find(Scope::With, key).is_some() => (Scope::With, key.to_owned()),
-        _ if crate::build::is_sink_option(key) => (Scope::With, key.to_owned()),
         _ => (Scope::Set, key.to_owned()),
     };
     let value = match key {

@@ -67,8 +67,8 @@ fn one(statement: &Fragment, draft: &mut Draft<'_>) {
         ["RESET", ..] => set::reset(statement, draft),
         ["EXECUTE", "CDCSOURCE", ..] => cdcsource::read(statement, draft),
         ["EXECUTE", "PIPELINE", third, ..] if third.starts_with("WITHYAML") => {
-            let message = "`EXECUTE PIPELINE WITHYAML` is not supported yet; write the job as \
-                           `EXECUTE CDCSOURCE`";
+            let message = "`EXECUTE PIPELINE WITHYAML` is not supported yet; put what stands \
+                           between its brackets into a file of its own, `job.yaml`, and run that";
             draft.report.error(statement.head(2), message);
         }
         ["ADD", "JAR" | "CUSTOMJAR" | "FILE", ..] if draft.report.mode == Mode::Lenient => {

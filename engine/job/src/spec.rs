@@ -212,7 +212,7 @@ impl fmt::Debug for SinkSpec {
 /// What a job wants to be done to the rows of some tables.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct TransformSpec {
-    /// Patterns, with a dot between database and table, `\\.` for any character.
+    /// Patterns, with a dot between database and table, `\.` for any character.
     pub source_table: String,
     pub projection: Option<String>,
     pub filter: Option<String>,

@@ -76,6 +76,9 @@ pub(super) fn sinks(draft: &mut Draft<'_>) -> Option<Vec<SinkSpec>> {
     let (named, others): (Vec<_>, Vec<_>) = names.partition(|name| routing::names_tables(name));
     routing::settle_shards(!named.is_empty(), &others, draft);
     routing::settle_listed(!named.is_empty(), &others, draft);
+    if named.is_empty() {
+        warehouse::settle_behaviour(draft);
+    }
     good.then_some(sinks)
 }
 

@@ -51,6 +51,15 @@ pub(super) fn behaviour(options: &mut Options, draft: &Draft<'_>) {
     });
 }
 
+/// What the job says of schema changes, where no sink has tables to change.
+pub(super) fn settle_behaviour(draft: &mut Draft<'_>) {
+    if let Some((_, at)) = draft.behaviour.take() {
+        let text = "`schema.change.behavior` does nothing here: sinks without tables show every \
+                    schema change as a record";
+        draft.report.note(NoteKind::NoCounterpart, at, text);
+    }
+}
+
 /// Is this option to be kept? Headers of a load belong to the sink where they say how it looks.
 fn header(short: &str, key: &str, entry: &Entry, draft: &mut Draft<'_>) -> bool {
     let Some(name) = short.strip_prefix("properties.").map(str::to_ascii_lowercase) else {

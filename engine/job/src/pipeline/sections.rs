@@ -62,6 +62,14 @@ pub(super) fn source_key(key: &str) -> Option<String> {
     }
 }
 
+/// The option that a key of a sink is, with the sink's prefix.
+pub(super) fn sink_key(key: &str) -> String {
+    match key.split_once('.') {
+        Some((prefix, "type")) => format!("{prefix}.connector"),
+        _ => key.to_owned(),
+    }
+}
+
 /// The `SET` key that a key of `pipeline` is.
 pub(super) fn pipeline_key(key: &str) -> Option<String> {
     let named = SETTINGS.iter().find(|(theirs, _)| *theirs == key);
@@ -132,9 +140,8 @@ fn sink(node: &Node, prefix: &str, draft: &mut Draft<'_>) {
     for pair in &pairs {
         let Some(value) = text(pair, draft) else { continue };
         match pair.key.as_str() {
-            "type" => put(With, &format!("{prefix}.connector"), pair, &value, draft),
             "name" => nothing(pair, "Sinks are named by their place.", draft),
-            key => put(With, &format!("{prefix}.{key}"), pair, &value, draft),
+            key => put(With, &sink_key(&format!("{prefix}.{key}")), pair, &value, draft),
         }
     }
     if !pairs.iter().any(|pair| pair.key == "type") {

@@ -154,6 +154,19 @@ fn several_sinks_are_a_list() {
 }
 
 #[test]
+fn what_has_no_effect_in_a_pipeline_is_named_once() {
+    let job = fine(&with(
+        "  name: x\n  connection.pool.size: 3\nsink: {type: print, name: y}\npipeline:\n  \
+         schema.change.behavior: ignore\n  operator.uid.prefix: z\n  rest.port: 1\n",
+    ));
+    let named = |key: &str| job.notes.iter().filter(|note| note.text.contains(key)).count();
+    for key in ["connection.pool.size", "schema.change.behavior", "operator.uid", "rest.port"] {
+        assert_eq!(named(key), 1, "{key}: {:#?}", job.notes);
+    }
+    assert_eq!(named("`name`"), 2);
+}
+
+#[test]
 fn routes_send_tables_where_they_say() {
     let job = fine(&with(
         r"sink: {type: doris, fenodes: 'fe:8030'}
@@ -290,6 +303,23 @@ fn places_are_right_behind_characters_of_any_width() {
 }
 
 #[test]
+fn places_are_right_behind_a_mark_of_the_byte_order_and_line_ends_of_windows() {
+    let text = with("sink: {type: print}\npipeline: {parallelism: x}\n");
+    let check = |text: &str, place: &str| {
+        let errors = pipeline(text).unwrap_err();
+        assert!(errors.to_string().contains(place), "{errors}");
+        let excerpt = errors.errors[0].excerpt.as_ref().unwrap();
+        let marked: String =
+            excerpt.line.chars().skip(excerpt.before).take(excerpt.width).collect();
+        assert_eq!(marked, "x", "{errors}");
+    };
+    check(&text, ":8:25: `pipeline.parallelism` is `x`");
+    check(&text.replace('\n', "\r\n"), ":8:25: ");
+    check(&format!("\u{feff}{text}"), ":8:25: ");
+    check("\u{feff}pipeline: {parallelism: x}\nsource: {}", ":1:26: ");
+}
+
+#[test]
 fn overrides_name_keys_by_their_section_or_as_in_a_script() {
     let over = |pairs: &[(&str, &str)]| {
         let pairs: Vec<_> = pairs.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
@@ -300,6 +330,8 @@ fn overrides_name_keys_by_their_section_or_as_in_a_script() {
         ("port", "3310"),
         ("source.tables", r"a.\.*"),
         ("pipeline.parallelism", "3"),
+        ("sink.type", "file"),
+        ("sink.path", "x"),
         ("sink.format", "changelog"),
         ("execution.checkpointing.interval", "7s"),
         ("source.server-id", "7"),
@@ -308,6 +340,7 @@ fn overrides_name_keys_by_their_section_or_as_in_a_script() {
     assert_eq!(job.source.hosts, [host("h2", 3310)]);
     assert!(job.source.tables.matches(&TableName::new("a", "b")));
     assert_eq!(job.parallelism.get(), 3);
+    assert_eq!(job.sinks[0].connector, "file");
     assert_eq!(job.sinks[0].options["format"], "changelog");
     assert_eq!(job.checkpointing.interval, Some(Duration::from_secs(7)));
     assert_eq!(job.source.server_id, Some(ServerIds { first: 7, last: 7 }));

@@ -1,3 +1,5 @@
+use proptest::prelude::*;
+
 use super::*;
 
 fn table(name: &str) -> TableName {
@@ -175,6 +177,37 @@ fn several_matching_routes_are_several_targets_or_the_first() {
 fn a_table_that_is_left_without_a_name_is_refused() {
     let refused = named(replaced(".*", "")).check(&table("a.t")).unwrap_err();
     assert!(matches!(refused, RouteError::Nameless { .. }), "{refused}");
+}
+
+proptest! {
+    #[test]
+    fn one_target_is_always_among_all_of_them_and_merges_miss_no_table(
+        names in prop::collection::vec("[ab]{1,2}(_[0-9]{1,3})?", 2..8),
+        patterns in prop::collection::vec(("[ab]|.{1,3}", "[xy]\\.[tu]"), 0..3),
+        first in any::<bool>(),
+        merged in any::<bool>(),
+    ) {
+        let list = patterns.iter().map(|(pattern, target)| route(&format!(".*{}.*", regex::escape(pattern)), target));
+        let mut routes = if merged { shards(MatchWay::Suffix) } else { Routes::default() };
+        routes.list = list.collect();
+        routes.mode = if first { RouteMode::FirstMatch } else { RouteMode::AllMatch };
+        let mut sources: Vec<_> = names.chunks_exact(2).map(|n| TableName::new(&*n[0], &*n[1])).collect();
+        sources.sort();
+        sources.dedup();
+        let merges = routes.merges(&sources);
+        for source in &sources {
+            let targets = routes.targets(source);
+            prop_assert_eq!(targets.first(), Some(&routes.target(source)));
+            prop_assert_eq!(routes.check(source).is_ok(), targets.len() == 1);
+            for other in sources.iter().filter(|other| *other != source) {
+                let shared = routes.targets(other).into_iter().find(|target| targets.contains(target));
+                let told = shared.iter().all(|target| merges.iter().any(|merge| {
+                    merge.target == *target && merge.sources.contains(source) && merge.sources.contains(other)
+                }));
+                prop_assert!(told, "{} and {} in {:?}", source, other, merges);
+            }
+        }
+    }
 }
 
 #[test]
