@@ -27,6 +27,7 @@ Examples:
   seachange run emp_1.sql --from 17          resume from snapshot 17, this time only
   seachange run emp_1.sql --from /backup/savepoint-emp_1-17-0badcafe
   seachange run emp_1.sql --resnapshot emp_1.employees_1      read this table again
+  seachange run orders.yaml                  a pipeline in the form of Flink CDC's
   seachange run emp_1.sql --http 8083
   curl -X POST http://127.0.0.1:8083/api/v1/savepoints -d '{\"note\": \"before the upgrade\"}'
 
@@ -95,7 +96,7 @@ usage, or nothing was done for want of --i-understand.")]
 
 #[derive(Debug, Args)]
 pub struct ScriptArgs {
-    /// The job's script: SET statements and EXECUTE CDCSOURCE
+    /// The job: a script with SET statements and EXECUTE CDCSOURCE, or a pipeline in YAML
     pub job: std::path::PathBuf,
     /// Set an option of the statement, a SET key or a variable, over what the script says
     #[arg(long = "set", value_name = "K=V", value_parser = pair)]

@@ -4,8 +4,10 @@
 mod checkpointing;
 mod hosts;
 mod restart;
+mod routing;
 mod sinks;
 mod source;
+mod warehouse;
 
 use std::num::NonZeroU32;
 
@@ -54,6 +56,7 @@ pub(crate) fn job(file: &str, source: &str, draft: &mut Draft<'_>) -> Option<Job
         runtime_mode,
         time_zone,
         restore,
+        transforms: std::mem::take(&mut draft.transforms),
         notes,
     };
     draft.report.is_clean().then_some(spec)
@@ -129,7 +132,7 @@ fn local_time_zone(draft: &mut Draft<'_>) -> TimeZone {
 /// A key that has to be there, and not empty.
 fn required(draft: &mut Draft<'_>, key: &'static str) -> Option<String> {
     if !draft.entries(With).contains_key(key) {
-        draft.report.missing(format!("option `{key}` is missing"));
+        draft.report.missing(format!("option `{}` is missing", draft.named(key)));
     }
     draft.get(With, key, nonempty)
 }

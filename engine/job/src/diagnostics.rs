@@ -119,10 +119,21 @@ impl From<Range<usize>> for At {
     }
 }
 
+/// In which of its two forms a job is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) enum Dialect {
+    /// As a script for Dinky.
+    #[default]
+    Script,
+    /// As a pipeline for Flink CDC.
+    Pipeline,
+}
+
 /// Collects what there is to tell.
 #[derive(Debug)]
 pub(crate) struct Report {
     pub(crate) mode: Mode,
+    pub(crate) dialect: Dialect,
     /// Part of the script could not be read, so what seems to be missing may stand there.
     cut_short: bool,
     errors: Vec<(At, String)>,
@@ -131,7 +142,13 @@ pub(crate) struct Report {
 
 impl Report {
     pub(crate) fn new(mode: Mode) -> Self {
-        Self { mode, cut_short: false, errors: Vec::new(), notes: Vec::new() }
+        Self {
+            mode,
+            dialect: Dialect::default(),
+            cut_short: false,
+            errors: Vec::new(),
+            notes: Vec::new(),
+        }
     }
 
     /// Wrong in either mode.
@@ -158,7 +175,8 @@ impl Report {
         }
     }
 
-    /// What Dinky lets pass: wrong when strict, else a note that also tells what Dinky does.
+    /// What Dinky lets pass: wrong when strict, else a note that also tells what Dinky does. In a
+    /// pipeline it is wrong, and nothing is said of Dinky.
     pub(crate) fn dropped(
         &mut self,
         at: impl Into<At>,
@@ -168,6 +186,10 @@ impl Report {
     ) {
         let fix = fix.to_string();
         match self.mode {
+            Mode::Strict if self.dialect == Dialect::Pipeline => {
+                let end = if fix.is_empty() { String::new() } else { format!(": {fix}") };
+                self.error(at, format!("{what}{end}"));
+            }
             Mode::Strict if fix.is_empty() => self.error(at, format!("{what}; Dinky {dinky}")),
             Mode::Strict => self.error(at, format!("{what}; Dinky {dinky}: {fix}")),
             Mode::Lenient => self.note(NoteKind::Leniency, at, format!("{what}; as Dinky {dinky}")),

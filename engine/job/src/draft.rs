@@ -3,9 +3,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use std::ops::Range;
+
+use model::Routes;
+
 use crate::Mode;
-use crate::diagnostics::{At, NoteKind, Report};
+use crate::diagnostics::{At, Dialect, NoteKind, Report};
 use crate::settings::{self, Kind, Scope};
+use crate::spec::TransformSpec;
 use crate::surroundings::Surroundings;
 use crate::value::Expected;
 
@@ -28,6 +33,13 @@ pub(crate) struct Draft<'a> {
     pub(crate) has_statement: bool,
     /// Of each sink, where its options stand.
     pub(crate) sink_places: Vec<BTreeMap<String, At>>,
+    /// Routes that stand apart from the sinks, for all that have tables of their own.
+    pub(crate) listed: Routes,
+    /// Where the first of them stands.
+    pub(crate) listed_at: Option<Range<usize>>,
+    /// What a schema change does in sinks that do not say so themselves, and where that stands.
+    pub(crate) behaviour: Option<(String, Range<usize>)>,
+    pub(crate) transforms: Vec<TransformSpec>,
     set: BTreeMap<String, Entry>,
     with: BTreeMap<String, Entry>,
     /// What the building code asked for: the keys that are honoured in fact.
@@ -41,6 +53,10 @@ impl<'a> Draft<'a> {
             surroundings,
             has_statement: false,
             sink_places: Vec::new(),
+            listed: Routes::default(),
+            listed_at: None,
+            behaviour: None,
+            transforms: Vec::new(),
             set: BTreeMap::new(),
             with: BTreeMap::new(),
             asked: BTreeSet::new(),
@@ -68,13 +84,45 @@ impl<'a> Draft<'a> {
         parse: impl Fn(&str) -> Expected<T>,
     ) -> Option<T> {
         self.asked.insert((scope, key));
-        let entry = self.entries(scope).get(key).filter(|entry| !entry.broken)?.clone();
+        let entry = self.entries(scope).get(key)?.clone();
+        self.value(&self.named(key), &entry, parse)
+    }
+
+    /// What the job calls this key.
+    pub(crate) fn named(&self, key: &str) -> String {
+        match (self.report.dialect, key) {
+            (Dialect::Script, key) => key.to_owned(),
+            (Dialect::Pipeline, "connector") => "source.type".to_owned(),
+            (Dialect::Pipeline, "table-name") => "source.tables".to_owned(),
+            (Dialect::Pipeline, "parallelism.default") => "pipeline.parallelism".to_owned(),
+            (Dialect::Pipeline, "table.local-time-zone") => "pipeline.local-time-zone".to_owned(),
+            (
+                Dialect::Pipeline,
+                "hostname" | "port" | "username" | "password" | "tables.exclude",
+            )
+            | (Dialect::Pipeline, "scan.startup.mode" | "on-table-error") => {
+                format!("source.{key}")
+            }
+            (Dialect::Pipeline, key) => key.to_owned(),
+        }
+    }
+
+    /// The value of an entry as it is read by `parse`; one that does not fit is reported.
+    pub(crate) fn value<T>(
+        &mut self,
+        key: &str,
+        entry: &Entry,
+        parse: impl Fn(&str) -> Expected<T>,
+    ) -> Option<T> {
+        if entry.broken {
+            return None;
+        }
         match parse(&entry.value) {
             Ok(value) => Some(value),
             Err(expected) => {
                 let shown = entry.shown(key);
                 let message = format!("`{key}` is {shown}, expected {expected}");
-                self.report.error(entry.value_at, message);
+                self.report.error(entry.value_at.clone(), message);
                 None
             }
         }
@@ -159,7 +207,7 @@ impl<'a> Draft<'a> {
         }
     }
 
-    fn no_counterpart(&mut self, key: &str, entry: &Entry, meaning: &str) {
+    pub(crate) fn no_counterpart(&mut self, key: &str, entry: &Entry, meaning: &str) {
         let text = format!("`{key}` has no counterpart here and does nothing. {meaning}");
         self.report.note(NoteKind::NoCounterpart, entry.key_at.clone(), text);
     }
@@ -175,7 +223,7 @@ impl<'a> Draft<'a> {
     }
 
     /// A key that would change the result; harmless where it says what holds anyway.
-    fn unsupported(&mut self, key: &str, entry: &Entry, default: &str) {
+    pub(crate) fn unsupported(&mut self, key: &str, entry: &Entry, default: &str) {
         if entry.value.trim().is_empty() || entry.value.trim().eq_ignore_ascii_case(default) {
             return;
         }
@@ -200,6 +248,16 @@ impl<'a> Draft<'a> {
 }
 
 impl Entry {
+    /// Where one part of the value stands.
+    pub(crate) fn part_at(&self, start: usize, len: usize) -> At {
+        match &self.value_at {
+            At::Script(value) if value.start + start + len <= value.end => {
+                At::Script(value.start + start..value.start + start + len)
+            }
+            At::Script(_) | At::Override(_) | At::Whole => self.value_at.clone(),
+        }
+    }
+
     /// The value as an error may show it.
     pub(crate) fn shown(&self, key: &str) -> String {
         if self.secret || settings::is_sensitive(key) {

@@ -7,7 +7,8 @@
 //! The way of a script: [`parse`] cuts it into statements (`script/split.rs`), puts variables in
 //! (`script/variables.rs`), reads `SET` and `EXECUTE CDCSOURCE` (`script/set.rs`,
 //! `script/cdcsource.rs`) into keys with places, and builds the job from them (`build/`). What is
-//! known about a key stands in [`settings`], which is also where the manual comes from.
+//! known about a key stands in [`settings`], which is also where the manual comes from. A pipeline
+//! in YAML (`pipeline.rs`) becomes the same keys with places.
 //!
 //! This crate knows neither sinks nor servers: which options a sink has is asked through
 //! [`Surroundings`].
@@ -15,7 +16,9 @@
 mod build;
 mod diagnostics;
 mod draft;
+mod pipeline;
 mod script;
+mod secrets;
 pub mod settings;
 mod spec;
 mod surroundings;
@@ -28,7 +31,7 @@ pub use diagnostics::{Excerpt, Note, NoteKind, Place, ScriptError, ScriptErrors}
 pub use spec::{
     BacklogInterval, Checkpointing, ClaimMode, Host, JobSpec, OnTableError, RestartStrategy,
     RestoreSettings, Retention, RuntimeMode, Secret, ServerIds, SinkSpec, SourceSpec, SslMode,
-    StartOffset, StartupMode, Tls,
+    StartOffset, StartupMode, Tls, TransformSpec,
 };
 pub use surroundings::{Process, Surroundings};
 pub use tables::{PatternError, TablePatterns};
@@ -44,7 +47,8 @@ pub enum Mode {
     Lenient,
 }
 
-/// Reads a job script. `overrides` are `K=V` pairs that win over the script: options of the
+/// Reads a job: a script, or a pipeline in YAML where the file's name or its first line says so.
+/// `overrides` are `K=V` pairs that win over the script: options of the
 /// statement, `SET` keys, or variables that the script uses as `${K}`.
 ///
 /// # Errors
@@ -57,10 +61,13 @@ pub fn parse(
     surroundings: &dyn Surroundings,
 ) -> Result<JobSpec, ScriptErrors> {
     let mut draft = draft::Draft::new(mode, surroundings);
-    script::read(source, overrides, &mut draft);
+    let front = Front::of(file_name, source);
+    let secrets = front.read(source, overrides, &mut draft);
     let spec = build::job(file_name, source, &mut draft);
-    let blanked = script::blanked(source);
-    let lines = diagnostics::Lines::new(source, &blanked, file_name);
+    let lines = match front {
+        Front::Script => diagnostics::Lines::new(source, &script::blanked(source), file_name),
+        Front::Pipeline => diagnostics::Lines::of_pipeline(source, secrets, file_name),
+    };
     let (errors, notes) = draft.report.finish(&lines);
     match spec {
         Some(mut spec) if errors.errors.is_empty() => {
@@ -72,6 +79,35 @@ pub fn parse(
             Ok(spec)
         }
         _ => Err(errors),
+    }
+}
+
+/// Who reads the text.
+#[derive(Clone, Copy)]
+enum Front {
+    Script,
+    Pipeline,
+}
+
+impl Front {
+    fn of(file_name: &str, source: &str) -> Self {
+        if pipeline::is_one(file_name, source) { Self::Pipeline } else { Self::Script }
+    }
+
+    /// Returns the stretches that only the reader knows to be secret.
+    fn read(
+        self,
+        source: &str,
+        overrides: &[(String, String)],
+        draft: &mut draft::Draft<'_>,
+    ) -> Vec<std::ops::Range<usize>> {
+        match self {
+            Self::Script => {
+                script::read(source, overrides, draft);
+                Vec::new()
+            }
+            Self::Pipeline => pipeline::read(source, overrides, draft),
+        }
     }
 }
 
@@ -94,7 +130,7 @@ pub fn identity(
     surroundings: &dyn Surroundings,
 ) -> Identity {
     let mut draft = draft::Draft::new(Mode::Lenient, surroundings);
-    script::read(source, overrides, &mut draft);
+    Front::of(file_name, source).read(source, overrides, &mut draft);
     build::identity(file_name, &mut draft)
 }
 

@@ -6,7 +6,6 @@
 
 mod cdcsource;
 mod fragment;
-mod secrets;
 mod set;
 mod split;
 mod variables;
@@ -68,8 +67,8 @@ fn one(statement: &Fragment, draft: &mut Draft<'_>) {
         ["RESET", ..] => set::reset(statement, draft),
         ["EXECUTE", "CDCSOURCE", ..] => cdcsource::read(statement, draft),
         ["EXECUTE", "PIPELINE", third, ..] if third.starts_with("WITHYAML") => {
-            let message = "`EXECUTE PIPELINE WITHYAML` is not supported yet; write the job as \
-                           `EXECUTE CDCSOURCE`";
+            let message = "`EXECUTE PIPELINE WITHYAML` is not supported yet; put what stands \
+                           between its brackets into a file of its own, `job.yaml`, and run that";
             draft.report.error(statement.head(2), message);
         }
         ["ADD", "JAR" | "CUSTOMJAR" | "FILE", ..] if draft.report.mode == Mode::Lenient => {
@@ -130,7 +129,7 @@ fn put(scope: Scope, pair: Pair, draft: &mut Draft<'_>) {
         draft.report.dropped(key_at.clone(), what, "takes the last", "keep one of them");
     }
     let (value_at, key_at) = (At::Script(value_at), At::Script(key_at));
-    let mut entry = secrets::entry(&key, &value, key_at, value_at, draft);
+    let mut entry = crate::secrets::entry(&key, &value, key_at, value_at, draft);
     entry.broken |= broken;
     draft.entries(scope).insert(key, entry);
 }
@@ -146,6 +145,6 @@ fn lay_over(key: &str, value: &str, variables: &Variables, draft: &mut Draft<'_>
         (false, false) => Scope::Set,
     };
     let at = At::Override(key.to_owned());
-    let entry: Entry = secrets::entry(key, value, at.clone(), at, draft);
+    let entry: Entry = crate::secrets::entry(key, value, at.clone(), at, draft);
     draft.entries(scope).insert(key.to_owned(), entry);
 }

@@ -4,6 +4,7 @@
 //! and of what is accepted; a test holds it against the code that reads the keys.
 
 mod keys;
+pub(crate) mod warehouse;
 
 pub use keys::SETTINGS;
 
@@ -111,7 +112,7 @@ pub fn is_sensitive(key: &str) -> bool {
 
 /// The text of `docs/configuration.md`.
 pub fn render() -> String {
-    let mut page = INTRODUCTION.to_owned();
+    let mut page = INTRODUCTION.to_owned() + PIPELINES;
     for (scope, title) in
         [(Scope::With, "Options of `EXECUTE CDCSOURCE … WITH (…)`"), (Scope::Set, "`SET` keys")]
     {
@@ -133,6 +134,19 @@ pub fn render() -> String {
             }
         }
     }
+    page.push_str(WAREHOUSES);
+    for theirs in warehouse::WAREHOUSE {
+        page.push_str(&theirs.line());
+    }
+    let list =
+        |names: &[&str]| names.iter().map(|n| format!("`{n}`")).collect::<Vec<_>>().join(", ");
+    page.push_str(&format!(
+        "\nOf the headers of a load (`properties.*`, also `sink.properties.*`) these are the sink's own \
+         choice and left out: {}. These are refused, for with them rows would arrive changed, twice or not \
+         at all: {}.\n",
+        list(warehouse::FORM),
+        list(warehouse::MEANING),
+    ));
     page
 }
 
@@ -146,9 +160,52 @@ fn row(known: &SettingDoc) -> String {
     format!("| `{key}` | {default} | {} |\n", meaning.replace('|', "\\|"))
 }
 
+const PIPELINES: &str = r"
+## Pipelines in YAML
+
+A file that ends in `.yaml` or `.yml`, or begins with one of the sections, is a job in the form of Flink CDC's pipelines. It means the same as a script, and every mistake is told in the same way, with line and column; there is no `--lenient` for it.
+
+```yaml
+source:
+  type: mysql
+  hostname: db.example.com
+  username: replicator
+  password: ${env:MYSQL_PASSWORD}
+  tables: shop.orders_[0-9]+, crm.\.*
+sink:
+  type: doris
+  fenodes: fe.example.com:8030
+  username: root
+  password: ${env:DORIS_PASSWORD}
+route:
+  - source-table: shop.(orders)_[0-9]+
+    sink-table: ods.$1
+pipeline:
+  name: retail/orders
+  route-mode: FIRST_MATCH
+  execution.checkpointing.interval: 10s
+```
+
+- `source`: `type` is `mysql`. `tables` (and `tables.exclude`) is a comma list of patterns in which a dot separates database and table, and `\.` is the dot of regular expressions: the reverse of `table-name`. `scan.startup.mode` is `initial` where it is not given. All other keys are those above, without `source.` in front.
+- `sink`: `type` is the connector; the other keys are its options, as behind `sink.` in a script, the naming rules among them. Several sinks are a list, which is known here only.
+- `route`: tables that match `source-table` (patterns as in `tables`) go to `sink-table`, `database.table`, in which `$1` is what the first group matched; or, with `replace-symbol`, every such symbol is the table's name. Tables that no route matches follow the sink's naming rules. `pipeline: route-mode` is `ALL_MATCH` (the default) or `FIRST_MATCH`; a sink writes a table once, so with `ALL_MATCH` a table with several targets is refused when it is taken up.
+- `transform`: `source-table`, `description`, and `projection: '*'`. All else in it is not supported yet and refused.
+- `pipeline`: `name`, `parallelism`, `local-time-zone`, `execution.runtime-mode`, `route-mode`, `schema.change.behavior` (for every sink with tables that does not say so itself), and every `SET` key below. `schema-operator.rpc-timeout`, `operator.uid.prefix`, `schema.operator.uid`, `sink.partitioning.strategy` and `transform.decimal.precision.mode` do nothing. `user-defined-function` and `model` are refused.
+- `--set` names a key by its section (`--set source.hostname=…`, `--set pipeline.name=…`, `--set sink.fenodes=…`) or as in a script.
+";
+
+const WAREHOUSES: &str = "
+## Options of other engines' Doris and StarRocks sinks
+
+The options of `doris` and `starrocks` themselves are in [formats.md](formats.md). Scripts of Dinky and pipelines of Flink CDC name some of them otherwise, and carry more, which are listed here without the first `sink.` (`sink.sink.max-retries` in a script, `sink.max-retries` in a pipeline). Given both ways, an option is refused.
+
+| Theirs | Sink | Here |
+|---|---|---|
+";
+
 const INTRODUCTION: &str = r"# Configuration
 
-Every key that a job script may carry. This page is generated from `engine/job/src/settings/keys.rs`:
+Every key that a job may carry. This page is generated from `engine/job/src/settings.rs` and the tables beside it:
 
 ```text
 cargo run -p job --example configuration > docs/configuration.md

@@ -6,7 +6,7 @@ use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use model::{BinlogFile, CheckpointMode, Gtids, TimeZone};
+use model::{BinlogFile, CheckpointMode, Gtids, Routes, TimeZone};
 
 use crate::diagnostics::{Note, Place};
 use crate::settings::is_sensitive;
@@ -28,6 +28,8 @@ pub struct JobSpec {
     /// Zone in which the format `changelog` shows TIMESTAMP columns (`table.local-time-zone`).
     pub time_zone: TimeZone,
     pub restore: RestoreSettings,
+    /// As the job has them. None asks for more than all columns of all rows: that is refused.
+    pub transforms: Vec<TransformSpec>,
     /// What the reader has to tell, to be logged once.
     pub notes: Vec<Note>,
 }
@@ -182,6 +184,10 @@ pub struct SinkSpec {
     pub connector: String,
     /// Without the `sink.` or `sink[N].` prefix and without `connector`.
     pub options: BTreeMap<String, String>,
+    /// Where each table of the source goes.
+    pub routes: Routes,
+    /// Name of a column that says which table of the source a row is of.
+    pub source_column: Option<String>,
     /// Where each option, and `connector`, stands, for errors that only the sink can find.
     pub places: BTreeMap<String, Place>,
 }
@@ -197,8 +203,25 @@ impl fmt::Debug for SinkSpec {
             .field("name", &self.name)
             .field("connector", &self.connector)
             .field("options", &shown)
+            .field("routes", &self.routes)
+            .field("source_column", &self.source_column)
             .finish_non_exhaustive()
     }
+}
+
+/// What a job wants to be done to the rows of some tables.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct TransformSpec {
+    /// Patterns, with a dot between database and table, `\.` for any character.
+    pub source_table: String,
+    pub projection: Option<String>,
+    pub filter: Option<String>,
+    pub primary_keys: Option<String>,
+    pub partition_keys: Option<String>,
+    pub table_options: Option<String>,
+    pub table_options_delimiter: Option<String>,
+    pub converter: Option<String>,
+    pub description: Option<String>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]

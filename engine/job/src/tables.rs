@@ -132,25 +132,43 @@ fn patterns(list: &str) -> Result<Vec<Pattern>, PatternError> {
 
 impl Pattern {
     fn new(start: usize, text: &str) -> Result<Self, PatternError> {
-        let refuse = |at: usize, reason: String| PatternError {
-            pattern: text.to_owned(),
-            at: text.get(..at).map_or(0, |before| before.chars().count()),
-            start,
-            reason,
-        };
-        let ours = translate(text).map_err(|(at, reason)| refuse(at, reason))?;
-        // By itself first: `a)|(b` is no expression, and only looks like one within a group.
-        Regex::new(&ours).map_err(|error| {
+        let regex = whole(text).map_err(|error| PatternError { start, ..error })?;
+        Ok(Self { text: text.to_owned(), regex })
+    }
+}
+
+/// A Java expression that is to match all of a name.
+pub(crate) fn whole(text: &str) -> Result<Regex, PatternError> {
+    let ours = ours(text)?;
+    // `^` and `$` would also match at line ends under `(?m)`.
+    Regex::new(&format!(r"\A(?:{ours})\z"))
+        .map_err(|error| refusal(text, 0, place_and_reason(&error, &ours).1))
+}
+
+/// A Java expression that is to match anywhere.
+pub(crate) fn anywhere(text: &str) -> Result<Regex, PatternError> {
+    let ours = ours(text)?;
+    Regex::new(&ours).map_err(|error| refusal(text, 0, place_and_reason(&error, &ours).1))
+}
+
+/// A Java expression in our spelling; an expression by itself: `a)|(b` is none, and only looks
+/// like one within a group.
+fn ours(text: &str) -> Result<String, PatternError> {
+    let ours = translate(text).map_err(|(at, reason)| refusal(text, at, reason))?;
+    match Regex::new(&ours) {
+        Ok(_) => Ok(ours),
+        Err(error) => {
             let (at, reason) = place_and_reason(&error, &ours);
             let unclosed = if reason.contains("unclosed") { UNCLOSED } else { "" };
             // The place is one in our spelling; where that differs, the beginning has to do.
-            refuse(if ours == text { at } else { 0 }, format!("{reason}{unclosed}"))
-        })?;
-        // Whole name: `^` and `$` would also match at line ends under `(?m)`.
-        let regex = Regex::new(&format!(r"\A(?:{ours})\z"))
-            .map_err(|error| refuse(0, place_and_reason(&error, &ours).1))?;
-        Ok(Self { text: text.to_owned(), regex })
+            Err(refusal(text, if ours == text { at } else { 0 }, format!("{reason}{unclosed}")))
+        }
     }
+}
+
+fn refusal(text: &str, at: usize, reason: String) -> PatternError {
+    let at = text.get(..at).map_or(0, |before| before.chars().count());
+    PatternError { pattern: text.to_owned(), at, start: 0, reason }
 }
 
 const UNCLOSED: &str = " (a comma outside brackets ends a pattern)";

@@ -6,12 +6,16 @@ use model::{CheckpointMode, TableName, TimeZone};
 use super::*;
 
 mod durability;
+mod examples;
 mod lenient;
+mod pipeline;
 mod quirks;
 mod robust;
+mod routing;
 mod secrets;
+mod warehouse;
 
-/// A world with one variable, one file and three sinks.
+/// A world with one variable, one file and five sinks.
 struct World;
 
 impl Surroundings for World {
@@ -31,6 +35,59 @@ impl Surroundings for World {
         let options: &[&str] = match connector {
             "print" | "blackhole" => &["format"],
             "file" => &["path", "format", "roll.bytes"],
+            "doris" => &[
+                "fenodes",
+                "benodes",
+                "jdbc-url",
+                "auto-redirect",
+                "sequence",
+                "username",
+                "password",
+                "label-prefix",
+                "auto.create",
+                "schema.change.behavior",
+                "include.schema.changes",
+                "exclude.schema.changes",
+                "enable-delete",
+                "enable-2pc",
+                "buffer-flush.max-bytes",
+                "buffer-flush.max-rows",
+                "buffer-flush.interval",
+                "max-retries",
+                "parallel-loads",
+                "properties.*",
+                "table.create.properties.*",
+                "table.create.num-buckets",
+                "timezone",
+                "connect.timeout-ms",
+                "socket.timeout-ms",
+                "compression",
+                "be-override",
+            ],
+            "starrocks" => &[
+                "load-url",
+                "jdbc-url",
+                "username",
+                "password",
+                "label-prefix",
+                "auto.create",
+                "schema.change.behavior",
+                "include.schema.changes",
+                "exclude.schema.changes",
+                "enable-delete",
+                "enable-2pc",
+                "buffer-flush.max-bytes",
+                "buffer-flush.max-rows",
+                "buffer-flush.interval",
+                "max-retries",
+                "parallel-loads",
+                "properties.*",
+                "table.create.properties.*",
+                "table.create.num-buckets",
+                "timezone",
+                "connect.timeout-ms",
+                "socket.timeout-ms",
+            ],
             _ => return None,
         };
         Some(options.iter().map(ToString::to_string).collect())

@@ -2,7 +2,12 @@
 
 use std::collections::BTreeMap;
 
+use model::Routes;
+use model::route::Shards;
+
+use super::{routing, warehouse};
 use crate::Mode;
+use crate::diagnostics::Dialect;
 use crate::draft::{Draft, Entry};
 use crate::settings::{self, Kind, Scope, nearest};
 use crate::spec::SinkSpec;
@@ -18,7 +23,7 @@ const SAME_AS: [(&str, &str); 6] = [
 ];
 
 /// An option of a sink: its key without the prefix, and its entry.
-type Options = BTreeMap<String, (String, Entry)>;
+pub(super) type Options = BTreeMap<String, (String, Entry)>;
 
 /// `sink.x` or `sink[N].x`.
 pub(crate) fn is_sink_option(key: &str) -> bool {
@@ -59,20 +64,37 @@ pub(super) fn sinks(draft: &mut Draft<'_>) -> Option<Vec<SinkSpec>> {
     if numbered.is_empty() {
         numbered.insert(0, plain);
     }
+    let shards = routing::shards(draft);
     let mut good = true;
     let mut sinks = Vec::new();
     for (number, options) in numbered {
-        let sink = sink(format!("sink[{number}]"), options, draft);
+        let sink = sink(format!("sink[{number}]"), options, shards.as_ref(), draft);
         good &= sink.is_some();
         sinks.extend(sink);
+    }
+    let names = sinks.iter().map(|sink: &SinkSpec| sink.connector.as_str());
+    let (named, others): (Vec<_>, Vec<_>) = names.partition(|name| routing::names_tables(name));
+    routing::settle_shards(!named.is_empty(), &others, draft);
+    routing::settle_listed(!named.is_empty(), &others, draft);
+    if named.is_empty() {
+        warehouse::settle_behaviour(draft);
     }
     good.then_some(sinks)
 }
 
-fn sink(name: String, mut options: Options, draft: &mut Draft<'_>) -> Option<SinkSpec> {
+fn sink(
+    name: String,
+    mut options: Options,
+    shards: Option<&Shards>,
+    draft: &mut Draft<'_>,
+) -> Option<SinkSpec> {
     let Some((_, connector)) = options.remove("connector") else {
+        let key = match draft.report.dialect {
+            Dialect::Script => "connector",
+            Dialect::Pipeline => "type",
+        };
         let wanted =
-            |prefix: &str| format!("option `{prefix}.connector` is missing, for instance `print`");
+            |prefix: &str| format!("option `{prefix}.{key}` is missing, for instance `print`");
         match options.values().next() {
             None => draft.report.missing(wanted("sink")),
             Some((key, entry)) => {
@@ -92,8 +114,20 @@ fn sink(name: String, mut options: Options, draft: &mut Draft<'_>) -> Option<Sin
         draft.report.error(connector.value_at, "the sink's connector is empty");
         return None;
     }
-    let mut spec =
-        SinkSpec { name, connector: kind, options: BTreeMap::new(), places: BTreeMap::new() };
+    let mut spec = SinkSpec {
+        name,
+        connector: kind,
+        options: BTreeMap::new(),
+        routes: Routes::default(),
+        source_column: None,
+        places: BTreeMap::new(),
+    };
+    if routing::names_tables(&spec.connector) {
+        spec.routes = routing::routes(&spec.connector, shards.cloned(), &mut options, draft);
+        spec.source_column = routing::source_column(&mut options, draft);
+        warehouse::translate(&spec.connector, &mut options, draft);
+        warehouse::behaviour(&mut options, draft);
+    }
     let mut places = BTreeMap::new();
     let known = draft.surroundings.sink_options(&spec.connector);
     places.insert("connector".to_owned(), connector.value_at);
@@ -116,20 +150,24 @@ fn keep(
     connector: &str,
     draft: &mut Draft<'_>,
 ) -> bool {
-    if known.is_some_and(|known| known.iter().any(|name| name == short)) {
+    if known.is_some_and(|known| known.iter().any(|name| covers(name, short))) {
         return true;
     }
     let ours = settings::find(Scope::With, &format!("sink.{short}"));
     let ours = ours.filter(|doc| !doc.key.ends_with('*'));
     match (ours, known) {
         (Some(doc), _) => {
-            if doc.kind == Kind::Unsupported
-                && draft.report.mode == Mode::Lenient
-                && names_rows(connector)
-            {
-                renamed(key, entry, doc.default, draft);
-            } else {
-                draft.settle_one(Scope::With, key, entry, Some(doc));
+            match doc.kind {
+                Kind::Unsupported | Kind::Honoured => {
+                    if draft.report.mode == Mode::Lenient && names_rows(connector) {
+                        renamed(key, entry, doc.default, draft);
+                    } else {
+                        draft.unsupported(key, entry, doc.default);
+                    }
+                }
+                Kind::Mapped | Kind::Idle | Kind::Accepted => {
+                    draft.settle_one(Scope::With, key, entry, Some(doc));
+                }
             }
             false
         }
@@ -146,6 +184,12 @@ fn keep(
             false
         }
     }
+}
+
+/// An option's name, or that of a family, `properties.*`.
+fn covers(name: &str, short: &str) -> bool {
+    let family = name.strip_suffix('*').filter(|prefix| short.len() > prefix.len());
+    name == short || family.is_some_and(|prefix| short.starts_with(prefix))
 }
 
 /// Does the sink write into tables of its own, where a wrong name is data in a wrong place?

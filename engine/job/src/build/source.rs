@@ -9,7 +9,7 @@ use model::{GtidSet, Gtids, MariaGtids};
 use super::hosts::hosts;
 use super::required;
 use crate::Mode;
-use crate::diagnostics::{At, NoteKind};
+use crate::diagnostics::{At, Dialect, NoteKind};
 use crate::draft::Draft;
 use crate::settings::Scope::With;
 use crate::settings::nearest;
@@ -106,8 +106,11 @@ fn refuse_place_of_one(
 /// May be empty, and yet has to be given: one forgotten is a mistake, one empty a choice.
 fn password(draft: &mut Draft<'_>) -> Option<Secret> {
     if !draft.entries(With).contains_key("password") {
-        let message = "option `password` is missing; an empty one is `'password' = ''`";
-        draft.report.missing(message);
+        let (key, empty) = match draft.report.dialect {
+            Dialect::Script => ("password", "'password' = ''"),
+            Dialect::Pipeline => ("source.password", "password: ''"),
+        };
+        draft.report.missing(format!("option `{key}` is missing; an empty one is `{empty}`"));
     }
     draft.get(With, "password", text).map(Secret::new)
 }
@@ -117,8 +120,15 @@ fn tables(draft: &mut Draft<'_>) -> Option<TablePatterns> {
     let include = draft.get(With, "table-name", text);
     let exclude = draft.get(With, "tables.exclude", text);
     if !draft_has(draft, "database-name") && !draft_has(draft, "table-name") {
-        let message = "which tables? Option `table-name` (for instance `shop\\.orders_[0-9]+`) or \
-                       `database-name` is missing";
+        let message = match draft.report.dialect {
+            Dialect::Script => {
+                "which tables? Option `table-name` (for instance `shop\\.orders_[0-9]+`) or \
+                 `database-name` is missing"
+            }
+            Dialect::Pipeline => {
+                "which tables? Option `source.tables` is missing, for instance `shop.orders_[0-9]+`"
+            }
+        };
         draft.report.missing(message);
         return None;
     }
@@ -174,12 +184,7 @@ fn check_patterns(
 
 /// Where one part of a list stands.
 pub(super) fn part_at(key: &str, start: usize, len: usize, draft: &mut Draft<'_>) -> At {
-    match draft.entries(With).get(key).map(|entry| entry.value_at.clone()) {
-        Some(At::Script(value)) if value.start + start + len <= value.end => {
-            At::Script(value.start + start..value.start + start + len)
-        }
-        other => other.unwrap_or(At::Whole),
-    }
+    draft.entries(With).get(key).map_or(At::Whole, |entry| entry.part_at(start, len))
 }
 
 #[derive(Clone, Copy)]

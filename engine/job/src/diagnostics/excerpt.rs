@@ -55,6 +55,16 @@ impl<'a> Lines<'a> {
         Self { source, file, starts, secrets: joined(found) }
     }
 
+    /// The same for a pipeline. `found` is what its tree knows to be secret; where there is no tree,
+    /// and in comments, the text is looked through.
+    pub(crate) fn of_pipeline(source: &'a str, found: Vec<Range<usize>>, file: &'a str) -> Self {
+        let mut lines = Self::new(source, source, file);
+        lines.secrets.extend(found);
+        lines.secrets.extend(secrets_of_pipeline(source));
+        lines.secrets = joined(lines.secrets);
+        lines
+    }
+
     pub(super) fn file(&self) -> &str {
         self.file
     }
@@ -150,6 +160,36 @@ fn secrets(text: &str, source: &str) -> Vec<Range<usize>> {
             if end == text.len() {
                 break;
             }
+        }
+    }
+    found
+}
+
+/// `key:`, however the key is quoted.
+static PIPELINE_KEY: LazyLock<Option<Regex>> =
+    LazyLock::new(|| Regex::new(r#"([\w.\[\]-]+)['"]?\s*:[ \t]*"#).ok());
+/// A line on which another value begins.
+static PIPELINE_NEXT: LazyLock<Option<Regex>> = LazyLock::new(|| {
+    Regex::new(r#"(?m)^[ \t]*(?:#|(?:-[ \t]+)?['"]?[\w.\[\]-]+['"]?[ \t]*:(?:[ \t\r]|$))"#).ok()
+});
+
+/// From each sensitive key to where another value begins on a line of its own.
+fn secrets_of_pipeline(source: &str) -> Vec<Range<usize>> {
+    let mut found = Vec::new();
+    for key in PIPELINE_KEY.as_ref().into_iter().flat_map(|keys| keys.captures_iter(source)) {
+        let (Some(whole), Some(name)) = (key.get(0), key.get(1)) else { continue };
+        let within = found.last().is_some_and(|last: &Range<usize>| whole.end() < last.end);
+        if within || !is_sensitive(name.as_str()) {
+            continue;
+        }
+        let rest = source.get(whole.end()..).unwrap_or_default();
+        let line = rest.find('\n').map_or(rest.len(), |at| at + 1);
+        let after = rest.get(line..).unwrap_or_default();
+        let next = PIPELINE_NEXT.as_ref().and_then(|next| next.find(after));
+        let len = next.map_or(rest.len(), |next| line + next.start());
+        found.push(whole.end()..whole.end() + len);
+        if len == rest.len() {
+            break;
         }
     }
     found

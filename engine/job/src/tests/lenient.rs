@@ -158,9 +158,8 @@ fn naming_rules_are_left_out_of_print_and_refused_where_rows_would_go_astray() {
         &["9:4: `sink.table.prefix` is not supported yet: the job runs without it"],
         |job| job.sinks[0].options.is_empty(),
     );
-    let doris =
-        script("", "'sink.table.prefix' = 'ods_',").replace("'print'", "'datastream-doris'");
-    let errors = read(&doris, Mode::Lenient, &[]).unwrap_err().to_string();
+    let other = script("", "'sink.table.prefix' = 'ods_',").replace("'print'", "'clickhouse'");
+    let errors = read(&other, Mode::Lenient, &[]).unwrap_err().to_string();
     assert!(errors.contains("rows would go to other tables"), "{errors}");
 }
 

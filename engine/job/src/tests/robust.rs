@@ -66,6 +66,56 @@ const PIECES: &[&str] = &[
     "insert into a select b from c ",
 ];
 
+/// What pipelines are made of.
+const YAML: &[&str] = &[
+    "source:\n",
+    "sink:\n",
+    "route:\n",
+    "transform:\n",
+    "pipeline:\n",
+    "  type: mysql\n",
+    "  type: print\n",
+    "  tables: a.\\.*\n",
+    "  hostname: h\n",
+    "  username: u\n",
+    "  password: hunter2\n",
+    "  password: 'hunter2'\n",
+    "  - source-table: a.(b)\n",
+    "    sink-table: c.$1\n",
+    "    replace-symbol: <>\n",
+    "    projection: '*'\n",
+    "  parallelism: 2\n",
+    "  ",
+    "- ",
+    "\n",
+    "{",
+    "}",
+    "[",
+    "]",
+    ", ",
+    ": ",
+    "? ",
+    "'",
+    "\"",
+    "|\n",
+    "&a ",
+    "*a",
+    "!t ",
+    "# c\n",
+    "---\n",
+    "...\n",
+    "%YAML 1.2\n",
+    "${env:X}",
+    "\\",
+    "é",
+    "表",
+    "\t",
+    "\r\n",
+    "\u{feff}",
+    "\0",
+    "~",
+];
+
 fn survives(text: &str, overrides: &[(&str, &str)]) {
     for mode in [Mode::Strict, Mode::Lenient] {
         match read(text, mode, overrides) {
@@ -123,6 +173,39 @@ proptest! {
     }
 
     #[test]
+    fn arbitrary_pieces_of_pipelines_never_panic_and_never_show_a_password(
+        picks in prop::collection::vec(0..YAML.len(), 0..60),
+    ) {
+        let text: String = picks.into_iter().map(|pick| YAML[pick]).collect();
+        match parse(&text, "job.yaml", Mode::Strict, &[], &World) {
+            Ok(job) => prop_assert!(!job.sinks.is_empty()),
+            Err(errors) => {
+                let shown = format!("{errors} {errors:?}");
+                prop_assert!(!errors.errors.is_empty() && !shown.contains("hunter"), "{text}\n{shown}");
+            }
+        }
+    }
+
+    #[test]
+    fn arbitrary_text_as_a_pipeline_never_panics(text in "\\PC{0,200}") {
+        let _ = parse(&text, "job.yaml", Mode::Strict, &[], &World);
+        let _ = parse(&format!("source:\n  tables: {text}\n"), "job.yaml", Mode::Strict, &[], &World);
+    }
+
+    #[test]
+    fn a_good_pipeline_with_one_change_never_panics(
+        at in any::<prop::sample::Index>(),
+        len in 0..5_usize,
+        pick in 0..YAML.len(),
+    ) {
+        let mut text: Vec<char> = example("starrocks.yaml").chars().collect();
+        let at = at.index(text.len());
+        let end = (at + len).min(text.len());
+        text.splice(at..end, YAML[pick].chars());
+        let _ = parse(&text.into_iter().collect::<String>(), "job.yaml", Mode::Strict, &[], &World);
+    }
+
+    #[test]
     fn arbitrary_patterns_never_panic(list in "[a-z\\\\.\\[\\](){}|*+?^$,0-9é ]{0,30}") {
         if let Ok(patterns) = TablePatterns::new(None, Some(&list), Some(&list)) {
             // Whatever is followed is left out again, and the hint holds for it.
@@ -170,6 +253,30 @@ fn a_script_of_many_mistakes_is_read_in_time_and_told_in_part() {
                 assert!(errors.to_string().len() < 200_000);
             }
         }
+    }
+}
+
+#[test]
+fn a_pipeline_of_many_mistakes_is_read_in_time_and_told_in_part() {
+    let unknown: String = (0..20_000).map(|n| format!("  k{n}: c\n")).collect();
+    let routes = "  - source-table: a\n".repeat(10_000);
+    for text in [
+        format!("source:\n{unknown}"),
+        format!("sink:\n  type: print\n{unknown}"),
+        format!("route:\n{routes}"),
+        format!("source: {{{}}}\nx: y\n", "password: x, ".repeat(40_000)),
+        "password: ".repeat(50_000),
+        "[".repeat(500_000),
+        "- ".repeat(250_000),
+        "? ".repeat(250_000),
+        "a: ".repeat(100_000),
+        "a:\n".repeat(100_000),
+        "x ".repeat(300_000),
+        "source: \"".repeat(50_000),
+    ] {
+        let errors = parse(&text, "job.yaml", Mode::Strict, &[], &World).unwrap_err();
+        assert!(errors.errors.len() <= 201, "{}", errors.errors.len());
+        assert!(errors.to_string().len() < 200_000);
     }
 }
 

@@ -5,7 +5,7 @@ use crate::diagnostics::At;
 use crate::draft::{Draft, Entry};
 
 /// The value of a key with what it refers to put in. What cannot be found is reported.
-pub(super) fn entry(
+pub(crate) fn entry(
     key: &str,
     value: &str,
     key_at: At,
