@@ -10,6 +10,8 @@ mod cell;
 #[cfg(test)]
 mod tests;
 
+use std::path::Path;
+
 use rusqlite::{Connection, params};
 
 use crate::ingest::{Operation, Row};
@@ -23,8 +25,8 @@ pub use apply::Order;
 pub enum StoreError {
     #[error("SQLite: {0}")]
     Sql(#[from] rusqlite::Error),
-    #[error("a staged row cannot be read: {0}")]
-    Staged(#[from] serde_json::Error),
+    #[error("what is stored cannot be read: {0}")]
+    Stored(#[from] serde_json::Error),
 }
 
 #[derive(Debug)]
@@ -51,6 +53,17 @@ impl Store {
     /// SQLite's.
     pub fn in_memory() -> Result<Self, StoreError> {
         Self::over(Connection::open_in_memory()?)
+    }
+
+    /// One in a file, which outlives a process that is killed.
+    ///
+    /// # Errors
+    /// SQLite's.
+    pub fn in_file(path: &Path) -> Result<Self, StoreError> {
+        let connection = Connection::open(path)?;
+        connection.pragma_update(None, "journal_mode", "WAL")?;
+        connection.pragma_update(None, "synchronous", "NORMAL")?;
+        Self::over(connection)
     }
 
     fn over(connection: Connection) -> Result<Self, StoreError> {
@@ -121,7 +134,7 @@ impl Store {
         table: &Table,
         rows: &[Row],
     ) -> Result<(), StoreError> {
-        let unit = self.connection.transaction()?;
+        let unit = self.connection.savepoint()?;
         {
             let mut insert = unit.prepare_cached(
                 "INSERT INTO staged (txn, db, tbl, deletes, sequence, cells)
@@ -156,7 +169,7 @@ impl Store {
         version: u64,
         order: Order,
     ) -> Result<(), StoreError> {
-        let unit = self.connection.transaction()?;
+        let unit = self.connection.savepoint()?;
         apply::publish(&unit, catalog, txn, version, order)?;
         unit.execute("DELETE FROM staged WHERE txn = ?", [number(txn)])?;
         Ok(unit.commit()?)
