@@ -9,6 +9,7 @@ mod clock;
 mod durable;
 mod limits;
 mod nodes;
+mod schema;
 mod state;
 #[cfg(test)]
 mod tests;

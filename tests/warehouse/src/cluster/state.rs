@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use crate::jobs::Jobs;
 use crate::store::{Order, Store, StoreError};
 use crate::table::{Catalog, Table, TableName};
 use crate::txn::{Backend, Doris, Label, Limits, Refusal, StarRocks, Transaction, TxnId};
@@ -31,6 +32,8 @@ pub struct State {
     pub(super) next_txn: u64,
     /// In which order the rows of one load are applied.
     pub order: Order,
+    /// Schema changes.
+    pub jobs: Jobs,
     versions: BTreeMap<TableName, u64>,
     /// When the frontend finds out which backends are dead.
     detections: Vec<(Moment, Backend)>,
@@ -60,6 +63,7 @@ impl State {
             databases: BTreeMap::new(),
             next_txn: 0,
             order: Order::default(),
+            jobs: Jobs::default(),
             versions: BTreeMap::new(),
             detections: Vec::new(),
         }
@@ -165,6 +169,7 @@ impl State {
     /// A store that fails.
     pub fn undefine_table(&mut self, name: &TableName) -> Result<(), StoreError> {
         self.lose_table(name)?;
+        self.stop_job(name);
         self.catalog.remove(name);
         self.versions.remove(name);
         Ok(())
@@ -214,7 +219,7 @@ impl State {
     }
 
     /// The databases draw their numbers from one source.
-    fn next_txn(&self) -> u64 {
+    pub(super) fn next_txn(&self) -> u64 {
         let next = self.databases.values().map(|database| database.book.ledger().next_id());
         next.max().unwrap_or(0).max(self.next_txn)
     }
@@ -227,7 +232,7 @@ impl State {
         if !self.databases.contains_key(&name.database) {
             return Err(unknown_database(self.system, &name.database));
         }
-        let found = self.catalog.get(name).cloned();
+        let found = self.catalog.get(name).cloned().map(|table| table.at(self.now));
         found.ok_or_else(|| match self.system {
             System::Doris => Refusal::new(
                 "NOT_FOUND",
@@ -342,7 +347,8 @@ impl State {
             database.book.pass_time(now);
         }
         self.next_txn = self.next_txn();
-        self.publish_due()
+        self.publish_due()?;
+        self.advance_jobs()
     }
 
     fn publish_due(&mut self) -> Result<(), StoreError> {

@@ -94,8 +94,15 @@ impl Planner {
                  `{holder}` and try again."
             )));
         }
-        if !added.nullable && added.default.is_none() && self.system == System::StarRocks {
-            return Err(self.refuse(&format!("column {name} is NOT NULL and has no default value")));
+        if !added.nullable && added.default.is_none() {
+            return Err(match self.system {
+                System::Doris => SqlError::not_built(
+                    "ADD COLUMN … NOT NULL without a default for the rows there are",
+                ),
+                System::StarRocks => {
+                    self.refuse(&format!("column {name} is NOT NULL and has no default value"))
+                }
+            });
         }
         let at = self.place_of(added.is_key, place)?;
         let weight = if added.is_key { Weight::Heavy } else { Weight::Light };
