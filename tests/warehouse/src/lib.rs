@@ -13,6 +13,7 @@ pub mod ingest;
 pub mod jobs;
 pub mod moment;
 pub mod reply;
+pub mod sql;
 pub mod store;
 pub mod system;
 pub mod table;
