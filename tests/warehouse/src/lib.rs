@@ -8,6 +8,7 @@
 //! all ports.
 
 pub mod cluster;
+pub mod http;
 pub mod ingest;
 pub mod moment;
 pub mod reply;

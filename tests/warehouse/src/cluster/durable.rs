@@ -48,6 +48,9 @@ impl State {
             }
             let connection = self.store.connection();
             for id in touched {
+                if ledger.state(id) != Some(Standing::Prepare) {
+                    self.gathered.remove(&id);
+                }
                 let number = i64::try_from(id.0).unwrap_or(i64::MAX);
                 match ledger.get(id).filter(|txn| txn.state != Standing::Prepare) {
                     None => {

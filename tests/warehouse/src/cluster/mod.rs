@@ -7,6 +7,8 @@
 mod book;
 mod clock;
 mod durable;
+mod faults;
+mod gathered;
 mod limits;
 mod nodes;
 mod state;
@@ -16,11 +18,16 @@ mod tests;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use tokio::sync::watch;
+
 use crate::System;
 use crate::store::{Store, StoreError};
+use crate::txn::Backend;
 
 pub use book::Book;
 pub use clock::Clock;
+pub use faults::{Call, Effect, Event, Fault};
+pub use gathered::{ErrorLogs, Gathered, Piece};
 pub use limits::{Compaction, ServerLimits};
 pub use nodes::{BackendNode, FrontendNode, Nodes, Users};
 pub use state::{Database, State};
@@ -30,6 +37,8 @@ pub use state::{Database, State};
 pub struct Cluster {
     /// Held for one unit of work and never over an await.
     state: Arc<Mutex<State>>,
+    /// Rings when a backend dies.
+    deaths: watch::Receiver<()>,
 }
 
 /// What a cluster is made of.
@@ -92,7 +101,8 @@ impl Cluster {
         };
         let mut state = State::new(setup, store);
         state.restore(setup)?;
-        Ok(Self { state: Arc::new(Mutex::new(state)) })
+        let deaths = state.deaths.subscribe();
+        Ok(Self { state: Arc::new(Mutex::new(state)), deaths })
     }
 
     /// One unit of work. Time passes first; what `act` commits is published as it is due; then all of it is
@@ -118,6 +128,18 @@ impl Cluster {
     /// A store that fails.
     pub fn update<T>(&self, act: impl FnOnce(&mut State) -> T) -> Result<T, StoreError> {
         self.with(|state| Ok(act(state)))
+    }
+
+    /// Ends when the backend's process has died; at once if it does not run.
+    pub async fn death(&self, id: Backend) {
+        let mut deaths = self.deaths.clone();
+        loop {
+            let runs =
+                self.update(|state| state.nodes.backend(id).is_some_and(|node| node.running));
+            if !runs.unwrap_or(false) || deaths.changed().await.is_err() {
+                return;
+            }
+        }
     }
 
     /// Lets time pass where nobody asks anything.
