@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::store::StoreError;
 use crate::txn::Backend;
 
 use super::{Compaction, State};
@@ -122,8 +123,11 @@ impl State {
     }
 
     /// Says whether there is such a node.
-    pub fn happen(&mut self, event: &Event) -> bool {
-        match event {
+    ///
+    /// # Errors
+    /// A store that fails.
+    pub fn happen(&mut self, event: &Event) -> Result<bool, StoreError> {
+        Ok(match event {
             Event::KillBackend(place) => self.at_backend(*place, Self::kill_backend),
             Event::ReviveBackend(place) => self.at_backend(*place, Self::revive_backend),
             Event::Lead(place) => {
@@ -134,7 +138,7 @@ impl State {
                 there
             }
             Event::SkipSeconds(seconds) => {
-                self.skip_time(Duration::from_secs(*seconds));
+                self.skip_time(Duration::from_secs(*seconds))?;
                 true
             }
             Event::ForgetLabels => {
@@ -152,7 +156,7 @@ impl State {
                 self.compact_all();
                 true
             }
-        }
+        })
     }
 
     fn at_backend(&mut self, place: usize, act: fn(&mut Self, Backend)) -> bool {

@@ -68,6 +68,8 @@ pub enum OpenError {
     Directory { path: PathBuf, error: std::io::Error },
     #[error(transparent)]
     Store(#[from] StoreError),
+    #[error("`{path}` is in use by another process: end it, or choose another directory")]
+    InUse { path: PathBuf },
     #[error("`{path}` holds the state of another system, {found}: choose another directory")]
     OtherSystem { path: PathBuf, found: String },
 }
@@ -96,7 +98,13 @@ impl Cluster {
             Place::Directory(path) => {
                 let refused = |error| OpenError::Directory { path: path.clone(), error };
                 std::fs::create_dir_all(path).map_err(refused)?;
-                Store::in_file(&path.join("warehouse.sqlite"))?
+                Store::in_file(&path.join("warehouse.sqlite")).map_err(|error| {
+                    if error.is_busy() {
+                        OpenError::InUse { path: path.clone() }
+                    } else {
+                        error.into()
+                    }
+                })?
             }
         };
         let mut state = State::new(setup, store);

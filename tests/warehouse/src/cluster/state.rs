@@ -304,9 +304,13 @@ impl State {
     }
 
     /// Lets time pass at once: what falls due with it is done at the end of this unit of work.
-    pub fn skip_time(&mut self, time: Duration) {
+    ///
+    /// # Errors
+    /// A store that fails.
+    pub fn skip_time(&mut self, time: Duration) -> Result<(), StoreError> {
         self.clock.skip(time);
         self.now = self.clock.now();
+        self.keep_clock()
     }
 
     /// A backend's process dies: what it was gathering is gone, and the frontend finds out later.

@@ -42,7 +42,7 @@ pub(super) async fn answer(
     match wish {
         Ok(Wish::Next(fault)) => site.cluster.update(|state| state.arm(fault))?,
         Ok(Wish::Now(event)) => {
-            if !site.cluster.update(|state| state.happen(&event))? {
+            if !site.cluster.with(|state| state.happen(&event))? {
                 return bad("there is no such node".to_owned());
             }
         }

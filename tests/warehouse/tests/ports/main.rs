@@ -13,6 +13,7 @@ mod doris_data;
 mod doris_faults;
 mod doris_labels;
 mod doris_wire;
+mod process;
 mod starrocks_data;
 mod starrocks_faults;
 mod starrocks_transactions;

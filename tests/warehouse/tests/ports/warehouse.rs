@@ -56,18 +56,24 @@ fn table(name: &str) -> Table {
     }
 }
 
+/// A cluster with the tables of the tests.
+pub(crate) fn seeded(setup: &Setup) -> Cluster {
+    let cluster = Cluster::open(setup).unwrap();
+    cluster
+        .with(|state| {
+            if state.create_database("shop")? {
+                state.create_table("shop", table("orders"))?;
+                state.create_table("shop", table("items"))?;
+            }
+            Ok::<_, warehouse::store::StoreError>(())
+        })
+        .unwrap();
+    cluster
+}
+
 impl Warehouse {
     pub(crate) fn start(setup: &Setup) -> Self {
-        let cluster = Cluster::open(setup).unwrap();
-        cluster
-            .with(|state| {
-                if state.create_database("shop")? {
-                    state.create_table("shop", table("orders"))?;
-                    state.create_table("shop", table("items"))?;
-                }
-                Ok::<_, warehouse::store::StoreError>(())
-            })
-            .unwrap();
+        let cluster = seeded(setup);
         let runtime = Runtime::new().unwrap();
         let server = runtime.block_on(Server::start(&cluster, &Listen::default())).unwrap();
         let (frontends, backends) = (server.frontends.clone(), server.backends.clone());
@@ -110,7 +116,7 @@ impl Warehouse {
     }
 
     pub(crate) fn happen(&self, event: Event) {
-        assert!(self.update(|state| state.happen(&event)), "{event:?}");
+        assert!(self.cluster.with(|state| state.happen(&event)).unwrap(), "{event:?}");
     }
 
     pub(crate) fn state(&self, label: &str) -> &'static str {
