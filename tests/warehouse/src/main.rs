@@ -9,7 +9,7 @@ use anyhow::{Context as _, Result, bail};
 use clap::{Parser, ValueEnum};
 use tokio::signal::unix::{SignalKind, signal};
 use warehouse::System;
-use warehouse::cluster::{Cluster, Place, Setup};
+use warehouse::cluster::{Cluster, Place, Rows, Setup};
 use warehouse::http::{Listen, Server};
 
 const EXAMPLE: &str = "\
@@ -40,6 +40,9 @@ struct Arguments {
     /// Keep everything in memory
     #[arg(long)]
     memory: bool,
+    /// Count rows and bytes instead of keeping them: GET /_counted on any HTTP port tells
+    #[arg(long, conflicts_with = "data")]
+    count: bool,
     /// Port of the leading frontend; followers have the ones after it; 0 is any
     #[arg(long, value_name = "PORT", default_value_t = 8030)]
     fe_port: u16,
@@ -123,6 +126,7 @@ impl Arguments {
             followers: self.followers,
             user: self.user.clone(),
             password: self.password.clone(),
+            rows: if self.count { Rows::Counted } else { Rows::Kept },
             place: self.data.clone().map_or(Place::Memory, Place::Directory),
         }
     }

@@ -67,6 +67,9 @@ impl State {
                 }
                 if ledger.get(id).is_none_or(|txn| txn.state == Standing::Aborted) {
                     self.store.discard(id)?;
+                    if let Some(counting) = &mut self.counting {
+                        counting.discard(id);
+                    }
                 }
             }
             let sql = "UPDATE kept_database SET next_version = ? WHERE name = ?";

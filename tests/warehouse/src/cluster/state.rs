@@ -11,7 +11,8 @@ use crate::txn::{Backend, Doris, Label, Limits, Refusal, StarRocks, Transaction,
 use crate::{Moment, System};
 
 use super::{
-    Book, Clock, Compaction, ErrorLogs, Fault, Gathered, Nodes, ServerLimits, Setup, Users,
+    Book, Clock, Compaction, Counting, ErrorLogs, Fault, Gathered, Nodes, Rows, ServerLimits,
+    Setup, Users,
 };
 
 /// Databases are numbered from here.
@@ -40,6 +41,8 @@ pub struct State {
     detections: Vec<(Moment, Backend)>,
     /// Committed ones that are not to be visible before a moment.
     held: BTreeMap<TxnId, Moment>,
+    /// Where rows are counted.
+    pub counting: Option<Counting>,
     pub(super) faults: Vec<Fault>,
     pub gathered: Gathered,
     pub error_logs: ErrorLogs,
@@ -73,6 +76,7 @@ impl State {
             versions: BTreeMap::new(),
             detections: Vec::new(),
             held: BTreeMap::new(),
+            counting: (setup.rows == Rows::Counted).then(Counting::default),
             faults: Vec::new(),
             gathered: Gathered::new(),
             error_logs: ErrorLogs::default(),
@@ -395,6 +399,9 @@ impl State {
                     }
                 }
                 self.store.publish(&self.catalog, id, version, self.order)?;
+                if let Some(counting) = &mut self.counting {
+                    counting.publish(id);
+                }
                 ledger.publish_next(self.now);
             }
         }
