@@ -9,6 +9,7 @@
 
 pub mod cluster;
 pub mod ddl;
+pub mod http;
 pub mod ingest;
 pub mod jobs;
 pub mod moment;

@@ -1,6 +1,7 @@
 //! The transactions of a database, of whichever system it is.
 
-use crate::txn::{Backend, Doris, Ledger, Limits, StarRocks, TxnId};
+use crate::txn::ledger::Begin;
+use crate::txn::{Backend, Doris, Ledger, Limits, Refusal, StarRocks, State, TxnId};
 use crate::{Moment, System};
 
 #[derive(Debug)]
@@ -29,6 +30,49 @@ impl Book {
         match self {
             Self::Doris(doris) => doris.ledger_mut(),
             Self::StarRocks(starrocks) => starrocks.ledger_mut(),
+        }
+    }
+
+    /// Begins a one-shot load.
+    ///
+    /// # Errors
+    /// A label in use, and too many transactions.
+    pub fn begin_load(&mut self, begin: Begin, now: Moment) -> Result<TxnId, Refusal> {
+        match self {
+            Self::Doris(doris) => doris.begin(begin, now),
+            Self::StarRocks(starrocks) => starrocks.begin_load(begin, now),
+        }
+    }
+
+    /// Ends one in one phase.
+    ///
+    /// # Errors
+    /// What was aborted while its data came, or lost with the frontend.
+    pub fn commit_load(&mut self, id: TxnId, now: Moment) -> Result<(), Refusal> {
+        match self {
+            Self::Doris(doris) => doris.commit_load(id, now),
+            Self::StarRocks(starrocks) => {
+                let done = starrocks.ledger_mut().commit(id, State::Prepare, now);
+                done.map_err(|_| {
+                    Refusal::new("INTERNAL_ERROR", format!("transaction [{id}] not found"))
+                })
+            }
+        }
+    }
+
+    /// Ends one that waits for its commit; of StarRocks only transactions do.
+    ///
+    /// # Errors
+    /// As [`commit_load`](Self::commit_load).
+    pub fn precommit(&mut self, id: TxnId, now: Moment) -> Result<(), Refusal> {
+        match self {
+            Self::Doris(doris) => doris.precommit(id, now),
+            Self::StarRocks(starrocks) => {
+                let done = starrocks.ledger_mut().prepare(id, None, now);
+                done.map_err(|_| {
+                    Refusal::new("INTERNAL_ERROR", format!("transaction [{id}] not found"))
+                })
+            }
         }
     }
 

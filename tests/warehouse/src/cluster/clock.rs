@@ -17,6 +17,12 @@ impl Clock {
         Moment(millis) + self.skipped
     }
 
+    /// What a test has let pass.
+    #[must_use]
+    pub fn skipped(self) -> Duration {
+        self.skipped
+    }
+
     /// Lets time pass at once.
     pub fn skip(&mut self, time: Duration) {
         self.skipped = self.skipped.saturating_add(time);

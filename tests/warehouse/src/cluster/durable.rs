@@ -4,6 +4,8 @@
 //! whole unit of work: no row is there without the transaction that it belongs to, and none twice.
 //! A transaction that still gathers data is not kept: the servers lose it too.
 
+use std::time::Duration;
+
 use rusqlite::{OptionalExtension as _, params};
 
 use crate::System;
@@ -48,6 +50,9 @@ impl State {
             }
             let connection = self.store.connection();
             for id in touched {
+                if ledger.state(id) != Some(Standing::Prepare) {
+                    self.gathered.remove(&id);
+                }
                 let number = i64::try_from(id.0).unwrap_or(i64::MAX);
                 match ledger.get(id).filter(|txn| txn.state != Standing::Prepare) {
                     None => {
@@ -62,6 +67,9 @@ impl State {
                 }
                 if ledger.get(id).is_none_or(|txn| txn.state == Standing::Aborted) {
                     self.store.discard(id)?;
+                    if let Some(counting) = &mut self.counting {
+                        counting.discard(id);
+                    }
                 }
             }
             let sql = "UPDATE kept_database SET next_version = ? WHERE name = ?";
@@ -76,6 +84,14 @@ impl State {
             self.store.connection().execute(sql, [jobs])?;
         }
         Ok(self.store.connection().execute_batch("COMMIT")?)
+    }
+
+    /// A clock that was set forward stays so, for nothing kept may be younger than now.
+    pub(super) fn keep_clock(&self) -> Result<(), StoreError> {
+        let sql = "INSERT OR REPLACE INTO kept_setting VALUES ('skipped_ms', ?)";
+        let skipped = self.clock.skipped().as_millis().to_string();
+        self.store.connection().execute(sql, [skipped])?;
+        Ok(())
     }
 
     pub(super) fn keep_database(&self, name: &str, id: u64) -> Result<(), StoreError> {
@@ -124,6 +140,9 @@ impl State {
         }
         if let Some(next) = self.setting("next_txn")?.and_then(|text| text.parse::<u64>().ok()) {
             self.next_txn = next + NUMBERS_SKIPPED;
+        }
+        if let Some(skipped) = self.setting("skipped_ms")?.and_then(|text| text.parse().ok()) {
+            self.clock.skip(Duration::from_millis(skipped));
         }
         Ok(())
     }

@@ -6,7 +6,10 @@
 
 mod book;
 mod clock;
+mod counting;
 mod durable;
+mod faults;
+mod gathered;
 mod limits;
 mod nodes;
 mod schema;
@@ -17,11 +20,17 @@ mod tests;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use tokio::sync::watch;
+
 use crate::System;
 use crate::store::{Store, StoreError};
+use crate::txn::Backend;
 
 pub use book::Book;
 pub use clock::Clock;
+pub use counting::{Counted, Counting};
+pub use faults::{Call, Effect, Event, Fault};
+pub use gathered::{ErrorLogs, Gathered, Piece};
 pub use limits::{Compaction, ServerLimits};
 pub use nodes::{BackendNode, FrontendNode, Nodes, Users};
 pub use state::{Database, State};
@@ -31,6 +40,8 @@ pub use state::{Database, State};
 pub struct Cluster {
     /// Held for one unit of work and never over an await.
     state: Arc<Mutex<State>>,
+    /// Rings when a backend dies.
+    deaths: watch::Receiver<()>,
 }
 
 /// What a cluster is made of.
@@ -43,6 +54,15 @@ pub struct Setup {
     pub user: String,
     pub password: String,
     pub place: Place,
+    pub rows: Rows,
+}
+
+/// What becomes of rows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Rows {
+    Kept,
+    /// They are read, counted and dropped.
+    Counted,
 }
 
 /// Where the state rests.
@@ -60,6 +80,8 @@ pub enum OpenError {
     Directory { path: PathBuf, error: std::io::Error },
     #[error(transparent)]
     Store(#[from] StoreError),
+    #[error("`{path}` is in use by another process: end it, or choose another directory")]
+    InUse { path: PathBuf },
     #[error("`{path}` holds the state of another system, {found}: choose another directory")]
     OtherSystem { path: PathBuf, found: String },
 }
@@ -75,6 +97,7 @@ impl Setup {
             user: "root".to_owned(),
             password: String::new(),
             place: Place::Memory,
+            rows: Rows::Kept,
         }
     }
 }
@@ -88,12 +111,19 @@ impl Cluster {
             Place::Directory(path) => {
                 let refused = |error| OpenError::Directory { path: path.clone(), error };
                 std::fs::create_dir_all(path).map_err(refused)?;
-                Store::in_file(&path.join("warehouse.sqlite"))?
+                Store::in_file(&path.join("warehouse.sqlite")).map_err(|error| {
+                    if error.is_busy() {
+                        OpenError::InUse { path: path.clone() }
+                    } else {
+                        error.into()
+                    }
+                })?
             }
         };
         let mut state = State::new(setup, store);
         state.restore(setup)?;
-        Ok(Self { state: Arc::new(Mutex::new(state)) })
+        let deaths = state.deaths.subscribe();
+        Ok(Self { state: Arc::new(Mutex::new(state)), deaths })
     }
 
     /// One unit of work. Time passes first; what `act` commits is published as it is due; then all of it is
@@ -119,6 +149,18 @@ impl Cluster {
     /// A store that fails.
     pub fn update<T>(&self, act: impl FnOnce(&mut State) -> T) -> Result<T, StoreError> {
         self.with(|state| Ok(act(state)))
+    }
+
+    /// Ends when the backend's process has died; at once if it does not run.
+    pub async fn death(&self, id: Backend) {
+        let mut deaths = self.deaths.clone();
+        loop {
+            let runs =
+                self.update(|state| state.nodes.backend(id).is_some_and(|node| node.running));
+            if !runs.unwrap_or(false) || deaths.changed().await.is_err() {
+                return;
+            }
+        }
     }
 
     /// Lets time pass where nobody asks anything.

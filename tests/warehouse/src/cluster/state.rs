@@ -3,13 +3,18 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use tokio::sync::watch;
+
 use crate::jobs::Jobs;
 use crate::store::{Order, Store, StoreError};
 use crate::table::{Catalog, Table, TableName};
 use crate::txn::{Backend, Doris, Label, Limits, Refusal, StarRocks, Transaction, TxnId};
 use crate::{Moment, System};
 
-use super::{Book, Clock, Compaction, Nodes, ServerLimits, Setup, Users};
+use super::{
+    Book, Clock, Compaction, Counting, ErrorLogs, Fault, Gathered, Nodes, Rows, ServerLimits,
+    Setup, Users,
+};
 
 /// Databases are numbered from here.
 const FIRST_DATABASE: u64 = 10_006;
@@ -37,6 +42,14 @@ pub struct State {
     versions: BTreeMap<TableName, u64>,
     /// When the frontend finds out which backends are dead.
     detections: Vec<(Moment, Backend)>,
+    /// Committed ones that are not to be visible before a moment.
+    held: BTreeMap<TxnId, Moment>,
+    /// Where rows are counted.
+    pub counting: Option<Counting>,
+    pub(super) faults: Vec<Fault>,
+    pub gathered: Gathered,
+    pub error_logs: ErrorLogs,
+    pub(super) deaths: watch::Sender<()>,
 }
 
 #[derive(Debug)]
@@ -66,6 +79,12 @@ impl State {
             jobs: Jobs::default(),
             versions: BTreeMap::new(),
             detections: Vec::new(),
+            held: BTreeMap::new(),
+            counting: (setup.rows == Rows::Counted).then(Counting::default),
+            faults: Vec::new(),
+            gathered: Gathered::new(),
+            error_logs: ErrorLogs::default(),
+            deaths: watch::Sender::new(()),
         }
     }
 
@@ -188,18 +207,27 @@ impl State {
         Ok(true)
     }
 
+    /// The transactions of a database.
+    ///
+    /// # Errors
+    /// No such database.
+    pub fn book(&mut self, database: &str) -> Result<&mut Book, Refusal> {
+        let (system, next_txn) = (self.system, self.next_txn());
+        let found = self.databases.get_mut(database);
+        let book = &mut found.ok_or_else(|| unknown_database(system, database))?.book;
+        book.ledger_mut().number_from(next_txn);
+        Ok(book)
+    }
+
     /// The transactions of a Doris database.
     ///
     /// # Errors
     /// No such database, or one of StarRocks.
     pub fn doris(&mut self, database: &str) -> Result<&mut Doris, Refusal> {
-        let (system, next_txn) = (self.system, self.next_txn());
-        match self.databases.get_mut(database).map(|found| &mut found.book) {
-            Some(Book::Doris(doris)) => {
-                doris.ledger_mut().number_from(next_txn);
-                Ok(doris)
-            }
-            Some(Book::StarRocks(_)) | None => Err(unknown_database(system, database)),
+        let system = self.system;
+        match self.book(database)? {
+            Book::Doris(doris) => Ok(doris),
+            Book::StarRocks(_) => Err(unknown_database(system, database)),
         }
     }
 
@@ -208,13 +236,10 @@ impl State {
     /// # Errors
     /// No such database, or one of Doris.
     pub fn starrocks(&mut self, database: &str) -> Result<&mut StarRocks, Refusal> {
-        let (system, next_txn) = (self.system, self.next_txn());
-        match self.databases.get_mut(database).map(|found| &mut found.book) {
-            Some(Book::StarRocks(starrocks)) => {
-                starrocks.ledger_mut().number_from(next_txn);
-                Ok(starrocks)
-            }
-            Some(Book::Doris(_)) | None => Err(unknown_database(system, database)),
+        let system = self.system;
+        match self.book(database)? {
+            Book::StarRocks(starrocks) => Ok(starrocks),
+            Book::Doris(_) => Err(unknown_database(system, database)),
         }
     }
 
@@ -278,14 +303,23 @@ impl State {
         self.versions.get(name).copied().unwrap_or(1)
     }
 
-    pub fn compact(&mut self, name: &TableName) {
-        self.versions.remove(name);
+    pub fn compact_all(&mut self) {
+        self.versions.clear();
+    }
+
+    /// A transaction that commits in this unit of work is not visible for a while.
+    pub fn hold_publication(&mut self, id: TxnId, time: Duration) {
+        self.held.insert(id, self.now + time);
     }
 
     /// Lets time pass at once: what falls due with it is done at the end of this unit of work.
-    pub fn skip_time(&mut self, time: Duration) {
+    ///
+    /// # Errors
+    /// A store that fails.
+    pub fn skip_time(&mut self, time: Duration) -> Result<(), StoreError> {
         self.clock.skip(time);
         self.now = self.clock.now();
+        self.keep_clock()
     }
 
     /// A backend's process dies: what it was gathering is gone, and the frontend finds out later.
@@ -296,6 +330,8 @@ impl State {
         for database in self.databases.values_mut() {
             database.book.forget_contexts(id);
         }
+        // Nobody may be connected.
+        self.deaths.send_replace(());
     }
 
     /// It comes up again, as one that has forgotten all that was not complete.
@@ -356,9 +392,11 @@ impl State {
             let ledger = database.book.ledger_mut();
             while let Some(txn) = ledger.next_to_publish() {
                 let since = txn.times.committed.unwrap_or(self.now);
-                if self.now.since(since) < self.limits.publish_delay {
+                let held = self.held.get(&txn.id).is_some_and(|until| *until > self.now);
+                if held || self.now.since(since) < self.limits.publish_delay {
                     break;
                 }
+                self.held.remove(&txn.id);
                 let (id, version) = (txn.id, txn.version.unwrap_or(0));
                 if self.limits.compaction == Compaction::OnDemand {
                     for table in &txn.tables {
@@ -367,6 +405,9 @@ impl State {
                     }
                 }
                 self.store.publish(&self.catalog, id, version, self.order)?;
+                if let Some(counting) = &mut self.counting {
+                    counting.publish(id);
+                }
                 ledger.publish_next(self.now);
             }
         }

@@ -95,7 +95,7 @@ fn a_commit_is_seen_when_it_is_published_and_that_may_take_a_while() {
     cluster.update(|state| state.limits.publish_delay = delay).unwrap();
     commit(&cluster, precommit(&cluster, "a", 1));
     assert_eq!((load_state(&cluster, "a"), count(&cluster, "shop.orders")), ("COMMITTED", 0));
-    cluster.update(|state| state.skip_time(delay)).unwrap();
+    cluster.with(|state| state.skip_time(delay)).unwrap();
     assert_eq!((load_state(&cluster, "a"), count(&cluster, "shop.orders")), ("VISIBLE", 1));
 }
 
@@ -105,7 +105,7 @@ fn a_transaction_that_expires_loses_its_rows() {
     precommit(&cluster, "a", 1);
     assert_eq!(count(&cluster, "staged"), 1);
     let hour = Duration::from_secs(3_601);
-    cluster.update(|state| state.skip_time(hour)).unwrap();
+    cluster.with(|state| state.skip_time(hour)).unwrap();
     assert_eq!((load_state(&cluster, "a"), count(&cluster, "staged")), ("ABORTED", 0));
 }
 

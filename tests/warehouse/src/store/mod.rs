@@ -12,6 +12,7 @@ mod cell;
 mod tests;
 
 use std::path::Path;
+use std::time::Duration;
 
 use rusqlite::{Connection, params};
 
@@ -29,6 +30,18 @@ pub enum StoreError {
     Sql(#[from] rusqlite::Error),
     #[error("what is stored cannot be read: {0}")]
     Stored(#[from] serde_json::Error),
+}
+
+impl StoreError {
+    /// Whether another process has the file.
+    #[must_use]
+    pub fn is_busy(&self) -> bool {
+        let code = match self {
+            Self::Sql(error) => error.sqlite_error_code(),
+            Self::Stored(_) => None,
+        };
+        code == Some(rusqlite::ErrorCode::DatabaseBusy)
+    }
 }
 
 #[derive(Debug)]
@@ -57,12 +70,14 @@ impl Store {
         Self::over(Connection::open_in_memory()?)
     }
 
-    /// One in a file, which outlives a process that is killed.
+    /// One in a file, which outlives a process that is killed. It has one owner at a time.
     ///
     /// # Errors
-    /// SQLite's.
+    /// SQLite's; that another process has it among them.
     pub fn in_file(path: &Path) -> Result<Self, StoreError> {
         let connection = Connection::open(path)?;
+        connection.busy_timeout(Duration::ZERO)?;
+        connection.pragma_update(None, "locking_mode", "EXCLUSIVE")?;
         connection.pragma_update(None, "journal_mode", "WAL")?;
         connection.pragma_update(None, "synchronous", "NORMAL")?;
         Self::over(connection)

@@ -310,6 +310,13 @@ impl Ledger {
         aborted
     }
 
+    /// Forgets the labels of all that is finished, as if they were too many.
+    pub fn forget_finished(&mut self) {
+        while let Some(id) = self.finished.pop_front() {
+            self.forget(id);
+        }
+    }
+
     fn forget_old(&mut self, now: Moment) {
         while let Some(id) = self.finished.front().copied() {
             let finished = self.get(id).and_then(|txn| txn.times.finished);

@@ -111,7 +111,7 @@ impl Fixture {
     }
 
     fn pass(&self, time: Duration) {
-        self.cluster.update(|state| state.skip_time(time)).expect("a store");
+        self.cluster.with(|state| state.skip_time(time)).expect("a store");
     }
 
     fn job(&self) -> (JobState, String) {

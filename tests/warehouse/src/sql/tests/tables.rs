@@ -231,7 +231,7 @@ async fn a_default_of_the_current_time_is_the_time_of_the_load() {
          DISTRIBUTED BY HASH(id) BUCKETS 1 PROPERTIES ('replication_num'='1')",
     )
     .await;
-    port.with(|state| state.skip_time(Duration::from_secs(86_400)));
+    port.skip(Duration::from_secs(86_400));
     port.load(&[("columns", "id"), ("strict_mode", "true")], "1\n");
     let rows = port.rows("SELECT at <= NOW(), at > '2024-01-01' FROM orders").await;
     assert_eq!(rows, [["1", "1"]]);
