@@ -161,11 +161,24 @@ impl Source<'_> {
         }
         match value {
             Value::Null => Ok(Value::Null),
+            Value::Int(value) if self.column.ty == Type::Date => {
+                typed(system, self.column, &dashed(&value.to_string()))
+            }
             Value::Int(value) => typed(system, self.column, &value.to_string()),
             Value::Float(value) => typed(system, self.column, &value.to_string()),
             Value::Text(text) => typed(system, self.column, &text),
             Value::Bytes(bytes) => Ok(Value::Bytes(bytes)),
         }
+    }
+}
+
+/// A date that was written as the number 20240131.
+fn dashed(digits: &str) -> String {
+    match (digits.get(..4), digits.get(4..6), digits.get(6..8)) {
+        (Some(year), Some(month), Some(day)) if digits.len() == 8 => {
+            format!("{year}-{month}-{day}")
+        }
+        _ => digits.to_owned(),
     }
 }
 

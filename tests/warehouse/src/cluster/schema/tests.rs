@@ -1,9 +1,9 @@
 use std::time::Duration;
 
 use crate::System;
-use crate::cluster::{Book, Cluster, Setup};
+use crate::cluster::{Book, Cluster, Place, Setup};
 use crate::ddl::{SqlError, Statement, change, define, parse};
-use crate::ingest::{Operation, Row};
+use crate::ingest::{Headers, Operation, Options, Row, ingest};
 use crate::jobs::JobState;
 use crate::store::{AlterError, StoreError};
 use crate::table::{TableName, Value};
@@ -24,6 +24,10 @@ struct Fixture {
 
 impl Fixture {
     fn new(system: System) -> Self {
+        Self::at(system, Place::Memory)
+    }
+
+    fn at(system: System, place: Place) -> Self {
         let kind = match system {
             System::Doris => "UNIQUE",
             System::StarRocks => "PRIMARY",
@@ -32,7 +36,7 @@ impl Fixture {
             "CREATE TABLE orders (id INT NOT NULL, amount VARCHAR(9)) {kind} KEY(id) \
              DISTRIBUTED BY HASH(id) BUCKETS 1 PROPERTIES ('replication_num'='1')"
         );
-        let cluster = Cluster::open(&Setup::new(system)).expect("a cluster");
+        let cluster = Cluster::open(&Setup { place, ..Setup::new(system) }).expect("a cluster");
         let Ok(Statement::CreateTable(create)) = parse(system, &sql) else { panic!("{sql}") };
         let table = define::define(system, 1, &create).expect("a table");
         let made = cluster.with(|state| {
@@ -236,4 +240,61 @@ fn a_table_made_anew_has_nothing_to_do_with_the_job_of_the_one_before() {
     assert_eq!(fixture.job().0, JobState::Cancelled);
     let now = fixture.cluster.update(|state| state.table(&name()).cloned());
     assert_eq!(now.expect("a store"), table.ok());
+}
+
+#[test]
+fn a_job_outlives_the_process() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let place = Place::Directory(directory.path().to_owned());
+    let mut fixture = Fixture::at(System::Doris, place.clone());
+    fixture.load(&[(1, "10")]);
+    fixture.alter("MODIFY COLUMN amount INT");
+    fixture.pass(SECOND);
+    assert_eq!(fixture.job().0, JobState::Running);
+    fixture.cluster = Cluster::open(&Setup::new(System::Doris)).expect("the directory is let go");
+    let setup = Setup { place, ..Setup::new(System::Doris) };
+    fixture.cluster = Cluster::open(&setup).expect("what was kept");
+    assert_eq!(fixture.job().0, JobState::Running);
+    fixture.pass(3 * SECOND);
+    assert_eq!(fixture.job().0, JobState::Finished);
+    fixture.holds(&[&["#1", "#10"]]);
+}
+
+#[test]
+fn values_are_recast_as_the_new_type_writes_them() {
+    for (from, to, before, after) in [
+        ("INT", "BIGINT", "7", "#7"),
+        ("INT", "VARCHAR(9)", "-7", "-7"),
+        ("INT", "DATE", "20240131", "2024-01-31"),
+        ("BIGINT", "LARGEINT", "9", "9"),
+        ("DOUBLE", "VARCHAR(9)", "0.5", "0.5"),
+        ("DATE", "DATETIME", "2024-01-31", "2024-01-31 00:00:00"),
+        ("DATETIME(3)", "DATE", "2024-01-31 12:00:00.5", "2024-01-31"),
+        ("VARCHAR(9)", "DECIMAL(9,2)", "1.5", "1.50"),
+        ("VARCHAR(9)", "INT", "\\N", "NULL"),
+    ] {
+        let mut fixture = Fixture::new(System::Doris);
+        fixture.alter("DROP COLUMN amount");
+        fixture.alter(&format!("ADD COLUMN v {from}"));
+        let txn = fixture.begin();
+        let staged = fixture.cluster.with(|state| {
+            let table = state.table(&name()).expect("a table").clone();
+            let options = Options::parse(System::Doris, &Headers::default()).expect("no headers");
+            let body = format!("1\t{before}\n");
+            let rows =
+                ingest(System::Doris, &table, &options, body.as_bytes()).expect("a body").rows;
+            let now = state.now;
+            state.store.stage(txn, &name(), &table, &rows)?;
+            let ledger = state.database_mut("shop").map(|database| database.book.ledger_mut());
+            ledger.expect("a database").prepare(txn, None, now).expect("it gathers");
+            Ok::<_, StoreError>(())
+        });
+        staged.expect("a store that works");
+        fixture.commit(txn);
+        fixture.alter(&format!("MODIFY COLUMN v {to}"));
+        fixture.pass(SECOND);
+        fixture.pass(SECOND);
+        assert_eq!(fixture.job().0, JobState::Finished, "{from} to {to}: {}", fixture.job().1);
+        fixture.holds(&[&["#1", after]]);
+    }
 }
