@@ -4,11 +4,15 @@
 //! the view `db.table`, which is what queries see. Staged rows know their columns by name, so that a table may
 //! change between a load and its commit.
 
+pub mod alter;
 mod apply;
 mod cell;
 
 #[cfg(test)]
 mod tests;
+
+use std::path::Path;
+use std::time::Duration;
 
 use rusqlite::{Connection, params};
 
@@ -16,6 +20,7 @@ use crate::ingest::{Operation, Row};
 use crate::table::{Catalog, Table, TableName};
 use crate::txn::TxnId;
 
+pub use alter::AlterError;
 pub use apply::Order;
 
 /// The store itself failed: nothing that a warehouse would say.
@@ -23,8 +28,20 @@ pub use apply::Order;
 pub enum StoreError {
     #[error("SQLite: {0}")]
     Sql(#[from] rusqlite::Error),
-    #[error("a staged row cannot be read: {0}")]
-    Staged(#[from] serde_json::Error),
+    #[error("what is stored cannot be read: {0}")]
+    Stored(#[from] serde_json::Error),
+}
+
+impl StoreError {
+    /// Whether another process has the file.
+    #[must_use]
+    pub fn is_busy(&self) -> bool {
+        let code = match self {
+            Self::Sql(error) => error.sqlite_error_code(),
+            Self::Stored(_) => None,
+        };
+        code == Some(rusqlite::ErrorCode::DatabaseBusy)
+    }
 }
 
 #[derive(Debug)]
@@ -53,6 +70,19 @@ impl Store {
         Self::over(Connection::open_in_memory()?)
     }
 
+    /// One in a file, which outlives a process that is killed. It has one owner at a time.
+    ///
+    /// # Errors
+    /// SQLite's; that another process has it among them.
+    pub fn in_file(path: &Path) -> Result<Self, StoreError> {
+        let connection = Connection::open(path)?;
+        connection.busy_timeout(Duration::ZERO)?;
+        connection.pragma_update(None, "locking_mode", "EXCLUSIVE")?;
+        connection.pragma_update(None, "journal_mode", "WAL")?;
+        connection.pragma_update(None, "synchronous", "NORMAL")?;
+        Self::over(connection)
+    }
+
     fn over(connection: Connection) -> Result<Self, StoreError> {
         connection.execute_batch(STAGED)?;
         Ok(Self { connection })
@@ -67,22 +97,7 @@ impl Store {
     /// # Errors
     /// SQLite's; a table of this name among them.
     pub fn create_table(&self, database: &str, table: &Table) -> Result<(), StoreError> {
-        let name = TableName::new(database, table.name.clone());
-        let visible: Vec<String> =
-            table.columns.iter().map(|column| quoted(&column.name)).collect();
-        let keys = table.columns.iter().filter(|column| column.is_key);
-        let keys: Vec<String> = keys.map(|column| quoted(&column.name)).collect();
-        let (rows, columns) = (rows_of(&name), visible.join(", "));
-        let (view, index) =
-            (quoted(&view_name(&name)), quoted(&format!("{}#key", view_name(&name))));
-        let mut script = format!(
-            "CREATE TABLE {rows} ({columns}, __DELETE_SIGN__, __SEQUENCE_COL__, __VERSION_COL__);
-             CREATE VIEW {view} AS SELECT {columns} FROM {rows} WHERE __DELETE_SIGN__ = 0;"
-        );
-        if !keys.is_empty() {
-            script.push_str(&format!("CREATE INDEX {index} ON {rows} ({});", keys.join(", ")));
-        }
-        Ok(self.connection.execute_batch(&script)?)
+        create(&self.connection, database, table)
     }
 
     /// Drops a table, and loses what is staged for it.
@@ -121,7 +136,7 @@ impl Store {
         table: &Table,
         rows: &[Row],
     ) -> Result<(), StoreError> {
-        let unit = self.connection.transaction()?;
+        let unit = self.connection.savepoint()?;
         {
             let mut insert = unit.prepare_cached(
                 "INSERT INTO staged (txn, db, tbl, deletes, sequence, cells)
@@ -156,7 +171,7 @@ impl Store {
         version: u64,
         order: Order,
     ) -> Result<(), StoreError> {
-        let unit = self.connection.transaction()?;
+        let unit = self.connection.savepoint()?;
         apply::publish(&unit, catalog, txn, version, order)?;
         unit.execute("DELETE FROM staged WHERE txn = ?", [number(txn)])?;
         Ok(unit.commit()?)
@@ -170,6 +185,23 @@ impl Store {
         self.connection.execute("DELETE FROM staged WHERE txn = ?", [number(txn)])?;
         Ok(())
     }
+}
+
+fn create(connection: &Connection, database: &str, table: &Table) -> Result<(), StoreError> {
+    let name = TableName::new(database, table.name.clone());
+    let visible: Vec<String> = table.columns.iter().map(|column| quoted(&column.name)).collect();
+    let keys = table.columns.iter().filter(|column| column.is_key);
+    let keys: Vec<String> = keys.map(|column| quoted(&column.name)).collect();
+    let (rows, columns) = (rows_of(&name), visible.join(", "));
+    let (view, index) = (quoted(&view_name(&name)), quoted(&format!("{}#key", view_name(&name))));
+    let mut script = format!(
+        "CREATE TABLE {rows} ({columns}, __DELETE_SIGN__, __SEQUENCE_COL__, __VERSION_COL__);
+         CREATE VIEW {view} AS SELECT {columns} FROM {rows} WHERE __DELETE_SIGN__ = 0;"
+    );
+    if !keys.is_empty() {
+        script.push_str(&format!("CREATE INDEX {index} ON {rows} ({});", keys.join(", ")));
+    }
+    Ok(connection.execute_batch(&script)?)
 }
 
 /// What a query calls a table.

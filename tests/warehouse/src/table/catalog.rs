@@ -2,10 +2,12 @@
 
 use std::collections::BTreeMap;
 
+use serde::{Deserialize, Serialize};
+
 use super::Table;
 
 /// Where a table is found.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct TableName {
     pub database: String,
     pub table: String,
@@ -27,6 +29,12 @@ impl Catalog {
     #[must_use]
     pub fn get(&self, name: &TableName) -> Option<&Table> {
         self.tables.get(name)
+    }
+
+    /// Every table of a database, by name.
+    pub fn of<'a>(&'a self, database: &'a str) -> impl Iterator<Item = &'a Table> {
+        let tables = self.tables.iter().filter(move |(name, _)| name.database == database);
+        tables.map(|(_, table)| table)
     }
 
     /// Puts a definition in, in the place of another of this name.
