@@ -94,7 +94,7 @@ async fn answer(
     body: Incoming,
 ) -> Result<Result<Answer, Cut>, StoreError> {
     let Some(call) = call else { return route(site, asked, body).await.map(Ok) };
-    let label = asked.label().to_owned();
+    let label = site.label_of(&asked)?;
     if let Some(fault) = site.fault(Effect::Delay, call, &label)? {
         tokio::time::sleep(fault.time()).await;
     }
