@@ -1,7 +1,11 @@
 //! What outlives the process, and how it is taken up again.
 //!
 //! Ledgers and definitions rest in the same SQLite database as the rows, so that one SQLite transaction holds a
-//! whole unit of work: no row is there without the transaction that it belongs to, and none twice.
+//! whole unit of work.
+//!
+//! INVARIANT one-unit: no row is there without the transaction that it belongs to, and none twice. Test:
+//! `killed_in_the_middle_of_loads_it_has_the_rows_of_those_that_are_visible_and_no_others`.
+//!
 //! A transaction that still gathers data is not kept: the servers lose it too.
 
 use std::time::Duration;

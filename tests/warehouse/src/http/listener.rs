@@ -2,6 +2,7 @@
 
 use std::future::pending;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use bytes::Bytes;
 use http_body_util::Full;
@@ -23,6 +24,9 @@ use super::head::Watched;
 use super::site::{Node, Site};
 use super::{control, doris, starrocks};
 
+/// Before the next connection is waited for, where one could not be had.
+const PAUSE: Duration = Duration::from_millis(10);
+
 /// The answer is not sent, and the connection is cut.
 #[derive(Debug, thiserror::Error)]
 #[error("the connection is cut")]
@@ -38,7 +42,7 @@ pub(super) async fn listen(listener: TcpListener, site: Site) {
                     connections.spawn(attend(stream, site.clone()));
                 }
                 // The peer is gone already, or there are no more handles: both pass.
-                Err(_) => tokio::task::yield_now().await,
+                Err(_) => tokio::time::sleep(PAUSE).await,
             },
         }
     }
@@ -94,7 +98,7 @@ async fn answer(
     body: Incoming,
 ) -> Result<Result<Answer, Cut>, StoreError> {
     let Some(call) = call else { return route(site, asked, body).await.map(Ok) };
-    let label = asked.label().to_owned();
+    let label = site.label_of(&asked)?;
     if let Some(fault) = site.fault(Effect::Delay, call, &label)? {
         tokio::time::sleep(fault.time()).await;
     }

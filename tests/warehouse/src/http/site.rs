@@ -82,6 +82,19 @@ impl Site {
         self.cluster.update(|state| state.take_fault(effect, on, label))
     }
 
+    /// The label of a call, also where a transaction is named by its number.
+    pub(super) fn label_of(&self, asked: &Asked) -> Result<String, StoreError> {
+        let number = asked.header("txn_id").and_then(|text| text.parse().ok());
+        let path = asked.path();
+        let (Some(number), ["api", database, ..]) = (number, path.as_slice()) else {
+            return Ok(asked.label().to_owned());
+        };
+        self.cluster.update(|state| {
+            let found = state.transaction(database, TxnId(number));
+            found.map(|txn| txn.label.to_string()).unwrap_or_default()
+        })
+    }
+
     pub(super) fn admits(&self, credentials: Option<&Credentials>) -> Result<bool, StoreError> {
         let Some(Credentials { user, password }) = credentials else { return Ok(false) };
         self.cluster.update(|state| state.users.admit(user, password))

@@ -30,6 +30,11 @@ impl Headers {
         self.0.get(name).map(String::as_str)
     }
 
+    /// Whether it is there, and not to say no.
+    fn asks_for(&self, name: &str) -> bool {
+        self.get(name).is_some_and(|value| !value.eq_ignore_ascii_case("false"))
+    }
+
     /// What is exactly `true`; the servers take any other text for false.
     fn is_true(&self, name: &str) -> bool {
         self.get(name).is_some_and(|value| value.eq_ignore_ascii_case("true"))
@@ -91,7 +96,7 @@ impl Options {
     /// # Errors
     /// As the server says it; and, in its own words, what the stand-in does not have.
     pub fn parse(system: System, headers: &Headers) -> Result<Self, Refusal> {
-        if let Some(name) = NOT_BUILT.iter().find(|name| headers.get(name).is_some()) {
+        if let Some(name) = NOT_BUILT.iter().find(|name| headers.asks_for(name)) {
             return Err(not_built(&format!("the header `{name}`")));
         }
         let (format, packed_format) = format(system, headers)?;

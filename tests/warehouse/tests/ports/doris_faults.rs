@@ -1,9 +1,9 @@
 //! Doris: what goes wrong; rows 14 to 16, 19, 21, 40 and 41.
 
-use std::io::Read as _;
-use std::time::Duration;
+use std::io::{Read as _, Write as _};
+use std::time::{Duration, Instant};
 
-use warehouse::cluster::{Call, Effect, Event};
+use warehouse::cluster::{Call, Effect, Event, Fault};
 
 use crate::warehouse::{doris, expect};
 use crate::wire::Request;
@@ -163,13 +163,42 @@ fn faults_can_be_asked_for_over_http_and_fit_by_label() {
 }
 
 #[test]
+fn row_16_a_commit_does_not_wait_until_its_rows_are_seen() {
+    let warehouse = doris();
+    let load = Request::load("a", "1,x,1\n").header("two_phase_commit", "true");
+    expect(&load.send(warehouse.backend()), &[("Status", "Success")]);
+    warehouse.fault(Effect::PublishTimeout, Call::Commit);
+    let commit = Request::put("/api/shop/_stream_load_2pc").header("txn_operation", "commit");
+    let commit = commit.header("txn_id", "1000");
+    expect(&commit.follow(warehouse.frontend()), &[("status", "Success")]);
+    let again = commit.follow(warehouse.frontend());
+    assert!(again.body.contains("transaction [1000] is already committed, not pre-committed."));
+    assert!(warehouse.rows().is_empty());
+    warehouse.happen(Event::SkipSeconds(1));
+    assert_eq!(warehouse.rows(), ["1=x"]);
+}
+
+#[test]
+fn a_call_can_be_slow_to_begin() {
+    let warehouse = doris();
+    let fault = Fault { millis: 300, ..Fault::new(Effect::Delay, Call::Load) };
+    warehouse.update(|state| state.arm(fault));
+    let begun = Instant::now();
+    let mut slow =
+        Request::load("a", "1,x,1\n").without("Expect").start(warehouse.backend()).unwrap();
+    slow.write_all(b"1,x,1\n").unwrap();
+    warehouse.eventually("it is done", || warehouse.state("a") == "VISIBLE");
+    assert!(begun.elapsed() >= Duration::from_millis(300), "{:?}", begun.elapsed());
+}
+
+#[test]
 fn a_late_answer_is_one_whose_work_is_done() {
     let warehouse = doris();
-    let fault = warehouse::cluster::Fault::new(Effect::DelayReply, Call::Load);
-    warehouse.update(|state| state.arm(warehouse::cluster::Fault { millis: 60_000, ..fault }));
+    let fault = Fault { millis: 60_000, ..Fault::new(Effect::DelayReply, Call::Load) };
+    warehouse.update(|state| state.arm(fault));
     let request = Request::load("a", "1,x,1\n").without("Expect");
     let mut stream = request.start(warehouse.backend()).unwrap();
-    std::io::Write::write_all(&mut stream, b"1,x,1\n").unwrap();
+    stream.write_all(b"1,x,1\n").unwrap();
     warehouse.eventually("it is done", || warehouse.rows() == ["1=x"]);
     stream.set_read_timeout(Some(Duration::from_millis(50))).unwrap();
     assert!(stream.read(&mut [0; 16]).is_err(), "answered at once");

@@ -2,7 +2,7 @@
 
 use std::io::Write as _;
 
-use warehouse::cluster::{Call, Effect, Event};
+use warehouse::cluster::{Call, Effect, Event, Fault};
 
 use crate::warehouse::{Warehouse, doris, expect};
 use crate::wire::{Reply, Request};
@@ -182,7 +182,8 @@ fn row_20_more_transactions_than_may_run_are_refused() {
 fn row_13_a_commit_whose_answer_is_lost_is_found_by_its_label() {
     let warehouse = doris();
     let txn = precommit(&warehouse, "a", "1,x,1\n");
-    warehouse.fault(Effect::CutReply, Call::Commit);
+    let fault = Fault { label: "a".to_owned(), ..Fault::new(Effect::CutReply, Call::Commit) };
+    warehouse.update(|state| state.arm(fault));
     let commit = Request::put("/api/shop/_stream_load_2pc").header("txn_operation", "commit");
     assert!(commit.header("txn_id", &txn).try_send(warehouse.backend()).is_err());
     let state = Request::get("/api/shop/get_load_state?label=a").send(warehouse.frontend());

@@ -4,6 +4,7 @@ use std::io::{BufRead as _, BufReader, Read as _};
 use std::net::SocketAddr;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
 
 use warehouse::System;
 use warehouse::cluster::Place;
@@ -68,6 +69,15 @@ impl Process {
         String::from_utf8(done.stdout).unwrap()
     }
 
+    #[track_caller]
+    fn reaches(&self, label: &str, state: &str) {
+        let begun = Instant::now();
+        while self.state(label) != state {
+            assert!(begun.elapsed() < Duration::from_secs(20), "`{label}` is not {state}");
+            std::thread::sleep(Duration::from_millis(2));
+        }
+    }
+
     fn signal(&mut self, name: &str) -> Option<i32> {
         let pid = self.child.id().to_string();
         assert!(Command::new("kill").args([name, &pid]).status().unwrap().success());
@@ -117,9 +127,7 @@ fn doris_killed_keeps_what_was_complete_and_loses_what_was_gathering() {
     let committed = Request::load("committed", "3,z,3\n").follow(process.frontend);
     expect(&committed, &[("Status", "Publish Timeout")]);
     let _gathering = Request::load("gathering", "4,u,4\n").start(process.backend).unwrap();
-    while process.state("gathering") != "PREPARE" {
-        std::thread::sleep(std::time::Duration::from_millis(5));
-    }
+    process.reaches("gathering", "PREPARE");
     let ports = process.ports();
     process.signal("-KILL");
 
@@ -153,6 +161,45 @@ fn starrocks_killed_keeps_what_was_prepared() {
     call(&process, "commit", "");
     process.signal("-KILL");
     assert_eq!(rows(System::StarRocks, directory.path()), [1]);
+}
+
+/// INVARIANT one-unit: rows and the state of their transaction are kept together.
+#[test]
+fn killed_in_the_middle_of_loads_it_has_the_rows_of_those_that_are_visible_and_no_others() {
+    let directory = directory(System::Doris);
+    for round in 0..3 {
+        let mut process = Process::start("doris", directory.path(), None);
+        let (frontend, backend) = (process.frontend, process.backend);
+        let loader = std::thread::spawn(move || {
+            let mut sent = 0;
+            loop {
+                let first = round * 1_000_000 + sent * 100;
+                let rows: String = (first..first + 100).map(|id| format!("{id},x,1\n")).collect();
+                sent += 1;
+                let load = Request::load(&format!("load-{round}-{sent}"), &rows);
+                if load.without("Expect").try_send(backend).is_err() {
+                    return sent;
+                }
+            }
+        });
+        process.reaches(&format!("load-{round}-20"), "VISIBLE");
+        process.signal("-KILL");
+        let sent: i64 = loader.join().unwrap();
+        let process = Process::start("doris", directory.path(), None);
+        assert_ne!(process.frontend, frontend);
+        let visible: Vec<i64> = (1..=sent)
+            .filter(|load| process.state(&format!("load-{round}-{load}")) == "VISIBLE")
+            .flat_map(|load| {
+                let first = round * 1_000_000 + (load - 1) * 100;
+                first..first + 100
+            })
+            .collect();
+        drop(process);
+        let mut found = rows(System::Doris, directory.path());
+        found.retain(|id| id / 1_000_000 == round);
+        assert!(visible.len() >= 2_000, "{visible:?}");
+        assert_eq!(found, visible, "of {sent} loads in round {round}");
+    }
 }
 
 #[test]

@@ -119,9 +119,12 @@ fn row_12_of_calls_at_once_the_second_is_told_to_come_again() {
     });
     warehouse.fault(Effect::InProcessing, Call::Prepare);
     ok(&call(&warehouse, "begin", "b", ""));
+    warehouse.fault(Effect::InProcessing, Call::Load);
+    let refused = call(&warehouse, "load", "b", "2,y,2\n");
+    expect(&refused, &[("Status", "TXN_IN_PROCESSING")]);
     ok(&call(&warehouse, "load", "b", "2,y,2\n"));
     expect(&call(&warehouse, "prepare", "b", ""), &[("Status", "TXN_IN_PROCESSING")]);
-    ok(&call(&warehouse, "prepare", "b", ""));
+    expect(&call(&warehouse, "prepare", "b", ""), &[("Status", "OK"), ("NumberTotalRows", "1")]);
 }
 
 #[test]

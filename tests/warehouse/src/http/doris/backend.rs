@@ -182,7 +182,9 @@ fn end(state: &mut State, asked: &Asked, database: &str) -> Result<String, Stop>
             check_tables(state, database, &named)?;
             let message = state.doris(database)?.commit(&named, now)?;
             if let Some(txn) = id_of(state, database, &named) {
-                load::hold(state, txn, Call::Commit, asked.label());
+                let found = state.transaction(database, txn);
+                let label = found.map(|txn| txn.label.to_string()).unwrap_or_default();
+                load::hold(state, txn, Call::Commit, &label);
             }
             Ok(message)
         }

@@ -31,6 +31,13 @@ fn what_is_malformed_is_refused_in_the_servers_words() {
     refused(Doris, &[("delete", "a=1")], words);
 }
 
+#[test]
+fn what_the_stand_in_does_not_have_may_be_declined() {
+    assert!(parse(Doris, &[("partial_columns", "false"), ("fuzzy_parse", "False")]).is_ok());
+    let words = "[NOT_IMPLEMENTED_ERROR]the stand-in does not have the header `partial_update`";
+    refused(StarRocks, &[("partial_update", "true")], words);
+}
+
 /// Row 32 of StarRocks' checklist.
 #[test]
 fn two_names_for_the_compression_are_one_too_many() {
