@@ -166,8 +166,11 @@ impl Daemon {
         hosts.opened();
         // Only now, when the source is known to have what follows, is anything cut back.
         held.spent = true;
-        self.anchor(fence, resume.as_ref(), again, &source, &mut sinks).await?;
-        begin::restore(&mut sinks, snapshot, || self.state.checkpoints.holds(fence)).await?;
+        let now = Arc::new(source.state());
+        self.anchor(fence, resume.as_ref(), again, &now, &mut sinks).await?;
+        let holds = || self.state.checkpoints.holds(fence);
+        begin::restore(&mut sinks, snapshot, holds).await?;
+        begin::begin(&mut sinks, &now, holds).await?;
         let sinks = sinks.into_iter().zip(receivers).collect();
         let claimed = held.claimed.clone();
         self.flow(Parts { fence, source, shared, sinks, backlog: has_backlog, claimed }).await

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 
 use crate::change::Batch;
-use crate::checkpoint::Barrier;
+use crate::checkpoint::{Barrier, SourceState};
 use crate::row::RowError;
 
 /// What a sink leaves in the checkpoint when it prepares: small, opaque to everyone else, readable
@@ -33,8 +33,9 @@ pub enum SinkError {
 
 /// A destination. Driven by one task, so nothing here runs at the same time as anything else.
 ///
-/// Order of calls: maybe `check`, `restore` once, then any number of `write` and `prepare`; `commit` once the
-/// checkpoint that holds the token is stored. Between a `prepare` and its `commit` more writes come.
+/// Order of calls: maybe `check`, `restore` once, `begin` once, then any number of `write` and
+/// `prepare`; `commit` once the checkpoint that holds the token is stored. Between a `prepare` and its
+/// `commit` more writes come.
 #[async_trait]
 pub trait Sink: Send {
     /// Refuses what [`Sink::restore`] would refuse for good, and changes nothing that the job has
@@ -49,6 +50,14 @@ pub trait Sink: Send {
     /// this job wrote after it. `None`: a fresh start, nothing of this job is to remain visible
     /// after the point where it begins. Idempotent.
     async fn restore(&mut self, token: Option<&SinkToken>) -> Result<(), SinkError>;
+
+    /// The run begins with this state of the source, freshly or where [`Sink::restore`] has set the
+    /// sink to: the server, the place, every followed table with its definition. Of the tables in
+    /// `quarantine.start_over` a change that starts them over comes before anything else.
+    async fn begin(&mut self, source: &SourceState) -> Result<(), SinkError> {
+        let _ = source;
+        Ok(())
+    }
 
     /// Takes the batch. `Ok` means accepted, in order; it does not mean durable.
     async fn write(&mut self, batch: Arc<Batch>) -> Result<(), SinkError>;
