@@ -7,6 +7,7 @@ use async_trait::async_trait;
 use crate::change::Batch;
 use crate::checkpoint::{Barrier, SourceState};
 use crate::row::RowError;
+use crate::table::TableName;
 
 /// What a sink leaves in the checkpoint when it prepares: small, opaque to everyone else, readable
 /// by later versions of the same sink.
@@ -27,6 +28,12 @@ pub enum SinkError {
     /// Only an operator can help.
     #[error("{sink}: {what}")]
     Definite { sink: String, what: String },
+    /// What was prepared for a checkpoint that is stored has been thrown away by the far side, which
+    /// waited too long for its commit: rows of these tables, which no changelog brings again. Said
+    /// by [`Sink::begin`]: the job then begins anew at once, with these tables in
+    /// `quarantine.start_over`, by which the sink knows that they are read from the start.
+    #[error("{sink}: what was prepared for a stored checkpoint is lost: {what}")]
+    Lost { sink: String, tables: Vec<TableName>, what: String },
     #[error(transparent)]
     Row(#[from] RowError),
 }
@@ -48,7 +55,8 @@ pub trait Sink: Send {
 
     /// Sets the far side to what the checkpoint says: commits `token` and discards everything that
     /// this job wrote after it. `None`: a fresh start, nothing of this job is to remain visible
-    /// after the point where it begins. Idempotent.
+    /// after the point where it begins. Idempotent. A prepared part that is gone is no error here:
+    /// [`Sink::begin`] tells ([`SinkError::Lost`]).
     async fn restore(&mut self, token: Option<&SinkToken>) -> Result<(), SinkError>;
 
     /// The run begins with this state of the source, freshly or where [`Sink::restore`] has set the
