@@ -1,6 +1,7 @@
 //! The story of a job: from a snapshot, through source and sinks, to the next snapshot.
 
 mod begin;
+mod lost;
 mod retention;
 mod tasks;
 
@@ -20,6 +21,7 @@ pub use begin::From;
 pub(crate) use begin::ORIGIN;
 
 use self::begin::{Begin, Choice, Place};
+use self::lost::Lost;
 use self::tasks::{forward_stop, read_chunks, stopped, supervise};
 use crate::checkpoint::coordinator::Coordinator;
 use crate::checkpoint::machine::{Machine, Policy};
@@ -84,6 +86,7 @@ struct Held {
     own: Option<u64>,
     /// The snapshot elsewhere that it began with and may remove (claim mode `CLAIM`).
     claimed: Option<String>,
+    lost: Lost,
 }
 
 impl Daemon {
@@ -109,7 +112,7 @@ impl Daemon {
         let ended = supervisor
             .run(async |hosts| {
                 tokio::select! {
-                    ended = self.attempt(&choice, hosts, &mut held) => ended,
+                    ended = self.attempts(&choice, hosts, &mut held) => ended,
                     _ = stopped(&self.control.stop, Stop::Cancel) => Ok(Ended::Cancelled),
                 }
             })
@@ -122,7 +125,21 @@ impl Daemon {
         ended
     }
 
-    /// One start of the job, to its end.
+    /// One start of the job, to its end; and another at once where that mends what a sink has lost.
+    async fn attempts(
+        &self,
+        choice: &Choice,
+        hosts: &mut Hosts,
+        held: &mut Held,
+    ) -> Result<Ended, EngineError> {
+        loop {
+            match self.attempt(choice, hosts, held).await {
+                Err(error) => held.lost.mend(error)?,
+                ended => return ended,
+            }
+        }
+    }
+
     async fn attempt(
         &self,
         choice: &Choice,
@@ -161,13 +178,20 @@ impl Daemon {
         let again = self.again(resume.as_ref());
         let snapshot = resume.as_ref().map(|Begin { checkpoint, .. }| checkpoint);
         let resumed = snapshot.filter(|c| self.is_exact(c)).map(|c| &*c.source);
+        let resumed = held.lost.unread_in(resumed)?;
         let host = hosts.current().ok_or_else(|| EngineError::Job("no host".to_owned()))?;
-        let (source, shared) = source::open::open(&self.job, host, resumed, again, outputs).await?;
+        let (source, shared) =
+            source::open::open(&self.job, host, resumed.as_ref(), again, outputs).await?;
         hosts.opened();
         // Only now, when the source is known to have what follows, is anything cut back.
         held.spent = true;
-        self.anchor(fence, resume.as_ref(), again, &source, &mut sinks).await?;
-        begin::restore(&mut sinks, snapshot, || self.state.checkpoints.holds(fence)).await?;
+        let now = Arc::new(source.state());
+        let again: Vec<String> = again.iter().cloned().chain(held.lost.unsaid()).collect();
+        self.anchor(fence, resume.as_ref(), &again, &now, &mut sinks).await?;
+        held.lost.said();
+        let holds = || self.state.checkpoints.holds(fence);
+        begin::restore(&mut sinks, snapshot, holds).await?;
+        begin::begin(&mut sinks, &now, holds).await?;
         let sinks = sinks.into_iter().zip(receivers).collect();
         let claimed = held.claimed.clone();
         self.flow(Parts { fence, source, shared, sinks, backlog: has_backlog, claimed }).await

@@ -41,7 +41,10 @@ impl EngineError {
             | Self::Checkpoint(CheckpointError::Store(StoreError::Io { .. }))
             | Self::Store(StoreError::Io { .. }) => Remedy::Restart,
             Self::Source(_)
-            | Self::Sink(SinkError::Definite { .. } | SinkError::Row(_))
+            // A loss that can be mended is, before this is asked.
+            | Self::Sink(
+                SinkError::Definite { .. } | SinkError::Lost { .. } | SinkError::Row(_),
+            )
             | Self::Checkpoint(CheckpointError::Store(_))
             | Self::Store(_)
             | Self::Job(_) => Remedy::Halt,

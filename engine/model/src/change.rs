@@ -58,7 +58,19 @@ pub struct Origin {
     pub first_row: u32,
 }
 
-/// A change of a table's definition, ordered with the rows.
+/// A change of a table's definition, ordered with the rows. The definition before it is the one that
+/// the sink was told last, or began with.
+///
+/// A table that gets another name (RENAME TABLE, ALTER … RENAME) is told as two changes with the
+/// same `sql` and `origin`: under the old name with `after: None`, then under the new one with its
+/// definition. Its rows are not told again: whoever keeps rows has them under the old name. Where
+/// only the new name is followed, the first is missing, and the rows are read; where only the old
+/// one is, the second is missing. Names in between (`a TO tmp, b TO a, tmp TO b`) are left out: all
+/// tables that swap names go first, then each comes under its new name.
+///
+/// The cut-over of gh-ost or pt-online-schema-change is one change, of the table under its own name,
+/// with what was done to the shadow as its `sql`. Whether the tool carried the values of a renamed
+/// column over only the tool knows: `renamed` is empty then.
 #[derive(Debug, Clone)]
 pub struct SchemaChange {
     pub table: TableName,
@@ -66,6 +78,17 @@ pub struct SchemaChange {
     pub sql: Arc<str>,
     /// The table as it is from here on; `None` once it is dropped.
     pub after: Option<Arc<TableSchema>>,
+    /// No statement of the source: all rows of the table are read again behind it, and what was told
+    /// of them before is void. `after` is `None`, and where the table lives on, its definition is
+    /// that of the rows which follow.
+    pub starts_over: bool,
+    /// All rows are gone, and the binlog holds no deletes of them: TRUNCATE TABLE, with `after` as
+    /// it was; or MariaDB's CREATE OR REPLACE TABLE over it, with another `after` as a rule.
+    pub truncated: bool,
+    /// Columns that kept their values under another name, from and to, as RENAME COLUMN and CHANGE
+    /// leave them. All at once: `a` to `b` and `b` to `a` is a swap. Exact, and empty where the
+    /// statement's words did not tell, so that the definition was read from the server.
+    pub renamed: Vec<(Arc<str>, Arc<str>)>,
     pub origin: Origin,
 }
 

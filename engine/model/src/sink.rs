@@ -5,8 +5,9 @@ use std::sync::Arc;
 use async_trait::async_trait;
 
 use crate::change::Batch;
-use crate::checkpoint::Barrier;
+use crate::checkpoint::{Barrier, SourceState};
 use crate::row::RowError;
+use crate::table::TableName;
 
 /// What a sink leaves in the checkpoint when it prepares: small, opaque to everyone else, readable
 /// by later versions of the same sink.
@@ -27,14 +28,21 @@ pub enum SinkError {
     /// Only an operator can help.
     #[error("{sink}: {what}")]
     Definite { sink: String, what: String },
+    /// What was prepared for a checkpoint that is stored has been thrown away by the far side, which
+    /// waited too long for its commit: rows of these tables, which no changelog brings again. Said
+    /// by [`Sink::begin`]: the job then begins anew at once, with these tables in
+    /// `quarantine.start_over`, by which the sink knows that they are read from the start.
+    #[error("{sink}: what was prepared for a stored checkpoint is lost: {what}")]
+    Lost { sink: String, tables: Vec<TableName>, what: String },
     #[error(transparent)]
     Row(#[from] RowError),
 }
 
 /// A destination. Driven by one task, so nothing here runs at the same time as anything else.
 ///
-/// Order of calls: maybe `check`, `restore` once, then any number of `write` and `prepare`; `commit` once the
-/// checkpoint that holds the token is stored. Between a `prepare` and its `commit` more writes come.
+/// Order of calls: maybe `check`, `restore` once, `begin` once, then any number of `write` and
+/// `prepare`; `commit` once the checkpoint that holds the token is stored. Between a `prepare` and its
+/// `commit` more writes come.
 #[async_trait]
 pub trait Sink: Send {
     /// Refuses what [`Sink::restore`] would refuse for good, and changes nothing that the job has
@@ -47,8 +55,17 @@ pub trait Sink: Send {
 
     /// Sets the far side to what the checkpoint says: commits `token` and discards everything that
     /// this job wrote after it. `None`: a fresh start, nothing of this job is to remain visible
-    /// after the point where it begins. Idempotent.
+    /// after the point where it begins. Idempotent. A prepared part that is gone is no error here:
+    /// [`Sink::begin`] tells ([`SinkError::Lost`]).
     async fn restore(&mut self, token: Option<&SinkToken>) -> Result<(), SinkError>;
+
+    /// The run begins with this state of the source, freshly or where [`Sink::restore`] has set the
+    /// sink to: the server, the place, every followed table with its definition. Of the tables in
+    /// `quarantine.start_over` a change that starts them over comes before anything else.
+    async fn begin(&mut self, source: &SourceState) -> Result<(), SinkError> {
+        let _ = source;
+        Ok(())
+    }
 
     /// Takes the batch. `Ok` means accepted, in order; it does not mean durable.
     async fn write(&mut self, batch: Arc<Batch>) -> Result<(), SinkError>;

@@ -11,7 +11,6 @@ use tracing::{info, warn};
 
 use super::{Daemon, NamedSink};
 use crate::error::{EngineError, chain};
-use crate::source::MySqlSource;
 
 /// Trigger of the snapshot that a fresh start begins with: no sink holds anything of it.
 pub(crate) const ORIGIN: &str = "start";
@@ -215,14 +214,14 @@ impl Daemon {
 
     /// Makes what the run begins with the newest snapshot, before any sink is cut back to it: a copy
     /// of an older one that was chosen, or of one from elsewhere, one in which tables are read `again`, or, at a fresh start,
-    /// its origin. Else a crash before the first checkpoint would leave, as the newest, a snapshot
+    /// its origin, `now`. Else a crash before the first checkpoint would leave, as the newest, a snapshot
     /// of what the sinks no longer hold.
     pub(super) async fn anchor(
         &self,
         fence: Fence,
         chosen: Option<&Begin>,
         again: &[String],
-        source: &MySqlSource,
+        now: &Arc<SourceState>,
         sinks: &mut [NamedSink],
     ) -> Result<(), EngineError> {
         let own = self.next_id().await?;
@@ -244,7 +243,7 @@ impl Daemon {
             note: String::new(),
             completed_at_ms: self.clock.now_ms(),
             duration_ms: 0,
-            source: Arc::new(source.state()),
+            source: Arc::clone(now),
             sinks: BTreeMap::new(),
         };
         let anchor = match chosen.map(|begin| &begin.checkpoint) {
@@ -298,6 +297,20 @@ pub(super) async fn restore(
         // Who slept since it took the job must not cut back what another has written.
         holds()?;
         sink.restore(resume.and_then(|c| c.sinks.get(name))).await?;
+    }
+    Ok(())
+}
+
+/// Tells every sink what the run begins with.
+pub(super) async fn begin(
+    sinks: &mut [NamedSink],
+    source: &SourceState,
+    holds: impl Fn() -> Result<(), StoreError>,
+) -> Result<(), EngineError> {
+    for (_, sink) in sinks {
+        // It may create tables.
+        holds()?;
+        sink.begin(source).await?;
     }
     Ok(())
 }

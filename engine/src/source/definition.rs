@@ -26,16 +26,33 @@ fn is_ambiguous(query: &QueryEvent) -> bool {
     query.sql.contains('\\') && query.sql_mode.is_some_and(|mode| mode & NO_BACKSLASH_ESCAPES != 0)
 }
 
+/// What a statement makes of a table.
+#[derive(Debug)]
+pub struct Altered {
+    pub schema: TableSchema,
+    /// Columns that kept their values under another name: from, to.
+    pub renamed: Renamed,
+}
+
+pub type Renamed = Vec<(Arc<str>, Arc<str>)>;
+
+impl From<TableSchema> for Altered {
+    /// All columns have the names that they had, or are new.
+    fn from(schema: TableSchema) -> Self {
+        Self { schema, renamed: Renamed::new() }
+    }
+}
+
 /// `before` after a statement that alters it.
-pub fn altered(before: &TableSchema, query: &QueryEvent, dialect: &Dialect) -> Option<TableSchema> {
+pub fn altered(before: &TableSchema, query: &QueryEvent, dialect: &Dialect) -> Option<Altered> {
     if is_ambiguous(query) {
         return None;
     }
     let clauses = alteration(&query.sql)?;
     let mut after = Definition::of(before, query, dialect)?;
-    after.columns(&clauses)?;
+    let renamed = after.columns(&clauses)?;
     after.indexes(&clauses)?;
-    Some(after.finish())
+    Some(Altered { schema: after.finish(), renamed })
 }
 
 /// The table that a statement creates; `like`: the definition of another in force here.
@@ -157,7 +174,7 @@ impl<'a> Definition<'a> {
     /// First what happens to the columns that are there, in their place; then, in the statement's
     /// order, those that are new or moved: as the server does it (MySQL's
     /// `prepare_fields_and_keys`).
-    fn columns(&mut self, clauses: &[Clause]) -> Option<()> {
+    fn columns(&mut self, clauses: &[Clause]) -> Option<Renamed> {
         // Servers differ in what it comes to beside other clauses.
         let converts = clauses.iter().any(|c| matches!(c, Clause::Convert(_)));
         if converts && clauses.len() > 1 {
@@ -165,7 +182,7 @@ impl<'a> Definition<'a> {
         }
         let renamed = self.settle_present(clauses)?;
         self.rename_in_indexes(&renamed);
-        let mut moved = Vec::new();
+        let (mut moved, mut kept) = (Vec::new(), Renamed::new());
         for column in std::mem::take(&mut self.columns) {
             let whole_key = self.indexes.iter().any(|i| {
                 i.unique && i.columns.iter().any(|name| renamed_to(&renamed, &column.name, name))
@@ -183,18 +200,25 @@ impl<'a> Definition<'a> {
                     {
                         return None;
                     }
+                    // One that is computed from here on, or not any more, is another column.
+                    if new.name != column.name && new.generated == column.generated {
+                        kept.push((column.name, Arc::clone(&new.name)));
+                    }
                     match &def.place {
                         Some(place) => moved.push((def.name.clone(), new, place)),
                         None => self.columns.push(new),
                     }
                 }
                 (Some(Some(to)), None) => {
-                    self.columns.push(Column { name: to.as_str().into(), ..column });
+                    let to: Arc<str> = to.as_str().into();
+                    kept.push((Arc::clone(&column.name), Arc::clone(&to)));
+                    self.columns.push(Column { name: to, ..column });
                 }
                 (None, None) => self.columns.push(column),
             }
         }
-        self.place(clauses, moved)
+        self.place(clauses, moved)?;
+        Some(kept)
     }
 
     /// Does what needs no order, and gives the columns that go or change their name: the new one, or

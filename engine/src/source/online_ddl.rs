@@ -32,7 +32,8 @@ use model::{BinlogPosition, TableName, TableSchema};
 use self::names::Role;
 use super::catalog::CatalogTable;
 use super::ddl::{self, Touch};
-use super::definition;
+use super::definition::{self, Altered};
+use super::schema_history::Rows;
 use super::tables::{Followed, TableSet};
 use super::{MySqlSource, SourceError};
 
@@ -265,7 +266,7 @@ impl MySqlSource {
             return Ok(false);
         }
         let (definition, unproven) = match self.shadow_after(table, query) {
-            Some(schema) => (Some(Arc::new(schema)), None),
+            Some(after) => (Some(Arc::new(after.schema)), None),
             None => self.asked(table).await?,
         };
         let before = self.tables.online.shadows.remove(table);
@@ -361,10 +362,10 @@ impl MySqlSource {
     ) -> Result<(), SourceError> {
         // ALTER … RENAME may change columns in the same statement.
         let after = match ddl::alters(&query.sql) {
-            true => self.shadow_after(shadow, query),
+            true => self.shadow_after(shadow, query).map(|after| after.schema),
             false => self.shadow_before(shadow).map(|schema| TableSchema::clone(&schema)),
         };
-        let after = after.map(|schema| TableSchema { name: table.clone(), ..schema });
+        let after = after.map(|schema| TableSchema { name: table.clone(), ..schema }.into());
         let online = &mut self.tables.online;
         online.away.remove(table);
         online.passed_over.remove(shadow);
@@ -373,7 +374,7 @@ impl MySqlSource {
         tracing::info!(%table, %shadow, "the cut-over of an online schema change");
         let said = QueryEvent { sql, ..query.clone() };
         self.refuse_blind_trust(table, &said)?;
-        self.redefine(table, after, &said, delivered).await
+        self.redefine(table, after, Rows::Kept, &said, delivered).await
     }
 
     /// A tool's table is gone. A table that made way for it alone does not come back.
@@ -416,7 +417,7 @@ impl MySqlSource {
     }
 
     /// The same after a statement that alters it.
-    fn shadow_after(&self, name: &TableName, query: &QueryEvent) -> Option<TableSchema> {
+    fn shadow_after(&self, name: &TableName, query: &QueryEvent) -> Option<Altered> {
         let before = self.shadow_before(name).filter(|_| query.sql_exact)?;
         definition::altered(&before, query, &self.dialect)
     }

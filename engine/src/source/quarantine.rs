@@ -236,7 +236,15 @@ impl MySqlSource {
                 pos: at.offset,
                 first_row: 0,
             };
-            let change = SchemaChange { table, sql: sql.into(), after: None, origin };
+            let change = SchemaChange {
+                table,
+                sql: sql.into(),
+                after: None,
+                starts_over: true,
+                truncated: false,
+                renamed: Vec::new(),
+                origin,
+            };
             self.batcher.push(Item::Schema(change));
         }
     }

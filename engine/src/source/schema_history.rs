@@ -12,20 +12,22 @@ use std::sync::Arc;
 use binlog::event::QueryEvent;
 use binlog::reader::Delivered;
 use binlog::server::{Server, connect};
-use model::change::SchemaChange;
 use model::checkpoint::Quarantined;
-use model::{BinlogPosition, Item, TableName, TableSchema};
+use model::{BinlogPosition, TableName, TableSchema};
 use mysql_async::Conn;
 
 use super::catalog::{self, CatalogTable};
 use super::ddl::{self, Logged, Touch};
-use super::definition;
+use super::definition::{self, Altered};
 use super::tables::{Followed, Phase, Redefined};
 use super::{MySqlSource, SourceError};
 
 mod renames;
+mod told;
 
 use self::renames::Hop;
+pub(super) use self::told::Rows;
+use self::told::Told;
 
 impl MySqlSource {
     /// Takes a statement of the binlog.
@@ -124,7 +126,7 @@ impl MySqlSource {
             "a statement could not be read; the tables that it names are read from the server again");
         let named = self.named_in(&query.sql);
         for table in named {
-            if let Err(error) = self.redefine(&table, None, query, delivered).await {
+            if let Err(error) = self.redefine(&table, None, Rows::Kept, query, delivered).await {
                 self.set_apart(error, self.place_of(delivered))?;
             }
         }
@@ -164,8 +166,9 @@ impl MySqlSource {
                     if !anew {
                         return Ok(());
                     }
-                    let schema = self.created(&table, query);
-                    self.redefine(&table, schema, query, delivered).await
+                    // MariaDB's CREATE OR REPLACE.
+                    let new = self.created(&table, query).map(Altered::from);
+                    self.redefine(&table, new, Rows::Gone, query, delivered).await
                 } else if self.tables.patterns.matches(&table) {
                     self.born(&table, query, delivered).await
                 } else {
@@ -177,8 +180,8 @@ impl MySqlSource {
                 if !self.tables.followed.contains_key(&table) {
                     return Ok(());
                 }
-                let schema = self.altered(&table, query);
-                self.redefine(&table, schema, query, delivered).await
+                let altered = self.altered(&table, query);
+                self.redefine(&table, altered, Rows::Kept, query, delivered).await
             }
             Touch::Drop(table) => {
                 let table = self.tables.stored(&table);
@@ -227,7 +230,7 @@ impl MySqlSource {
         let schema = Arc::new(schema);
         let followed = Followed::live(CatalogTable::born(Arc::clone(&schema)));
         self.tables.followed.insert(table.clone(), followed);
-        self.announce(table, Some(schema), query, delivered);
+        self.announce(table, Told::of(schema), query, delivered);
         self.plan(table).await;
         Ok(())
     }
@@ -243,7 +246,7 @@ impl MySqlSource {
         })
     }
 
-    fn altered(&self, table: &TableName, query: &QueryEvent) -> Option<TableSchema> {
+    fn altered(&self, table: &TableName, query: &QueryEvent) -> Option<Altered> {
         let before = self.tables.followed.get(table)?;
         let proven = query.sql_exact && before.is_proven_at(&self.reader.position().binlog);
         proven.then(|| definition::altered(&before.schema, query, &self.dialect)).flatten()
@@ -271,22 +274,23 @@ impl MySqlSource {
         followed.read_at(read_at);
         let schema = Arc::clone(&followed.schema);
         self.tables.followed.insert(table.clone(), followed);
-        self.announce(table, Some(schema), query, delivered);
+        self.announce(table, Told::of(schema), query, delivered);
         self.plan(table).await;
         Ok(())
     }
 
-    /// `schema`: what the statement makes of the table, if it can be told from its words.
+    /// `altered`: what the statement makes of the table, if it can be told from its words.
     pub(super) async fn redefine(
         &mut self,
         table: &TableName,
-        schema: Option<TableSchema>,
+        altered: Option<Altered>,
+        rows: Rows,
         query: &QueryEvent,
         delivered: &Delivered,
     ) -> Result<(), SourceError> {
         self.refuse_inside_a_pass(table)?;
-        if let Some(schema) = schema {
-            return self.derive(table, schema, query, delivered).await;
+        if let Some(altered) = altered {
+            return self.derive(table, altered, rows, query, delivered).await;
         }
         self.refuse_blind_trust(table, query)?;
         let (found, read_at) = self.definition(table).await?;
@@ -303,16 +307,17 @@ impl MySqlSource {
                 followed.unknown = Some(format!("it was changed, and dropped since then: {sql}"));
             }
         }
-        let after = Arc::clone(&followed.schema);
+        let told = Told { rows, ..Told::of(Arc::clone(&followed.schema)) };
         self.planned_anew(table, redefined).await?;
-        self.announce(table, Some(after), query, delivered);
+        self.announce(table, told, query, delivered);
         Ok(())
     }
 
     async fn derive(
         &mut self,
         table: &TableName,
-        schema: TableSchema,
+        Altered { schema, renamed }: Altered,
+        rows: Rows,
         query: &QueryEvent,
         delivered: &Delivered,
     ) -> Result<(), SourceError> {
@@ -321,7 +326,7 @@ impl MySqlSource {
         (followed.unknown, followed.unproven) = (None, None);
         let redefined = followed.redefine(Arc::clone(&schema));
         self.planned_anew(table, redefined).await?;
-        self.announce(table, Some(schema), query, delivered);
+        self.announce(table, Told { rows, renamed, ..Told::of(schema) }, query, delivered);
         Ok(())
     }
 
@@ -378,7 +383,8 @@ impl MySqlSource {
         // What is open of a snapshot was read before or after it: read it again.
         let schema = Arc::clone(&followed.schema);
         let redefined = followed.redefine(Arc::clone(&schema));
-        self.announce(table, Some(schema), query, delivered);
+        let told = Told { rows: Rows::Gone, ..Told::of(schema) };
+        self.announce(table, told, query, delivered);
         self.planned_anew(table, redefined).await
     }
 
@@ -413,26 +419,6 @@ impl MySqlSource {
         tracing::warn!(%table, events_dropped = known.events_dropped,
             "the table is gone, and out of quarantine");
         Some(known)
-    }
-
-    fn announce_dropped(&mut self, table: &TableName, query: &QueryEvent, at: &Delivered) {
-        self.announce(table, None, query, at);
-    }
-
-    fn announce(
-        &mut self,
-        table: &TableName,
-        after: Option<Arc<TableSchema>>,
-        query: &QueryEvent,
-        delivered: &Delivered,
-    ) {
-        let change = SchemaChange {
-            table: table.clone(),
-            sql: query.sql.as_str().into(),
-            after,
-            origin: super::stream::origin(delivered),
-        };
-        self.batcher.push(Item::Schema(change));
     }
 
     /// The table as it is now, and how far the binlog was when that was read.

@@ -283,6 +283,9 @@ fn a_schema_change_is_a_record_of_its_own_in_both_formats() {
             table: TableName::new("shop", "t"),
             sql: "ALTER TABLE t\n  ADD c INT COMMENT \"x\"".into(),
             after,
+            starts_over: false,
+            truncated: false,
+            renamed: vec![],
             origin: origin(RowsKind::Insert),
         })
     };
@@ -310,6 +313,9 @@ fn rows_after_a_schema_change_have_the_new_columns() {
         table: old.name.clone(),
         sql: "ALTER TABLE t".into(),
         after: Some(Arc::clone(&new)),
+        starts_over: false,
+        truncated: false,
+        renamed: vec![],
         origin: origin(RowsKind::Insert),
     };
     let records = objects(&[

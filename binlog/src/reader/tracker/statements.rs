@@ -1,6 +1,6 @@
 //! Statements that begin, end and settle transactions, and the event that ends one prepared.
 
-use super::group::Id;
+use super::group::{Group, Id};
 use super::{Step, Tracker};
 use crate::event::{XaPrepare, Xid};
 use crate::packet::EventHeader;
@@ -36,7 +36,9 @@ impl Tracker {
             Statement::XaCommit => self.verdict(sql, header, Step::XaCommit),
             Statement::XaRollback => self.verdict(sql, header, Step::XaRollback),
             Statement::Other if self.group.as_ref().is_some_and(|g| g.open) => {
-                let skipped = self.is_skipping();
+                // One before rows that are applied was taken with them: CREATE TABLE … SELECT.
+                let is_applied = |g: &Group| g.rows_events < g.applied;
+                let skipped = self.is_skipping() || self.group.as_ref().is_some_and(is_applied);
                 Ok(if skipped { Step::Nothing } else { Step::Query { in_transaction: true } })
             }
             Statement::Other => {

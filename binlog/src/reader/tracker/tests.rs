@@ -231,6 +231,20 @@ fn a_cut_at_any_event_resumes_without_loss_or_repetition() {
 }
 
 #[test]
+fn a_statement_before_rows_that_are_applied_is_not_handed_out_again() {
+    let mut log = Log::new(true);
+    log.begin().add(query("BEGIN")).add(query("CREATE TABLE t (a int) START TRANSACTION"));
+    log.add(rows()).add(rows()).push(kind::XID, 31, Event::Xid(1));
+    for (cut, again) in [(5, true), (6, false), (7, false)] {
+        let mut tracker = fresh(true);
+        dump(&mut tracker, &log)[..cut].iter().for_each(|e| drop(feed(&mut tracker, e)));
+        let rest = dump(&mut tracker, &log);
+        let seen: Vec<_> = rest.iter().filter_map(|e| feed(&mut tracker, e)).collect();
+        assert_eq!(seen.iter().any(|s| s.starts_with("Query")), again, "cut after {cut}: {seen:?}");
+    }
+}
+
+#[test]
 fn a_gtid_enters_the_set_at_the_end_of_its_transaction_only() {
     let mut log = Log::new(true);
     log.transaction(2);

@@ -24,7 +24,7 @@
 
 use async_trait::async_trait;
 
-use crate::conformance::samples::{barrier, rows};
+use crate::conformance::samples::{barrier, rows, source};
 use crate::sink::{Sink, SinkToken};
 
 /// When a reader of the destination sees a row.
@@ -87,6 +87,7 @@ impl Life {
     async fn begin(far: &mut impl FarSide, token: Option<&SinkToken>) -> Self {
         let mut sink = far.open().await;
         sink.restore(token).await.expect("restore on a healthy far side");
+        sink.begin(&source(0)).await.expect("begin on a healthy far side");
         Self(sink)
     }
 

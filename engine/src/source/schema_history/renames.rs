@@ -7,7 +7,9 @@ use binlog::reader::Delivered;
 use model::{TableName, TableSchema};
 
 use super::super::ddl::{self, Touch};
-use super::super::{MySqlSource, SourceError, definition};
+use super::super::definition::{self, Altered, Renamed};
+use super::super::{MySqlSource, SourceError};
+use super::Told;
 
 /// A table may be renamed twice in one statement (`a TO tmp, b TO a, tmp TO b`). The name in between
 /// is nobody's to see, and no pattern's to match.
@@ -74,17 +76,19 @@ impl MySqlSource {
         let proven = followed.is_proven_at(&self.reader.position().binlog);
         let derived = match alters {
             true => definition::altered(&followed.schema, query, &self.dialect),
-            false => Some(TableSchema::clone(&followed.schema)),
+            false => Some(TableSchema::clone(&followed.schema).into()),
         };
         let exact = proven && derived.is_some();
-        let schema = derived.unwrap_or_else(|| TableSchema::clone(&followed.schema));
+        let Altered { schema, renamed } =
+            derived.unwrap_or_else(|| TableSchema::clone(&followed.schema).into());
+        let renamed = if exact { renamed } else { Renamed::new() };
         let schema = Arc::new(TableSchema { name: to.clone(), ..schema });
         followed.rename(Arc::clone(&schema));
         self.tables.followed.insert(to.clone(), followed);
         if hop.goes_on {
             return Ok(());
         }
-        self.announce(&to, Some(schema), query, delivered);
+        self.announce(&to, Told { renamed, ..Told::of(schema) }, query, delivered);
         self.plan(&to).await;
         if exact { Ok(()) } else { self.redefine_quietly(&to).await }
     }
