@@ -4,8 +4,11 @@
 //! It is as strict as the servers are: what they refuse it refuses, in their words, and what they forget it
 //! forgets. The rules live in a pure core without sockets and clocks: time is a parameter, so that a test
 //! can let a day pass. The arrows point one way: `txn` and `table` know nobody, `ingest` turns a body into
-//! rows of a table, `store` keeps them, and `reply` writes what is answered.
+//! rows of a table, `store` keeps them, and `reply` writes what is answered. `cluster` holds one of each for
+//! all ports.
 
+pub mod cluster;
+pub mod http;
 pub mod ingest;
 pub mod moment;
 pub mod reply;

@@ -10,6 +10,9 @@ mod cell;
 #[cfg(test)]
 mod tests;
 
+use std::path::Path;
+use std::time::Duration;
+
 use rusqlite::{Connection, params};
 
 use crate::ingest::{Operation, Row};
@@ -23,8 +26,20 @@ pub use apply::Order;
 pub enum StoreError {
     #[error("SQLite: {0}")]
     Sql(#[from] rusqlite::Error),
-    #[error("a staged row cannot be read: {0}")]
-    Staged(#[from] serde_json::Error),
+    #[error("what is stored cannot be read: {0}")]
+    Stored(#[from] serde_json::Error),
+}
+
+impl StoreError {
+    /// Whether another process has the file.
+    #[must_use]
+    pub fn is_busy(&self) -> bool {
+        let code = match self {
+            Self::Sql(error) => error.sqlite_error_code(),
+            Self::Stored(_) => None,
+        };
+        code == Some(rusqlite::ErrorCode::DatabaseBusy)
+    }
 }
 
 #[derive(Debug)]
@@ -51,6 +66,19 @@ impl Store {
     /// SQLite's.
     pub fn in_memory() -> Result<Self, StoreError> {
         Self::over(Connection::open_in_memory()?)
+    }
+
+    /// One in a file, which outlives a process that is killed. It has one owner at a time.
+    ///
+    /// # Errors
+    /// SQLite's; that another process has it among them.
+    pub fn in_file(path: &Path) -> Result<Self, StoreError> {
+        let connection = Connection::open(path)?;
+        connection.busy_timeout(Duration::ZERO)?;
+        connection.pragma_update(None, "locking_mode", "EXCLUSIVE")?;
+        connection.pragma_update(None, "journal_mode", "WAL")?;
+        connection.pragma_update(None, "synchronous", "NORMAL")?;
+        Self::over(connection)
     }
 
     fn over(connection: Connection) -> Result<Self, StoreError> {
@@ -121,7 +149,7 @@ impl Store {
         table: &Table,
         rows: &[Row],
     ) -> Result<(), StoreError> {
-        let unit = self.connection.transaction()?;
+        let unit = self.connection.savepoint()?;
         {
             let mut insert = unit.prepare_cached(
                 "INSERT INTO staged (txn, db, tbl, deletes, sequence, cells)
@@ -156,7 +184,7 @@ impl Store {
         version: u64,
         order: Order,
     ) -> Result<(), StoreError> {
-        let unit = self.connection.transaction()?;
+        let unit = self.connection.savepoint()?;
         apply::publish(&unit, catalog, txn, version, order)?;
         unit.execute("DELETE FROM staged WHERE txn = ?", [number(txn)])?;
         Ok(unit.commit()?)

@@ -29,6 +29,12 @@ impl Catalog {
         self.tables.get(name)
     }
 
+    /// Every table of a database, by name.
+    pub fn of<'a>(&'a self, database: &'a str) -> impl Iterator<Item = &'a Table> {
+        let tables = self.tables.iter().filter(move |(name, _)| name.database == database);
+        tables.map(|(_, table)| table)
+    }
+
     /// Puts a definition in, in the place of another of this name.
     pub fn put(&mut self, database: &str, table: Table) {
         self.tables.insert(TableName::new(database, table.name.clone()), table);

@@ -3,11 +3,13 @@
 pub mod catalog;
 pub mod types;
 
+use serde::{Deserialize, Serialize};
+
 pub use catalog::{Catalog, TableName};
 pub use types::{Misfit, Type, Value};
 
 /// What becomes of two rows with one key.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum KeyModel {
     /// Both stay.
     Duplicate,
@@ -16,7 +18,7 @@ pub enum KeyModel {
     Unique,
 }
 
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Column {
     pub name: String,
     pub ty: Type,
@@ -27,7 +29,7 @@ pub struct Column {
 }
 
 /// Which of two rows with one key is the newer, where the order of commits is not to say it (Doris only).
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Sequence {
     /// By a visible column (`function_column.sequence_col`).
     Column(String),
@@ -35,7 +37,7 @@ pub enum Sequence {
     Hidden(Type),
 }
 
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Table {
     pub name: String,
     /// The key's first, in its order.

@@ -2,12 +2,14 @@
 
 use std::fmt;
 
+use serde::{Deserialize, Serialize};
+
 use crate::System;
 
 const LENGTH_MAX: usize = 128;
 
 /// A label within its server's grammar: what makes a load unique in its database.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Label(String);
 
 /// A label that the server does not take, in its words.

@@ -32,6 +32,8 @@ pub struct Ledger {
     unpublished: VecDeque<TxnId>,
     next_id: u64,
     next_version: u64,
+    /// What has changed since it was last asked.
+    touched: BTreeSet<TxnId>,
 }
 
 /// What a transaction begins with.
@@ -68,7 +70,49 @@ impl Ledger {
             unpublished: VecDeque::new(),
             next_id: FIRST_ID,
             next_version: FIRST_VERSION,
+            touched: BTreeSet::new(),
         }
+    }
+
+    /// Takes back what was kept of a ledger: all its transactions, and the version that comes next.
+    pub fn restore(&mut self, mut kept: Vec<Transaction>, next_version: u64) {
+        kept.sort_by_key(|txn| (txn.times.finished, txn.version, txn.id));
+        for txn in kept {
+            self.labels.entry(txn.label.clone()).or_default().insert(txn.id);
+            match txn.state {
+                State::Visible | State::Aborted => self.finished.push_back(txn.id),
+                State::Committed => self.unpublished.push_back(txn.id),
+                State::Prepare | State::Prepared => {}
+            }
+            self.transactions.insert(txn.id, txn);
+        }
+        self.next_version = next_version;
+    }
+
+    /// The databases of one cluster draw their numbers from one source: `next` is what it stands at.
+    pub fn number_from(&mut self, next: u64) {
+        self.next_id = next.max(FIRST_ID);
+    }
+
+    #[must_use]
+    pub fn next_id(&self) -> u64 {
+        self.next_id
+    }
+
+    #[must_use]
+    pub fn next_version(&self) -> u64 {
+        self.next_version
+    }
+
+    /// The transactions that changed or were forgotten since the last call.
+    pub fn take_touched(&mut self) -> BTreeSet<TxnId> {
+        std::mem::take(&mut self.touched)
+    }
+
+    /// The committed one whose turn it is to become visible.
+    #[must_use]
+    pub fn next_to_publish(&self) -> Option<&Transaction> {
+        self.get(*self.unpublished.front()?)
     }
 
     #[must_use]
@@ -140,6 +184,7 @@ impl Ledger {
             wait_max: self.limits.wait_max,
         };
         self.transactions.insert(id, transaction);
+        self.touched.insert(id);
         Ok(id)
     }
 
@@ -164,6 +209,7 @@ impl Ledger {
         txn.state = State::Prepared;
         txn.times.prepared = Some(now);
         txn.wait_max = wait_max.unwrap_or(txn.wait_max);
+        self.touched.insert(id);
         Ok(())
     }
 
@@ -178,6 +224,7 @@ impl Ledger {
         txn.version = Some(version);
         txn.times.committed = Some(now);
         self.next_version += 1;
+        self.touched.insert(id);
         self.unpublished.push_back(id);
         Ok(())
     }
@@ -233,6 +280,7 @@ impl Ledger {
             txn.state = state;
             txn.times.finished = Some(now);
             self.finished.push_back(id);
+            self.touched.insert(id);
         }
     }
 
@@ -251,6 +299,13 @@ impl Ledger {
         aborted
     }
 
+    /// Forgets the labels of all that is finished, as if they were too many.
+    pub fn forget_finished(&mut self) {
+        while let Some(id) = self.finished.pop_front() {
+            self.forget(id);
+        }
+    }
+
     fn forget_old(&mut self, now: Moment) {
         while let Some(id) = self.finished.front().copied() {
             let finished = self.get(id).and_then(|txn| txn.times.finished);
@@ -265,6 +320,7 @@ impl Ledger {
 
     fn forget(&mut self, id: TxnId) {
         let Some(txn) = self.transactions.remove(&id) else { return };
+        self.touched.insert(id);
         if let Some(ids) = self.labels.get_mut(&txn.label) {
             ids.remove(&id);
             if ids.is_empty() {

@@ -87,6 +87,18 @@ impl StarRocks {
             .map_err(|bad: BadLabel| Refusal::new("INTERNAL_ERROR", bad.to_string()))
     }
 
+    /// What this backend gathers.
+    pub fn contexts(&self, node: Backend) -> impl Iterator<Item = (&Label, &Context)> {
+        self.contexts.iter().filter(move |(_, held)| held.node == node)
+    }
+
+    /// # Errors
+    /// A label that this backend does not gather data of.
+    pub fn check_held(&self, label: &Label, node: Backend) -> Result<(), Refusal> {
+        let held = self.contexts.get(label).is_some_and(|held| held.node == node);
+        if held { Ok(()) } else { Err(not_exists(label)) }
+    }
+
     /// Where `load` and `prepare` of this label go to.
     ///
     /// # Errors

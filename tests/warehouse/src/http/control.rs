@@ -1,0 +1,52 @@
+//! `POST /_fault`, on any node: the stand-in's own, and no server's. The body says what is to go wrong.
+//!
+//! ```text
+//! {"next": {"effect": "cut_reply", "on": "commit", "times": 1, "label": "sync_", "millis": 1000}}
+//! {"now": {"kill_backend": 0}}    {"now": {"skip_seconds": 3600}}    {"now": "forget_labels"}
+//! ```
+
+use hyper::body::Incoming;
+use hyper::{Method, StatusCode};
+use serde::Deserialize;
+
+use crate::cluster::{Event, Fault};
+use crate::store::StoreError;
+
+use super::answer::Answer;
+use super::asked::Asked;
+use super::body;
+use super::site::{Site, not_found};
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Wish {
+    Next(Fault),
+    Now(Event),
+}
+
+const BODY_MAX: u64 = 1 << 16;
+
+pub(super) async fn answer(
+    site: &Site,
+    asked: &Asked,
+    body: Incoming,
+) -> Result<Answer, StoreError> {
+    if asked.method != Method::POST {
+        return Ok(not_found());
+    }
+    let read = body::read(body, BODY_MAX).await.map_err(|refusal| refusal.message);
+    let wish = read.and_then(|bytes| {
+        serde_json::from_slice::<Wish>(&bytes).map_err(|error| error.to_string())
+    });
+    let bad = |why: String| Ok(Answer::text(StatusCode::BAD_REQUEST, why + "\n"));
+    match wish {
+        Ok(Wish::Next(fault)) => site.cluster.update(|state| state.arm(fault))?,
+        Ok(Wish::Now(event)) => {
+            if !site.cluster.with(|state| state.happen(&event))? {
+                return bad("there is no such node".to_owned());
+            }
+        }
+        Err(why) => return bad(why),
+    }
+    Ok(Answer::json("{}"))
+}

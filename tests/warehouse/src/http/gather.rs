@@ -1,0 +1,102 @@
+//! From pieces to staged rows: what a backend does at the end of a load, and of a transaction of several.
+
+use std::collections::BTreeMap;
+use std::future::pending;
+
+use crate::System;
+use crate::cluster::{Piece, State};
+use crate::ingest::{Row, ingest};
+use crate::reply::Counts;
+use crate::store::StoreError;
+use crate::table::{Table, TableName};
+use crate::txn::{Backend, Refusal, TxnId};
+
+use super::body::length;
+use super::site::backend_authority;
+
+/// What pieces came to.
+#[derive(Debug)]
+pub(super) struct Digest {
+    pub(super) rows: Vec<(TableName, Table, Vec<Row>)>,
+    pub(super) counts: Counts,
+    log: Vec<String>,
+    pub(super) verdict: Result<(), Refusal>,
+}
+
+/// Reads pieces as rows. Those of one table are one stream: a line may begin in one and end in the next.
+pub(super) fn digest(
+    system: System,
+    pieces: Vec<Piece>,
+    tables: &BTreeMap<TableName, Table>,
+) -> Digest {
+    let mut streams: Vec<Piece> = Vec::new();
+    for piece in pieces {
+        match streams.iter_mut().find(|stream| stream.table == piece.table) {
+            Some(stream) => stream.bytes.extend_from_slice(&piece.bytes),
+            None => streams.push(piece),
+        }
+    }
+    let mut digest =
+        Digest { rows: Vec::new(), counts: Counts::default(), log: Vec::new(), verdict: Ok(()) };
+    for stream in streams {
+        if let Err(refusal) = digest.take(system, stream, tables) {
+            digest.verdict = Err(refusal);
+            digest.counts.loaded = 0;
+            break;
+        }
+    }
+    digest
+}
+
+impl Digest {
+    fn take(
+        &mut self,
+        system: System,
+        stream: Piece,
+        tables: &BTreeMap<TableName, Table>,
+    ) -> Result<(), Refusal> {
+        let dropped =
+            || Refusal::new("INTERNAL_ERROR", format!("unknown table {}", stream.table.table));
+        let table = tables.get(&stream.table).ok_or_else(dropped)?;
+        let ingested = ingest(system, table, &stream.options, &stream.bytes)?;
+        let counts = Counts::of(&ingested, length(&stream.bytes), true);
+        self.counts.total += counts.total;
+        self.counts.loaded += counts.loaded;
+        self.counts.filtered += counts.filtered;
+        self.counts.bytes += counts.bytes;
+        let verdict = ingested.judge(stream.options.max_filter_ratio);
+        self.log.extend(ingested.log);
+        self.rows.push((stream.table, table.clone(), ingested.rows));
+        verdict
+    }
+
+    pub(super) fn stage(&self, state: &mut State, txn: TxnId) -> Result<(), StoreError> {
+        for (name, table, rows) in &self.rows {
+            state.store.stage(txn, name, table, rows)?;
+        }
+        Ok(())
+    }
+
+    /// Keeps the error log, if there is one, and says where it can be fetched.
+    pub(super) fn keep_log(&self, state: &mut State, txn: TxnId, at: Backend) -> Option<String> {
+        if self.log.is_empty() {
+            return None;
+        }
+        let file = format!("error_log_{txn}");
+        state.error_logs.put(&file, &self.log);
+        let authority = backend_authority(state, at);
+        Some(format!("http://{authority}/api/_load_error_log?file={file}"))
+    }
+}
+
+/// Runs what takes a processor for a while where it holds up no other connection.
+pub(super) async fn apart<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
+    match tokio::task::spawn_blocking(work).await {
+        Ok(done) => done,
+        Err(error) => match error.try_into_panic() {
+            Ok(panic) => std::panic::resume_unwind(panic),
+            // The runtime ends, and this with it.
+            Err(_) => pending().await,
+        },
+    }
+}
