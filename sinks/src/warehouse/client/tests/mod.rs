@@ -1,0 +1,4 @@
+//! The client against the stand-in: promises of both contracts' checklists, from the client's side.
+
+mod doris;
+mod stand;
