@@ -9,16 +9,18 @@ use anyhow::{Context as _, Result, bail};
 use clap::{Parser, ValueEnum};
 use tokio::signal::unix::{SignalKind, signal};
 use warehouse::System;
-use warehouse::cluster::{Cluster, Place, Setup};
+use warehouse::cluster::{Cluster, Place, Rows, Setup};
 use warehouse::http::{Listen, Server};
+use warehouse::sql;
 
 const EXAMPLE: &str = "\
 Example:
   warehouse --system doris --memory --fe-port 8030 --be-port 8040 --user root --password secret
   curl --location-trusted -u root:secret -H 'Expect: 100-continue' -H 'label: first' \\
        -H 'column_separator: ,' -T rows.csv http://127.0.0.1:8030/api/shop/orders/_stream_load
+  mariadb --host 127.0.0.1 --port 9030 --user root --password=secret
 
-When it listens it prints one line, `ready fe=ADDRESS,... be=ADDRESS,...`. SIGTERM or Ctrl-C ends it.
+When it listens it prints one line, `ready fe=ADDRESS,... be=ADDRESS,... sql=ADDRESS,...`. SIGTERM or Ctrl-C ends it.
 What goes wrong on demand is asked for with POST /_fault on any HTTP port, which no real server has:
   {\"next\": {\"effect\": \"cut_reply\", \"on\": \"commit\", \"times\": 1, \"label\": \"\", \"millis\": 1000}}
     effect: cut_reply, fail_though_done, delay, delay_reply, redirect_loop, redirect_to_dead,
@@ -40,12 +42,18 @@ struct Arguments {
     /// Keep everything in memory
     #[arg(long)]
     memory: bool,
+    /// Count rows and bytes instead of keeping them: GET /_counted on any HTTP port tells
+    #[arg(long, conflicts_with = "data")]
+    count: bool,
     /// Port of the leading frontend; followers have the ones after it; 0 is any
     #[arg(long, value_name = "PORT", default_value_t = 8030)]
     fe_port: u16,
     /// Port of the first backend; the others have the ones after it; 0 is any
     #[arg(long, value_name = "PORT", default_value_t = 8040)]
     be_port: u16,
+    /// MySQL port of the leading frontend; followers have the ones after it; 0 is any
+    #[arg(long, value_name = "PORT", default_value_t = 9030)]
+    query_port: u16,
     /// How many backends
     #[arg(long, value_name = "N", default_value_t = 1)]
     backends: u32,
@@ -97,7 +105,13 @@ async fn run(arguments: &Arguments) -> Result<()> {
         }
     })?;
     let mut server = Server::start(&cluster, &arguments.listen()).await?;
-    let ready = format!("ready fe={} be={}\n", list(&server.frontends), list(&server.backends));
+    let mut queries = sql::Server::start(&cluster, &arguments.listen_for_queries()).await?;
+    let ready = format!(
+        "ready fe={} be={} sql={}\n",
+        list(&server.frontends),
+        list(&server.backends),
+        list(&queries.frontends)
+    );
     let mut stdout = std::io::stdout();
     stdout
         .write_all(ready.as_bytes())
@@ -108,6 +122,7 @@ async fn run(arguments: &Arguments) -> Result<()> {
         _ = terminate.recv() => Ok(()),
         _ = interrupt.recv() => Ok(()),
         () = server.ended() => bail!("a listener ended: the store failed"),
+        () = queries.ended() => bail!("a listener of the MySQL port ended"),
     }
 }
 
@@ -123,6 +138,7 @@ impl Arguments {
             followers: self.followers,
             user: self.user.clone(),
             password: self.password.clone(),
+            rows: if self.count { Rows::Counted } else { Rows::Kept },
             place: self.data.clone().map_or(Place::Memory, Place::Directory),
         }
     }
@@ -133,6 +149,10 @@ impl Arguments {
             frontend_ports: ports(self.fe_port, self.followers + 1),
             backend_ports: ports(self.be_port, self.backends),
         }
+    }
+
+    fn listen_for_queries(&self) -> sql::Listen {
+        sql::Listen { address: self.bind, ports: ports(self.query_port, self.followers + 1) }
     }
 }
 

@@ -67,6 +67,9 @@ impl State {
                 }
                 if ledger.get(id).is_none_or(|txn| txn.state == Standing::Aborted) {
                     self.store.discard(id)?;
+                    if let Some(counting) = &mut self.counting {
+                        counting.discard(id);
+                    }
                 }
             }
             let sql = "UPDATE kept_database SET next_version = ? WHERE name = ?";
@@ -74,6 +77,11 @@ impl State {
             connection.prepare_cached(sql)?.execute(params![next, name])?;
             let sql = "INSERT OR REPLACE INTO kept_setting VALUES ('next_txn', ?)";
             connection.prepare_cached(sql)?.execute([ledger.next_id().to_string()])?;
+        }
+        if let Some(jobs) = self.jobs.take_changed() {
+            let jobs = serde_json::to_string(jobs)?;
+            let sql = "INSERT OR REPLACE INTO kept_setting VALUES ('jobs', ?)";
+            self.store.connection().execute(sql, [jobs])?;
         }
         Ok(self.store.connection().execute_batch("COMMIT")?)
     }
@@ -126,6 +134,9 @@ impl State {
         }
         for (database, table) in self.kept_tables()? {
             self.catalog.put(&database, table);
+        }
+        if let Some(jobs) = self.setting("jobs")? {
+            self.jobs.restore(serde_json::from_str(&jobs).map_err(StoreError::from)?);
         }
         if let Some(next) = self.setting("next_txn")?.and_then(|text| text.parse::<u64>().ok()) {
             self.next_txn = next + NUMBERS_SKIPPED;

@@ -27,6 +27,8 @@ pub struct ServerLimits {
     pub multi_prepare: bool,
     /// Whether JSON bodies may be compressed.
     pub compressed_json: bool,
+    /// Whether a change of columns that is done at once is listed among the jobs (Doris does, StarRocks may).
+    pub light_changes_listed: bool,
 }
 
 /// When the versions of a table become one again.
@@ -55,6 +57,7 @@ impl ServerLimits {
             heartbeat_lost_after: Duration::from_secs(5),
             multi_prepare: true,
             compressed_json: true,
+            light_changes_listed: system == System::Doris,
         }
     }
 }

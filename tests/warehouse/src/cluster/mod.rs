@@ -6,11 +6,13 @@
 
 mod book;
 mod clock;
+mod counting;
 mod durable;
 mod faults;
 mod gathered;
 mod limits;
 mod nodes;
+mod schema;
 mod state;
 #[cfg(test)]
 mod tests;
@@ -26,6 +28,7 @@ use crate::txn::Backend;
 
 pub use book::Book;
 pub use clock::Clock;
+pub use counting::{Counted, Counting};
 pub use faults::{Call, Effect, Event, Fault};
 pub use gathered::{ErrorLogs, Gathered, Piece};
 pub use limits::{Compaction, ServerLimits};
@@ -51,6 +54,15 @@ pub struct Setup {
     pub user: String,
     pub password: String,
     pub place: Place,
+    pub rows: Rows,
+}
+
+/// What becomes of rows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Rows {
+    Kept,
+    /// They are read, counted and dropped.
+    Counted,
 }
 
 /// Where the state rests.
@@ -85,6 +97,7 @@ impl Setup {
             user: "root".to_owned(),
             password: String::new(),
             place: Place::Memory,
+            rows: Rows::Kept,
         }
     }
 }

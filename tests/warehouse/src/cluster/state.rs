@@ -5,13 +5,15 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 
+use crate::jobs::Jobs;
 use crate::store::{Order, Store, StoreError};
 use crate::table::{Catalog, Table, TableName};
 use crate::txn::{Backend, Doris, Label, Limits, Refusal, StarRocks, Transaction, TxnId};
 use crate::{Moment, System};
 
 use super::{
-    Book, Clock, Compaction, ErrorLogs, Fault, Gathered, Nodes, ServerLimits, Setup, Users,
+    Book, Clock, Compaction, Counting, ErrorLogs, Fault, Gathered, Nodes, Rows, ServerLimits,
+    Setup, Users,
 };
 
 /// Databases are numbered from here.
@@ -35,11 +37,15 @@ pub struct State {
     pub(super) next_txn: u64,
     /// In which order the rows of one load are applied.
     pub order: Order,
+    /// Schema changes.
+    pub jobs: Jobs,
     versions: BTreeMap<TableName, u64>,
     /// When the frontend finds out which backends are dead.
     detections: Vec<(Moment, Backend)>,
     /// Committed ones that are not to be visible before a moment.
     held: BTreeMap<TxnId, Moment>,
+    /// Where rows are counted.
+    pub counting: Option<Counting>,
     pub(super) faults: Vec<Fault>,
     pub gathered: Gathered,
     pub error_logs: ErrorLogs,
@@ -70,9 +76,11 @@ impl State {
             databases: BTreeMap::new(),
             next_txn: 0,
             order: Order::default(),
+            jobs: Jobs::default(),
             versions: BTreeMap::new(),
             detections: Vec::new(),
             held: BTreeMap::new(),
+            counting: (setup.rows == Rows::Counted).then(Counting::default),
             faults: Vec::new(),
             gathered: Gathered::new(),
             error_logs: ErrorLogs::default(),
@@ -180,6 +188,7 @@ impl State {
     /// A store that fails.
     pub fn undefine_table(&mut self, name: &TableName) -> Result<(), StoreError> {
         self.lose_table(name)?;
+        self.stop_job(name);
         self.catalog.remove(name);
         self.versions.remove(name);
         Ok(())
@@ -235,7 +244,7 @@ impl State {
     }
 
     /// The databases draw their numbers from one source.
-    fn next_txn(&self) -> u64 {
+    pub(super) fn next_txn(&self) -> u64 {
         let next = self.databases.values().map(|database| database.book.ledger().next_id());
         next.max().unwrap_or(0).max(self.next_txn)
     }
@@ -248,7 +257,7 @@ impl State {
         if !self.databases.contains_key(&name.database) {
             return Err(unknown_database(self.system, &name.database));
         }
-        let found = self.catalog.get(name).cloned();
+        let found = self.catalog.get(name).cloned().map(|table| table.at(self.now));
         found.ok_or_else(|| match self.system {
             System::Doris => Refusal::new(
                 "NOT_FOUND",
@@ -374,7 +383,8 @@ impl State {
             database.book.pass_time(now);
         }
         self.next_txn = self.next_txn();
-        self.publish_due()
+        self.publish_due()?;
+        self.advance_jobs()
     }
 
     fn publish_due(&mut self) -> Result<(), StoreError> {
@@ -395,6 +405,9 @@ impl State {
                     }
                 }
                 self.store.publish(&self.catalog, id, version, self.order)?;
+                if let Some(counting) = &mut self.counting {
+                    counting.publish(id);
+                }
                 ledger.publish_next(self.now);
             }
         }

@@ -18,6 +18,7 @@ fn orders() -> Table {
         columns: vec![column("id", true), column("amount", false)],
         model: KeyModel::Unique,
         sequence: None,
+        details: crate::table::Details::default(),
     }
 }
 

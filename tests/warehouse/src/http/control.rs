@@ -1,16 +1,20 @@
-//! `POST /_fault`, on any node: the stand-in's own, and no server's. The body says what is to go wrong.
+//! The stand-in's own, on any node and without a password: no server has them.
+//!
+//! `GET /_counted`: what is visible of each table, where rows are counted. `POST /_fault`: what is to go wrong.
 //!
 //! ```text
 //! {"next": {"effect": "cut_reply", "on": "commit", "times": 1, "label": "sync_", "millis": 1000}}
 //! {"now": {"kill_backend": 0}}    {"now": {"skip_seconds": 3600}}    {"now": "forget_labels"}
 //! ```
 
+use std::collections::BTreeMap;
+
 use hyper::body::Incoming;
 use hyper::{Method, StatusCode};
 use serde::Deserialize;
 
-use crate::cluster::{Event, Fault};
-use crate::store::StoreError;
+use crate::cluster::{Counted, Event, Fault};
+use crate::store::{StoreError, view_name};
 
 use super::answer::Answer;
 use super::asked::Asked;
@@ -25,6 +29,18 @@ enum Wish {
 }
 
 const BODY_MAX: u64 = 1 << 16;
+
+pub(super) fn counted(site: &Site) -> Result<Answer, StoreError> {
+    site.cluster.update(|state| match &state.counting {
+        None => not_found(),
+        Some(counting) => {
+            let visible = counting.visible().iter();
+            let visible: BTreeMap<String, &Counted> =
+                visible.map(|(name, counted)| (view_name(name), counted)).collect();
+            Answer::json(serde_json::json!(visible).to_string())
+        }
+    })
+}
 
 pub(super) async fn answer(
     site: &Site,

@@ -17,10 +17,18 @@ use super::site::backend_authority;
 /// What pieces came to.
 #[derive(Debug)]
 pub(super) struct Digest {
-    pub(super) rows: Vec<(TableName, Table, Vec<Row>)>,
+    rows: Vec<Read>,
     pub(super) counts: Counts,
     log: Vec<String>,
     pub(super) verdict: Result<(), Refusal>,
+}
+
+#[derive(Debug)]
+struct Read {
+    name: TableName,
+    table: Table,
+    rows: Vec<Row>,
+    bytes: u64,
 }
 
 /// Reads pieces as rows. Those of one table are one stream: a line may begin in one and end in the next.
@@ -66,13 +74,18 @@ impl Digest {
         self.counts.bytes += counts.bytes;
         let verdict = ingested.judge(stream.options.max_filter_ratio);
         self.log.extend(ingested.log);
-        self.rows.push((stream.table, table.clone(), ingested.rows));
+        self.rows.push(Read {
+            name: stream.table,
+            table: table.clone(),
+            rows: ingested.rows,
+            bytes: counts.bytes,
+        });
         verdict
     }
 
     pub(super) fn stage(&self, state: &mut State, txn: TxnId) -> Result<(), StoreError> {
-        for (name, table, rows) in &self.rows {
-            state.store.stage(txn, name, table, rows)?;
+        for Read { name, table, rows, bytes } in &self.rows {
+            state.stage(txn, name, table, rows, *bytes)?;
         }
         Ok(())
     }

@@ -119,8 +119,10 @@ async fn answer(
 }
 
 async fn route(site: &Site, asked: Asked, body: Incoming) -> Result<Answer, StoreError> {
-    if asked.path() == ["_fault"] {
-        return control::answer(site, &asked, body).await;
+    match asked.path().as_slice() {
+        ["_fault"] => return control::answer(site, &asked, body).await,
+        ["_counted"] => return control::counted(site),
+        _ => {}
     }
     match site.system()? {
         System::Doris => doris::answer(site, asked, body).await,

@@ -17,6 +17,7 @@ fn orders() -> Table {
         ],
         model: KeyModel::Unique,
         sequence: None,
+        details: crate::table::Details::default(),
     }
 }
 

@@ -49,6 +49,23 @@ pub(super) fn to_sql(ty: Type, value: &Value) -> ToSqlOutput<'static> {
     })
 }
 
+/// A value as [`to_sql`] put it.
+pub(super) fn from_sql(ty: Type, stored: ValueRef<'_>) -> Value {
+    match stored {
+        ValueRef::Null => Value::Null,
+        ValueRef::Integer(value) => Value::Int(value.into()),
+        ValueRef::Real(value) => Value::Float(value),
+        ValueRef::Text(text) => {
+            let text = String::from_utf8_lossy(text);
+            match text.parse() {
+                Ok(value) if ty == Type::LargeInt => Value::Int(value),
+                _ => Value::Text(text.into_owned()),
+            }
+        }
+        ValueRef::Blob(bytes) => Value::Bytes(bytes.to_vec()),
+    }
+}
+
 /// A sequence as it was stored, by [`sequence_to_sql`].
 pub(super) fn sequence_from_sql(stored: ValueRef<'_>) -> Value {
     stored

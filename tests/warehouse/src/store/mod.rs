@@ -4,6 +4,7 @@
 //! the view `db.table`, which is what queries see. Staged rows know their columns by name, so that a table may
 //! change between a load and its commit.
 
+pub mod alter;
 mod apply;
 mod cell;
 
@@ -19,6 +20,7 @@ use crate::ingest::{Operation, Row};
 use crate::table::{Catalog, Table, TableName};
 use crate::txn::TxnId;
 
+pub use alter::AlterError;
 pub use apply::Order;
 
 /// The store itself failed: nothing that a warehouse would say.
@@ -95,22 +97,7 @@ impl Store {
     /// # Errors
     /// SQLite's; a table of this name among them.
     pub fn create_table(&self, database: &str, table: &Table) -> Result<(), StoreError> {
-        let name = TableName::new(database, table.name.clone());
-        let visible: Vec<String> =
-            table.columns.iter().map(|column| quoted(&column.name)).collect();
-        let keys = table.columns.iter().filter(|column| column.is_key);
-        let keys: Vec<String> = keys.map(|column| quoted(&column.name)).collect();
-        let (rows, columns) = (rows_of(&name), visible.join(", "));
-        let (view, index) =
-            (quoted(&view_name(&name)), quoted(&format!("{}#key", view_name(&name))));
-        let mut script = format!(
-            "CREATE TABLE {rows} ({columns}, __DELETE_SIGN__, __SEQUENCE_COL__, __VERSION_COL__);
-             CREATE VIEW {view} AS SELECT {columns} FROM {rows} WHERE __DELETE_SIGN__ = 0;"
-        );
-        if !keys.is_empty() {
-            script.push_str(&format!("CREATE INDEX {index} ON {rows} ({});", keys.join(", ")));
-        }
-        Ok(self.connection.execute_batch(&script)?)
+        create(&self.connection, database, table)
     }
 
     /// Drops a table, and loses what is staged for it.
@@ -198,6 +185,23 @@ impl Store {
         self.connection.execute("DELETE FROM staged WHERE txn = ?", [number(txn)])?;
         Ok(())
     }
+}
+
+fn create(connection: &Connection, database: &str, table: &Table) -> Result<(), StoreError> {
+    let name = TableName::new(database, table.name.clone());
+    let visible: Vec<String> = table.columns.iter().map(|column| quoted(&column.name)).collect();
+    let keys = table.columns.iter().filter(|column| column.is_key);
+    let keys: Vec<String> = keys.map(|column| quoted(&column.name)).collect();
+    let (rows, columns) = (rows_of(&name), visible.join(", "));
+    let (view, index) = (quoted(&view_name(&name)), quoted(&format!("{}#key", view_name(&name))));
+    let mut script = format!(
+        "CREATE TABLE {rows} ({columns}, __DELETE_SIGN__, __SEQUENCE_COL__, __VERSION_COL__);
+         CREATE VIEW {view} AS SELECT {columns} FROM {rows} WHERE __DELETE_SIGN__ = 0;"
+    );
+    if !keys.is_empty() {
+        script.push_str(&format!("CREATE INDEX {index} ON {rows} ({});", keys.join(", ")));
+    }
+    Ok(connection.execute_batch(&script)?)
 }
 
 /// What a query calls a table.

@@ -11,6 +11,7 @@ fn table(model: KeyModel) -> Table {
         columns: vec![column("id", Type::LargeInt, true), column("name", Type::Varchar(8), false)],
         model,
         sequence: None,
+        details: crate::table::Details::default(),
     }
 }
 

@@ -267,6 +267,17 @@ impl Ledger {
         lost
     }
 
+    /// Forgets what is finished, of one label or of all: `CLEAN LABEL`.
+    pub fn clean(&mut self, label: Option<&Label>) {
+        let fits = |txn: &Transaction| {
+            txn.state.is_final() && label.is_none_or(|label| *label == txn.label)
+        };
+        for id in self.ids(fits) {
+            self.finished.retain(|finished| *finished != id);
+            self.forget(id);
+        }
+    }
+
     fn standing(&mut self, id: TxnId, states: &[State]) -> Result<&mut Transaction, Misplaced> {
         match self.transactions.get_mut(&id) {
             Some(txn) if states.contains(&txn.state) => Ok(txn),

@@ -16,6 +16,8 @@ struct Process {
     child: Child,
     frontend: SocketAddr,
     backend: SocketAddr,
+    /// The MySQL port.
+    sql: SocketAddr,
 }
 
 impl Process {
@@ -26,17 +28,18 @@ impl Process {
             .args(["--system", system, "--user", USER, "--password", PASSWORD, "--data"])
             .arg(data)
             .args(["--fe-port", &frontend.to_string(), "--be-port", &backend.to_string()])
+            .args(["--query-port", "0"])
             .stdout(Stdio::piped())
             .spawn()
             .unwrap();
         let mut ready = String::new();
         BufReader::new(child.stdout.as_mut().unwrap()).read_line(&mut ready).unwrap();
-        let (frontend, backend) = ready
-            .strip_prefix("ready fe=")
-            .and_then(|rest| rest.trim_end().split_once(" be="))
-            .unwrap_or_else(|| panic!("{ready}"));
-        let (frontend, backend) = (frontend.parse().unwrap(), backend.parse().unwrap());
-        Self { child, frontend, backend }
+        let address = |name: &str| {
+            let word = ready.split_whitespace().find_map(|word| word.strip_prefix(name));
+            word.unwrap_or_else(|| panic!("{ready}")).parse().unwrap()
+        };
+        let (frontend, backend, sql) = (address("fe="), address("be="), address("sql="));
+        Self { child, frontend, backend, sql }
     }
 
     fn ports(&self) -> (u16, u16) {
@@ -48,6 +51,21 @@ impl Process {
         let json = reply.send(self.frontend).json();
         let found = if json["data"].is_string() { &json["data"] } else { &json["state"] };
         found.as_str().unwrap().to_owned()
+    }
+
+    /// What the command-line client prints.
+    fn ask(&self, sql: &str) -> String {
+        let done = Command::new("mariadb")
+            .args(["--host=127.0.0.1", "--batch", "--skip-column-names", "--ssl=0"])
+            .args([format!("--port={}", self.sql.port()), format!("--user={USER}")])
+            .args([format!("--password={PASSWORD}"), format!("--execute={sql}")])
+            .output()
+            .expect(
+                "the command-line client `mariadb` (package mariadb-client) is on this machine",
+            );
+        let err = String::from_utf8_lossy(&done.stderr);
+        assert!(done.status.success(), "{sql}: {err}");
+        String::from_utf8(done.stdout).unwrap()
     }
 
     fn signal(&mut self, name: &str) -> Option<i32> {
@@ -135,6 +153,32 @@ fn starrocks_killed_keeps_what_was_prepared() {
     call(&process, "commit", "");
     process.signal("-KILL");
     assert_eq!(rows(System::StarRocks, directory.path()), [1]);
+}
+
+#[test]
+fn a_table_is_made_and_changed_over_sql_loaded_over_http_and_read_over_sql() {
+    for (system, kind) in [("doris", "UNIQUE"), ("starrocks", "PRIMARY")] {
+        let directory = tempfile::tempdir().unwrap();
+        let mut process = Process::start(system, directory.path(), None);
+        process.ask(&format!(
+            "CREATE DATABASE shop; CREATE TABLE shop.orders (id INT NOT NULL, name VARCHAR(8)) {kind} \
+             KEY(id) DISTRIBUTED BY HASH(id) BUCKETS 1 PROPERTIES ('replication_num'='1')"
+        ));
+        let load = |process: &Process, label: &str, body: &str| {
+            let reply = Request::load(label, body).follow(process.frontend);
+            expect(&reply, &[("Status", "Success")]);
+        };
+        load(&process, "first", "1,x\n");
+        process.ask("ALTER TABLE shop.orders ADD COLUMN note INT DEFAULT '7'");
+        load(&process, "second", "2,y,8\n");
+        let (all, rows) = ("SELECT * FROM shop.orders ORDER BY id", "1\tx\t7\n2\ty\t8\n");
+        assert_eq!(process.ask(all), rows, "{system}");
+        process.signal("-KILL");
+        let process = Process::start(system, directory.path(), None);
+        assert_eq!(process.ask(all), rows, "{system}, after a kill");
+        let created = process.ask("SHOW CREATE TABLE shop.orders");
+        assert!(created.contains("DISTRIBUTED BY HASH(`id`) BUCKETS 1"), "{created}");
+    }
 }
 
 #[test]

@@ -2,8 +2,10 @@
 
 use std::io::Write as _;
 
-use crate::starrocks_transactions::{call, ok, request};
-use crate::warehouse::{expect, starrocks};
+use warehouse::System;
+
+use crate::starrocks_transactions::{call, ok, prepared, request};
+use crate::warehouse::{Warehouse, expect, setup, starrocks};
 use crate::wire::Request;
 
 #[test]
@@ -88,4 +90,20 @@ fn row_32_bodies_may_be_compressed_under_one_of_two_names() {
     let refused = both.send(warehouse.backend());
     let text = "Only one of http header content-encoding and compression can be set";
     expect(&refused, &[("Status", "Fail"), ("Message", text)]);
+}
+
+#[test]
+fn rows_can_be_counted_instead_of_kept() {
+    let counted = ::warehouse::cluster::Rows::Counted;
+    let setup = ::warehouse::cluster::Setup { rows: counted, ..setup(System::StarRocks) };
+    let warehouse = Warehouse::start(&setup);
+    prepared(&warehouse, "a", "1,x,1\n2,y,2\n");
+    prepared(&warehouse, "b", "3,z,3\n");
+    ok(&call(&warehouse, "rollback", "b", ""));
+    let visible = || Request::get("/_counted").send(warehouse.backend()).json();
+    assert_eq!(visible(), serde_json::json!({}));
+    ok(&call(&warehouse, "commit", "a", ""));
+    let expected = serde_json::json!({"shop.orders": {"loads": 1, "rows": 2, "bytes": 12}});
+    assert_eq!(visible(), expected);
+    assert!(warehouse.rows().is_empty());
 }

@@ -1,5 +1,8 @@
 //! StarRocks: what goes wrong; rows 16, 18 to 21 and 24.
 
+use std::io::{Read as _, Write as _};
+use std::net::Shutdown;
+
 use warehouse::cluster::{Call, Effect, Event};
 
 use crate::starrocks_transactions::{call, ok, prepared, request};
@@ -140,4 +143,23 @@ fn a_client_that_goes_away_in_a_load_leaves_an_aborted_transaction() {
     ok(&request("begin", "a", "").send(warehouse.backend()));
     drop(request("load", "a", "1,x,1\n").start(warehouse.backend()).unwrap());
     warehouse.eventually("it is aborted", || warehouse.state("a") == "ABORTED");
+}
+
+#[test]
+fn a_transaction_that_is_cancelled_in_a_load_takes_no_more_data() {
+    let warehouse = starrocks();
+    ok(&request("begin", "a", "").send(warehouse.backend()));
+    let mut load = request("load", "a", "1,x,1\n").start(warehouse.backend()).unwrap();
+    warehouse.eventually("the load begins", || {
+        let list = Request::post("/api/transaction/list").send(warehouse.backend());
+        list.body.contains("\"InProcessing\": true")
+    });
+    let cancel = Request::post("/api/shop/orders/_cancel?label=a").send(warehouse.frontend());
+    expect(&cancel, &[("status", "OK")]);
+    load.write_all(b"1,x,1\n").unwrap();
+    load.shutdown(Shutdown::Write).unwrap();
+    let mut reply = String::new();
+    load.read_to_string(&mut reply).unwrap();
+    assert!(reply.contains("TXN_NOT_EXISTS"), "{reply}");
+    assert!(warehouse.update(|state| state.gathered.is_empty()), "data of nobody");
 }

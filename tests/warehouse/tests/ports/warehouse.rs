@@ -53,6 +53,7 @@ fn table(name: &str) -> Table {
         ],
         model: KeyModel::Unique,
         sequence: None,
+        details: warehouse::table::Details::default(),
     }
 }
 

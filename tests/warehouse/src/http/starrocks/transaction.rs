@@ -134,15 +134,20 @@ async fn load(
         }
     };
     let received = length(&bytes);
-    site.cluster.update(|state| {
+    let finished = site.cluster.with(|state| {
         let now = state.now;
-        if let Ok(starrocks) = state.starrocks(&loading.database) {
-            starrocks.finish_load(&loading.label, now);
-        }
+        let starrocks = state.starrocks(&loading.database)?;
+        // It may have been ended while the data came.
+        starrocks.check_held(&loading.label, id)?;
+        starrocks.finish_load(&loading.label, now);
         state.gathered.entry(txn).or_default().push(Piece { table: name, options, bytes });
-    })?;
+        Ok::<_, Stop>(())
+    });
     loading.ended = true;
-    Ok(Answer::json(Done::Load { txn, bytes: received }.to_json(&loading.label)))
+    Ok(match refusals(finished)? {
+        Ok(()) => Answer::json(Done::Load { txn, bytes: received }.to_json(&loading.label)),
+        Err(refusal) => refused(refusal, None),
+    })
 }
 
 /// What can be refused before any data comes.
