@@ -11,6 +11,7 @@ mod label;
 mod pace;
 mod reply;
 mod settings;
+mod starrocks;
 mod states;
 mod verdict;
 mod wire;
@@ -30,6 +31,7 @@ use super::system::System;
 use doris::Doris;
 use http::Http;
 use pace::Pace;
+use starrocks::StarRocks;
 use wire::Wire;
 
 /// Key of a row of Doris that says whether it is a delete: 0 or 1.
@@ -38,6 +40,8 @@ pub(crate) const DELETE_SIGN: &str = "__DORIS_DELETE_SIGN__";
 pub(crate) const SEQUENCE_COLUMN: &str = "__DORIS_SEQUENCE_COL__";
 /// Key of a row of StarRocks: 0 an upsert, 1 a delete.
 pub(crate) const OP: &str = "__op";
+
+const MERGE_COMMIT: &str = "enable_merge_commit";
 
 /// Rows of one table under one label.
 #[derive(Debug, Clone)]
@@ -84,13 +88,19 @@ pub(crate) struct Client {
 
 impl Client {
     /// # Errors
-    /// Settings that name no frontend.
+    /// Settings that name no frontend, or a property that would make labels meaningless.
     pub(crate) fn new(system: System, settings: Settings) -> Result<Self, ClientError> {
         let (http, pace) = (Http::new(&settings), Pace::default());
         let wire = Wire { system, settings, http, pace };
         if wire.http.frontends.is_empty() || wire.settings.sql.is_empty() {
             return Err(wire.definite(format!(
                 "{system} needs the HTTP and the MySQL address of at least one frontend"
+            )));
+        }
+        if wire.settings.headers.keys().any(|name| name.eq_ignore_ascii_case(MERGE_COMMIT)) {
+            return Err(wire.definite(format!(
+                "the load property `{MERGE_COMMIT}` makes the server batch loads by itself, and then \
+                 a label no longer tells what became of one; leave it out"
             )));
         }
         Ok(Self { wire })
@@ -101,7 +111,7 @@ impl Client {
         self.not_empty(load)?;
         match self.wire.system {
             System::Doris => Doris(&self.wire).stage(load).await,
-            System::StarRocks => Err(self.wire.definite("not built".to_owned())),
+            System::StarRocks => StarRocks(&self.wire).stage(load).await,
         }
     }
 
@@ -110,7 +120,7 @@ impl Client {
         self.not_empty(load)?;
         match self.wire.system {
             System::Doris => Doris(&self.wire).load(load).await,
-            System::StarRocks => Err(self.wire.definite("not built".to_owned())),
+            System::StarRocks => StarRocks(&self.wire).load(load).await,
         }
     }
 
@@ -118,7 +128,7 @@ impl Client {
     pub(crate) async fn commit(&self, staged: &Staged) -> Result<Outcome, ClientError> {
         match self.wire.system {
             System::Doris => Doris(&self.wire).commit(staged).await,
-            System::StarRocks => Err(self.wire.definite("not built".to_owned())),
+            System::StarRocks => StarRocks(&self.wire).commit(staged).await,
         }
     }
 
@@ -126,7 +136,7 @@ impl Client {
     pub(crate) async fn abort(&self, staged: &Staged) -> Result<bool, ClientError> {
         match self.wire.system {
             System::Doris => Doris(&self.wire).abort(staged).await,
-            System::StarRocks => Err(self.wire.definite("not built".to_owned())),
+            System::StarRocks => StarRocks(&self.wire).abort(staged).await,
         }
     }
 

@@ -62,7 +62,8 @@ const CERTAIN: [(&str, &str); 8] = [
     ("no privilege", ACCESS),
 ];
 
-const NEVER: [(&str, &str); 22] = [
+const NEVER: [(&str, &str); 23] = [
+    ("not_implemented", SETTING),
     ("unknown database", TABLE),
     ("unknown table", TABLE),
     ("table not found", TABLE),

@@ -22,7 +22,7 @@ use tokio::net::TcpStream;
 use tokio::sync::oneshot;
 use tokio::time::{Sleep, sleep, timeout};
 
-const GO_AHEAD_MAX: Duration = Duration::from_secs(3);
+const GO_AHEAD_MAX: Duration = Duration::from_secs(2);
 const PIECE_BYTES: usize = 256 << 10;
 const ANSWER_BYTES_MAX: usize = 4 << 20;
 

@@ -2,3 +2,4 @@
 
 mod doris;
 mod stand;
+mod starrocks;

@@ -154,7 +154,13 @@ fn orders() -> Table {
         default: None,
     };
     let columns = vec![column("id", Type::BigInt, true), column("name", Type::Varchar(8), false)];
-    Table { name: "orders".to_owned(), columns, model: KeyModel::Unique, sequence: None }
+    Table {
+        name: "orders".to_owned(),
+        columns,
+        model: KeyModel::Unique,
+        sequence: None,
+        details: Default::default(),
+    }
 }
 
 #[track_caller]
