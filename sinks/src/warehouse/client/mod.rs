@@ -11,6 +11,7 @@ mod label;
 mod pace;
 mod reply;
 mod settings;
+mod sql;
 mod starrocks;
 mod states;
 mod verdict;
@@ -28,9 +29,13 @@ pub(crate) use label::Label;
 pub(crate) use settings::{Compression, Password, Settings};
 
 use super::system::System;
+use super::target::alteration::Alteration;
+use super::target::compare::ExistingTable;
+use super::target::create::CreateOptions;
 use doris::Doris;
 use http::Http;
 use pace::Pace;
+use sql::Sql;
 use starrocks::StarRocks;
 use wire::Wire;
 
@@ -90,8 +95,8 @@ impl Client {
     /// # Errors
     /// Settings that name no frontend, or a property that would make labels meaningless.
     pub(crate) fn new(system: System, settings: Settings) -> Result<Self, ClientError> {
-        let (http, pace) = (Http::new(&settings), Pace::default());
-        let wire = Wire { system, settings, http, pace };
+        let (http, sql) = (Http::new(&settings), Sql::new(&settings));
+        let wire = Wire { system, settings, http, sql, pace: Pace::default() };
         if wire.http.frontends.is_empty() || wire.settings.sql.is_empty() {
             return Err(wire.definite(format!(
                 "{system} needs the HTTP and the MySQL address of at least one frontend"
@@ -138,6 +143,43 @@ impl Client {
             System::Doris => Doris(&self.wire).abort(staged).await,
             System::StarRocks => StarRocks(&self.wire).abort(staged).await,
         }
+    }
+
+    /// Loads of this database that are under way, or durable and invisible, and whose labels begin with
+    /// `prefix`. In StarRocks it takes the privilege OPERATE ON SYSTEM.
+    pub(crate) async fn unfinished(
+        &self,
+        db: &str,
+        prefix: &str,
+    ) -> Result<Vec<Staged>, ClientError> {
+        self.wire.unfinished(db, prefix).await
+    }
+
+    pub(crate) async fn databases(&self) -> Result<Vec<String>, ClientError> {
+        self.wire.databases().await
+    }
+
+    /// `None`: there is no such table.
+    pub(crate) async fn table(
+        &self,
+        name: &TableName,
+    ) -> Result<Option<ExistingTable>, ClientError> {
+        self.wire.table(name).await
+    }
+
+    /// Runs a statement that may be run twice.
+    pub(crate) async fn execute(&self, sql: &str) -> Result<(), ClientError> {
+        self.wire.execute(sql).await
+    }
+
+    /// Changes a table, unless the catalogue shows that it was done, and waits until it shows it. No load
+    /// of the job may wait for its commit meanwhile: the server would wait for that.
+    pub(crate) async fn alter(
+        &self,
+        alteration: &Alteration,
+        options: &CreateOptions,
+    ) -> Result<(), ClientError> {
+        self.wire.alter(alteration, options).await
     }
 
     /// A transaction without data cannot be prepared, and a load of no rows means nothing.

@@ -104,7 +104,10 @@ impl StarRocks<'_> {
             match self.0.state(&staged.db, &staged.label).await? {
                 LabelState::Staged => return Ok(Ok(())),
                 LabelState::Prepare if retries.again(refusal.verdict()).await => {}
-                _ => return Ok(Err(refusal)),
+                LabelState::Prepare
+                | LabelState::Unknown
+                | LabelState::Committed
+                | LabelState::Aborted => return Ok(Err(refusal)),
             }
         }
     }

@@ -123,6 +123,12 @@ pub(super) fn verdict(words: &str) -> Verdict {
     hint(&NEVER).unwrap_or(Verdict::Soon)
 }
 
+/// Whether the words say of the server, and not of what was asked, that it cannot be done.
+pub(super) fn passes(words: &str) -> bool {
+    let words = words.to_ascii_lowercase();
+    SOON.iter().any(|text| words.contains(text))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -12,6 +12,7 @@ use super::error::ClientError;
 use super::http::{Answer, Ask, Failure, Http, To};
 use super::pace::{Pace, Retries};
 use super::settings::{Compression, Settings};
+use super::sql::Sql;
 use super::verdict::{Verdict, verdict};
 use super::{Load, Staged, System};
 
@@ -25,6 +26,7 @@ pub(super) struct Wire {
     pub(super) system: System,
     pub(super) settings: Settings,
     pub(super) http: Http,
+    pub(super) sql: Sql,
     pub(super) pace: Pace,
 }
 

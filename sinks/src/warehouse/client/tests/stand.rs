@@ -19,7 +19,9 @@ pub(super) struct Stand {
     pub(super) cluster: Cluster,
     pub(super) frontends: Vec<SocketAddr>,
     pub(super) backends: Vec<SocketAddr>,
+    sql: Vec<SocketAddr>,
     _server: Server,
+    _sql: warehouse::sql::Server,
 }
 
 /// Every character that is special in a URL or in the header.
@@ -40,8 +42,11 @@ impl Stand {
         });
         made.unwrap();
         let server = Server::start(&cluster, &Listen::default()).await.unwrap();
+        let listen = warehouse::sql::Listen::default();
+        let sql = warehouse::sql::Server::start(&cluster, &listen).await.unwrap();
+        let ports = sql.frontends.clone();
         let (frontends, backends) = (server.frontends.clone(), server.backends.clone());
-        Self { system, cluster, frontends, backends, _server: server }
+        Self { system, cluster, frontends, backends, sql: ports, _server: server, _sql: sql }
     }
 
     pub(super) fn settings(&self) -> Settings {
@@ -49,7 +54,7 @@ impl Stand {
             sink: "sink[0]".to_owned(),
             fe: self.frontends.iter().map(ToString::to_string).collect(),
             be: Vec::new(),
-            sql: vec!["127.0.0.1:9".to_owned()],
+            sql: self.sql.iter().map(ToString::to_string).collect(),
             username: "root".to_owned(),
             password: Password::new(PASSWORD),
             max_retries: 3,
@@ -153,7 +158,11 @@ fn orders() -> Table {
         is_key,
         default: None,
     };
-    let columns = vec![column("id", Type::BigInt, true), column("name", Type::Varchar(8), false)];
+    let columns = vec![
+        column("id", Type::BigInt, true),
+        column("name", Type::Varchar(8), false),
+        column("amount", Type::Int, false),
+    ];
     Table {
         name: "orders".to_owned(),
         columns,
