@@ -84,20 +84,23 @@ impl StarRocks<'_> {
             Err(refusal) => return Ok(Err(refusal)),
         }
         let staged = Staged { txn: begun.fields.txn(), ..staged };
-        let prepared = self.prepare(&staged, to).await?;
+        let prepared = self.prepare(&staged, load.rows, to).await?;
         Ok(prepared.map(|()| staged))
     }
 
     async fn prepare(
         &self,
         staged: &Staged,
+        rows: u64,
         to: To<'_>,
     ) -> Result<Result<(), Refusal>, ClientError> {
         let call = self.call("prepare", staged)?;
         let mut retries = self.0.retries();
         loop {
             let refusal = match self.unless_busy(&call, to).await {
-                Ok(answer) if answer.fields.status() == OK => return Ok(Ok(())),
+                Ok(answer) if answer.fields.status() == OK => {
+                    return Ok(counted(&answer, rows));
+                }
                 Ok(answer) => Refusal::said(&answer),
                 Err(refusal) => refusal,
             };
@@ -259,5 +262,18 @@ impl StarRocks<'_> {
             Compression::Lz4 => ours.push(("compression", "lz4_frame")),
         }
         self.0.load_headers(load, &ours)
+    }
+}
+
+/// A request of an attempt that was given up may arrive late, in the transaction of the next.
+fn counted(prepared: &Answer, rows: u64) -> Result<(), Refusal> {
+    let total = prepared.fields.number("numbertotalrows");
+    match total.and_then(|total| u64::try_from(total).ok()) {
+        Some(total) if total != rows => Err(Refusal::Said {
+            node: prepared.node.clone(),
+            words: format!("{total} rows are in the transaction instead of {rows}"),
+            error_url: None,
+        }),
+        _ => Ok(()),
     }
 }

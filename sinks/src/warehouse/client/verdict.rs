@@ -47,7 +47,8 @@ const SOON: [&str; 12] = [
 ];
 
 /// Whatever else is said.
-const CERTAIN: [(&str, &str); 8] = [
+const CERTAIN: [(&str, &str); 9] = [
+    ("invalid_argument", SETTING),
     ("too many filtered rows", DATA),
     ("data_quality_error", DATA),
     (
@@ -62,7 +63,7 @@ const CERTAIN: [(&str, &str); 8] = [
     ("no privilege", ACCESS),
 ];
 
-const NEVER: [(&str, &str); 23] = [
+const NEVER: [(&str, &str); 22] = [
     ("not_implemented", SETTING),
     ("unknown database", TABLE),
     ("unknown table", TABLE),
@@ -94,7 +95,6 @@ const NEVER: [(&str, &str); 23] = [
         "name the compute group in the load's properties (`compute_group` or \
       `cloud_cluster`)",
     ),
-    ("invalid_argument", SETTING),
     ("invalid argument", SETTING),
     ("group_commit", SETTING),
     (
@@ -148,6 +148,7 @@ mod tests {
             "Fail: [ANALYSIS_ERROR]TStatus: errCode = 2, detailMessage = Unknown column 'x' in 'orders'",
             "Fail: [ANALYSIS_ERROR]TStatus: errCode = 2, detailMessage = Label format error. regex: x",
             "Fail: [INVALID_ARGUMENT]Invalid strict mode format. Must be bool type",
+            "Fail: [INVALID_ARGUMENT]convert timeout [soon] failed",
             "Fail: [EXCEEDED_LIMIT]json body size 9 bytes exceeds the limit; exceed the limit",
             "Fail: stream load 2pc is unsupported for mow table",
         ] {

@@ -68,8 +68,11 @@ pub(super) async fn exchange(
 
     let sent = Arc::new(AtomicUsize::new(0));
     let (go_ahead, gate) = oneshot::channel();
-    let held =
-        Held { rest: body, gate: Some((gate, Box::pin(sleep(GO_AHEAD_MAX)))), sent: sent.clone() };
+    let held = Held {
+        rest: body,
+        gate: Some((gate, Box::pin(sleep(GO_AHEAD_MAX.min(timeouts.idle / 2))))),
+        sent: sent.clone(),
+    };
     let mut request = request.map(|()| held);
     let go_ahead = std::sync::Mutex::new(Some(go_ahead));
     hyper::ext::on_informational(&mut request, move |informed| {

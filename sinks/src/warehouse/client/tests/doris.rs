@@ -3,7 +3,7 @@
 use warehouse::cluster::{Call, Effect, Event};
 
 use super::stand::{Stand, definite, transient};
-use crate::warehouse::client::{Outcome, Password};
+use crate::warehouse::client::{DELETE_SIGN, Outcome, Password, SEQUENCE_COLUMN};
 use crate::warehouse::system::System;
 
 async fn doris() -> Stand {
@@ -296,4 +296,48 @@ async fn a_backend_in_the_list_of_frontends_is_told_so() {
     settings.fe = stand.backends.iter().map(ToString::to_string).collect();
     let what = definite(stand.client_with(settings).load(&stand.load("a", &["1=x"])).await);
     assert!(what.contains("backend in the list of frontends"), "{what}");
+}
+
+#[tokio::test]
+async fn a_row_that_is_older_by_its_sequence_does_not_replace_a_newer_one() {
+    let stand = doris().await;
+    stand.update(|state| {
+        let mut table =
+            state.table(&warehouse::table::TableName::new("shop", "orders")).unwrap().clone();
+        table.name = "events".to_owned();
+        table.sequence = Some(warehouse::table::Sequence::Hidden(warehouse::table::Type::LargeInt));
+        state.create_table("shop", table).unwrap();
+    });
+    let client = stand.client();
+    for (label, name, sequence) in [("a", "new", 7), ("b", "old", 6)] {
+        let mut load = stand.load(label, &["1=x"]);
+        load.table = model::TableName::new("shop", "events");
+        load.columns = ["id", "name", DELETE_SIGN, SEQUENCE_COLUMN].map(Into::into).into();
+        let row = format!(
+            r#"{{"id":1,"name":"{name}","{DELETE_SIGN}":0,"{SEQUENCE_COLUMN}":{sequence}}}"#
+        );
+        load.body = row.into();
+        client.load(&load).await.unwrap();
+    }
+    let seen: String = stand.update(|state| {
+        let sql = "SELECT name FROM \"shop.events\"";
+        state.store.connection().query_row(sql, [], |row| row.get(0)).unwrap()
+    });
+    assert_eq!(seen, "new");
+}
+
+#[tokio::test]
+async fn what_the_user_says_of_a_load_is_sent_but_for_what_the_sink_relies_on() {
+    let stand = doris().await;
+    let mut settings = stand.settings();
+    for (name, value) in [("Max_Filter_Ratio", "1"), ("strict_mode", "false"), ("label", "mine")] {
+        settings.headers.insert(name.to_owned(), value.to_owned());
+    }
+    let what =
+        definite(stand.client_with(settings).load(&stand.load("b", &["1=far-too-long"])).await);
+    assert!(what.contains("too many filtered rows"), "{what}");
+    let mut settings = stand.settings();
+    settings.headers.insert("timeout".to_owned(), "soon".to_owned());
+    let what = definite(stand.client_with(settings).load(&stand.load("c", &["1=x"])).await);
+    assert!(what.contains("convert timeout [soon] failed"), "{what}");
 }

@@ -4,3 +4,4 @@ mod doris;
 mod sql;
 mod stand;
 mod starrocks;
+mod wire;

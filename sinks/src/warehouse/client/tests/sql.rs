@@ -203,6 +203,7 @@ async fn unfinished_loads_are_found_by_their_prefix_and_can_be_aborted() {
         let stand = Stand::start(system).await;
         let client = stand.client();
         assert!(client.unfinished("shop", "t_").await.unwrap().is_empty());
+        assert!(client.unfinished("no_such", "t_").await.unwrap().is_empty());
         let left = client.stage(&stand.load("a", &["1=x"])).await.unwrap();
         let done = client.stage(&stand.load("b", &["2=y"])).await.unwrap();
         client.commit(&done).await.unwrap();
@@ -214,5 +215,19 @@ async fn unfinished_loads_are_found_by_their_prefix_and_can_be_aborted() {
         assert!(client.unfinished("shop", "t_").await.unwrap().is_empty());
         stand.happen(Event::SkipSeconds(1));
         assert_eq!(stand.rows(), ["2=y"]);
+    }
+}
+
+#[tokio::test]
+async fn a_change_whose_job_a_run_left_behind_is_waited_for_and_not_begun_again() {
+    for system in System::ALL {
+        let stand = Stand::start(system).await;
+        slow_jobs(&stand);
+        let change = Alteration::new(&name(), wider());
+        stand.client().execute(&change.statement(system, &options())).await.unwrap();
+        stand.client().alter(&change, &options()).await.unwrap();
+        assert!(columns(&stand).await[2].starts_with("amount bigint"));
+        let jobs = stand.update(|state| state.jobs.of("shop").count());
+        assert_eq!(jobs, 1);
     }
 }

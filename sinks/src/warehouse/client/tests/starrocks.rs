@@ -119,6 +119,7 @@ async fn a_follower_sends_on_to_the_leader_and_the_leader_to_a_backend() {
 async fn the_backend_that_gathered_a_load_may_die_before_the_prepare() {
     let stand = starrocks().await;
     stand.update(|state| {
+        state.limits.heartbeat_lost_after = std::time::Duration::from_millis(200);
         let delay = Fault::new(Effect::Delay, Call::Prepare);
         state.arm(Fault { millis: 300, ..delay });
     });
@@ -250,4 +251,33 @@ async fn a_load_without_rows_is_never_begun() {
     let stand = starrocks().await;
     let what = definite(stand.client().stage(&stand.load("a", &[])).await);
     assert!(what.contains("without rows") && stand.transactions() == 0, "{what}");
+}
+
+#[tokio::test]
+async fn a_new_leader_forgets_what_gathers_and_the_load_begins_anew() {
+    let stand = starrocks().await;
+    stand.update(|state| {
+        let delay = Fault::new(Effect::Delay, Call::Prepare);
+        state.arm(Fault { millis: 100, ..delay });
+    });
+    let client = stand.client();
+    let load = stand.load("a", &["1=x"]);
+    let (staged, ()) = tokio::join!(client.stage(&load), async {
+        while stand.state(&load) != "PREPARE" {
+            tokio::time::sleep(std::time::Duration::from_millis(2)).await;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(30)).await;
+        stand.happen(Event::Lead(1));
+    });
+    assert_eq!(client.commit(&staged.unwrap()).await.unwrap(), Outcome::Visible);
+    assert_eq!(stand.rows(), ["1=x"]);
+}
+
+#[tokio::test]
+async fn loads_that_the_server_would_batch_by_itself_are_refused() {
+    let stand = starrocks().await;
+    let mut settings = stand.settings();
+    settings.headers.insert("enable_merge_commit".to_owned(), "true".to_owned());
+    let made = crate::warehouse::client::Client::new(System::StarRocks, settings);
+    assert!(definite(made.map(drop)).contains("enable_merge_commit"));
 }
