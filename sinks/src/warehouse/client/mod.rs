@@ -111,6 +111,13 @@ impl Client {
         Ok(Self { wire })
     }
 
+    /// As impatient as a test is.
+    #[cfg(test)]
+    pub(crate) fn impatient(mut self) -> Self {
+        self.wire.pace = Pace::of_tests();
+        self
+    }
+
     /// Makes the load durable and invisible.
     pub(crate) async fn stage(&self, load: &Load) -> Result<Staged, ClientError> {
         self.not_empty(load)?;

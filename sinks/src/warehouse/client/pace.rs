@@ -40,6 +40,20 @@ impl Default for Pace {
 }
 
 impl Pace {
+    #[cfg(test)]
+    pub(super) fn of_tests() -> Self {
+        let millis = Duration::from_millis;
+        Self {
+            soon: (millis(5), millis(50)),
+            later: (millis(20), millis(100)),
+            later_max: 10,
+            look: (millis(5), millis(20)),
+            abandoned_after: millis(300),
+            alter_max: Duration::from_secs(10),
+            unlisted_max: millis(300),
+        }
+    }
+
     pub(super) fn retries(&self, max: u32) -> Retries {
         let max = usize::try_from(max).unwrap_or(usize::MAX);
         Retries { soon: waits(self.soon, max), later: waits(self.later, self.later_max) }

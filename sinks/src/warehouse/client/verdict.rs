@@ -47,7 +47,8 @@ const SOON: [&str; 12] = [
 ];
 
 /// Whatever else is said.
-const CERTAIN: [(&str, &str); 9] = [
+const CERTAIN: [(&str, &str); 10] = [
+    ("http 401", ACCESS),
     ("invalid_argument", SETTING),
     ("too many filtered rows", DATA),
     ("data_quality_error", DATA),

@@ -138,7 +138,9 @@ impl Wire {
 
     /// The first lines of an error log, without the rows: what they hold is nobody's business here.
     async fn reasons(&self, url: &str) -> String {
-        let Ok((node, target)) = self.http.place(url) else {
+        let placed = self.http.place(url).ok();
+        // Elsewhere than at a backend it is no place to send a password to.
+        let Some((node, target)) = placed.filter(|(_, target)| target.starts_with("/api/")) else {
             return format!(" (the rows and why: {})", without_user(url));
         };
         let shown = format!("http://{node}{target}");
@@ -148,13 +150,7 @@ impl Wire {
         };
         let text = String::from_utf8_lossy(&answer.raw);
         let lines = text.lines().filter(|line| !line.trim().is_empty()).take(REASONS_MAX);
-        let reasons: Vec<String> = lines
-            .map(|line| {
-                let reason = line.split("src line").next().unwrap_or_default();
-                let reason = reason.split(". Row:").next().unwrap_or_default();
-                reason.trim().trim_end_matches('.').chars().take(REASON_CHARS_MAX).collect()
-            })
-            .collect();
+        let reasons: Vec<String> = lines.map(without_row).collect();
         format!(": {} (all, with the rows: {shown})", reasons.join("; "))
     }
 
@@ -234,9 +230,54 @@ fn pack(body: &Bytes, compression: Compression) -> std::io::Result<Bytes> {
     })
 }
 
+/// Between which words the servers quote a value.
+const QUOTED: [(&str, &str); 3] =
+    [("input str: [", "] "), ("src value is ", ". "), ("Value '", "' is out of")];
+
+/// Why a row was refused, without what it holds.
+fn without_row(line: &str) -> String {
+    let reason = line.split("src line").next().unwrap_or_default();
+    let mut reason = reason.split(". Row:").next().unwrap_or_default().to_owned();
+    for (open, close) in QUOTED {
+        if let Some((before, after)) = reason.split_once(open) {
+            let rest = after.rsplit_once(close).map(|(_, rest)| rest).unwrap_or_default();
+            reason = format!("{before}{open}…{close}{rest}");
+        }
+    }
+    reason.trim().trim_end_matches(['.', ';', ' ']).chars().take(REASON_CHARS_MAX).collect()
+}
+
 /// A URL that is shown: it may name a user.
 fn without_user(url: &str) -> String {
     let Ok(mut url) = url::Url::parse(url) else { return "a URL that is none".to_owned() };
     let _ = (url.set_username(""), url.set_password(None));
     url.to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_reason_is_told_without_the_values_that_it_quotes() {
+        for (line, told) in [
+            (
+                "Reason: column_name[name], the length of input is too long than schema. first 32 \
+                 bytes of input str: [a] b] schema length: 8; actual length: 12; . src line [1,x]; ",
+                "Reason: column_name[name], the length of input is too long than schema. first 32 \
+                 bytes of input str: […] schema length: 8; actual length: 12",
+            ),
+            (
+                "Reason: column(qty) value is incorrect while strict mode is true, src value is \
+                 300. src line [1]; ",
+                "Reason: column(qty) value is incorrect while strict mode is true, src value is …",
+            ),
+            (
+                "Error: Value 'it's' is out of range. The type of 'qty' is TINYINT. Row: 1,a,x",
+                "Error: Value '…' is out of range. The type of 'qty' is TINYINT",
+            ),
+        ] {
+            assert_eq!(without_row(line), told);
+        }
+    }
 }

@@ -7,7 +7,6 @@ use warehouse::cluster::{Call, Cluster, Effect, Event, Fault, Setup, State};
 use warehouse::http::{Listen, Server};
 use warehouse::table::{Column, KeyModel, Table, Type};
 
-use crate::warehouse::client::pace::Pace;
 use crate::warehouse::client::{
     Client, ClientError, Compression, DELETE_SIGN, Label, Load, OP, Password, Settings,
 };
@@ -70,20 +69,8 @@ impl Stand {
         self.client_with(self.settings())
     }
 
-    /// As impatient as a test is.
     pub(super) fn client_with(&self, settings: Settings) -> Client {
-        let mut client = Client::new(self.system, settings).unwrap();
-        let millis = Duration::from_millis;
-        client.wire.pace = Pace {
-            soon: (millis(5), millis(50)),
-            later: (millis(20), millis(100)),
-            later_max: 10,
-            look: (millis(5), millis(20)),
-            abandoned_after: millis(300),
-            alter_max: Duration::from_secs(10),
-            unlisted_max: millis(300),
-        };
-        client
+        Client::new(self.system, settings).unwrap().impatient()
     }
 
     /// Ids, or `id=name`; `-id` deletes.

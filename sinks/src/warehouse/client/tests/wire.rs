@@ -102,7 +102,7 @@ async fn a_server_that_never_asks_for_the_body_gets_it_all_the_same() {
 
 #[tokio::test]
 async fn a_server_that_stands_still_is_given_up_and_one_that_is_slow_is_not() {
-    let idle = Duration::from_millis(200);
+    let idle = Duration::from_millis(800);
     let still = put(10, idle, |stream| async move { stream });
     assert!(matches!(still.await, Err(Failure::Lost { why, .. }) if why.contains("no answer")));
     let slow = put(MEGABYTES, idle, |mut stream| async move {
@@ -110,7 +110,7 @@ async fn a_server_that_stands_still_is_given_up_and_one_that_is_slow_is_not() {
         let mut piece = vec![0; MEGABYTES / 32];
         for _ in 0..32 {
             stream.read_exact(&mut piece).await.unwrap();
-            tokio::time::sleep(idle / 10).await;
+            tokio::time::sleep(idle / 20).await;
         }
         stream.write_all(FAIL.as_bytes()).await.unwrap();
         stream
