@@ -2,5 +2,6 @@
 //! asks [`system::System`] which one it serves.
 #![allow(dead_code, reason = "wired by the sinks")]
 
+pub(crate) mod client;
 pub(crate) mod system;
 pub(crate) mod target;

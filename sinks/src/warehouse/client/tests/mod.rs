@@ -1,0 +1,7 @@
+//! The client against the stand-in: promises of both contracts' checklists, from the client's side.
+
+mod doris;
+mod sql;
+mod stand;
+mod starrocks;
+mod wire;
