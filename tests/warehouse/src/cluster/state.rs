@@ -182,6 +182,18 @@ impl State {
         Ok(true)
     }
 
+    /// Gives a table another name within its database; what is staged for it follows.
+    ///
+    /// # Errors
+    /// A store that fails.
+    pub fn rename_table(&mut self, from: &TableName, to: &TableName) -> Result<(), StoreError> {
+        let Some(table) = self.catalog.get(from).cloned() else { return Ok(()) };
+        let table = Table { name: to.table.clone(), ..table };
+        self.store.rename_table(from, &table)?;
+        self.undefine_table(from)?;
+        self.define_table(&to.database, table)
+    }
+
     /// Forgets a table's definition, and leaves its rows to the caller.
     ///
     /// # Errors

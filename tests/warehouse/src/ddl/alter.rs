@@ -9,6 +9,11 @@ use super::{Clause, Place, SqlError, Statement, column, create};
 
 pub(super) fn alter(cursor: &mut Cursor) -> Result<Statement, SqlError> {
     let table = cursor.named()?;
+    let of_parts = ["COLUMN", "ROLLUP", "PARTITION"];
+    if cursor.at_word("RENAME") && !of_parts.iter().any(|part| cursor.at_words(&["RENAME", part])) {
+        cursor.take_word("RENAME");
+        return Ok(Statement::RenameTable { table, to: cursor.name()? });
+    }
     let mut clauses = vec![clause(cursor)?];
     while cursor.take(&Token::Comma) {
         clauses.push(clause(cursor)?);

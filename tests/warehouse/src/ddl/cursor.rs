@@ -47,13 +47,17 @@ impl Cursor {
         self.is_word(self.at, word)
     }
 
+    pub(super) fn at_words(&self, words: &[&str]) -> bool {
+        words.iter().enumerate().all(|(ahead, word)| self.is_word(self.at + ahead, word))
+    }
+
     pub(super) fn take_word(&mut self, word: &str) -> bool {
         self.take_words(&[word])
     }
 
     /// All of them or none.
     pub(super) fn take_words(&mut self, words: &[&str]) -> bool {
-        let all = words.iter().enumerate().all(|(ahead, word)| self.is_word(self.at + ahead, word));
+        let all = self.at_words(words);
         if all {
             self.at += words.len();
         }

@@ -32,6 +32,11 @@ pub enum Statement {
         if_exists: bool,
     },
     Truncate(Named),
+    /// `ALTER TABLE t RENAME u`, within its database.
+    RenameTable {
+        table: Named,
+        to: String,
+    },
     Alter {
         table: Named,
         clauses: Vec<Clause>,

@@ -405,3 +405,19 @@ fn nothing_that_is_read_can_panic() {
         let _ = parse(System::StarRocks, sql);
     }
 }
+
+#[test]
+fn a_table_gets_another_name_and_its_parts_are_another_matter() {
+    for system in [System::Doris, System::StarRocks] {
+        let read = |sql| crate::ddl::parse(system, sql);
+        let renamed = read("ALTER TABLE shop.orders RENAME bills");
+        assert!(
+            matches!(&renamed, Ok(Statement::RenameTable { table, to })
+                if &*table.table == "orders" && to == "bills"),
+            "{renamed:?}"
+        );
+        let column = read("ALTER TABLE shop.orders RENAME COLUMN a b");
+        assert!(matches!(column, Ok(Statement::Alter { .. })), "{column:?}");
+        assert!(read("ALTER TABLE shop.orders RENAME PARTITION a b").is_err());
+    }
+}

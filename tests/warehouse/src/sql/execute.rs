@@ -25,6 +25,7 @@ pub(super) fn execute(
             state.truncate_table(&name)?;
             Ok(())
         }
+        Statement::RenameTable { table, to } => rename_table(state, database, table, to),
         Statement::Alter { table, clauses } => alter(state, database, table, clauses),
         Statement::CancelAlter(table) => cancel_alter(state, database, table),
         Statement::CleanLabel { label, database: named } => {
@@ -103,6 +104,25 @@ fn create_table(
     let backends = alive(state);
     let table = define::define(state.system, backends, create)?;
     Ok(state.create_table(&name.database, table)?)
+}
+
+fn rename_table(
+    state: &mut State,
+    database: Option<&str>,
+    table: &Named,
+    to: &str,
+) -> Result<(), SqlError> {
+    let name = existing(state, database, table)?;
+    let to = TableName::new(name.database.clone(), to);
+    if state.table(&to).is_some() {
+        let detail = format!("Table name[{}] is already used", to.table);
+        return Err(SqlError::ddl(state.system, &detail));
+    }
+    if state.jobs.under_way(&name).is_some() {
+        let detail = format!("Table[{}]'s state(SCHEMA_CHANGE) is not NORMAL", name.table);
+        return Err(SqlError::ddl(state.system, &detail));
+    }
+    Ok(state.rename_table(&name, &to)?)
 }
 
 /// How many backends the frontend takes for alive.

@@ -88,6 +88,7 @@ impl Session {
             | Statement::DropTable { .. }
             | Statement::Truncate(_)
             | Statement::Alter { .. }
+            | Statement::RenameTable { .. }
             | Statement::CancelAlter(_)
             | Statement::CleanLabel { .. }
             | Statement::CancelLoad { .. }) => self.with(|session, state| {

@@ -110,6 +110,22 @@ impl Store {
         self.lose_staged(name)
     }
 
+    /// Takes the rows of `from`, seen and staged, to a table of another name.
+    ///
+    /// # Errors
+    /// SQLite's; a table of that name among them.
+    pub fn rename_table(&self, from: &TableName, to: &Table) -> Result<(), StoreError> {
+        create(&self.connection, &from.database, to)?;
+        let (view, rows) = (quoted(&view_name(from)), rows_of(from));
+        let new = rows_of(&TableName::new(from.database.clone(), to.name.clone()));
+        self.connection.execute_batch(&format!(
+            "INSERT INTO {new} SELECT * FROM {rows}; DROP VIEW {view}; DROP TABLE {rows};"
+        ))?;
+        let staged = "UPDATE staged SET tbl = ? WHERE db = ? AND tbl = ?";
+        self.connection.execute(staged, params![to.name, from.database, from.table])?;
+        Ok(())
+    }
+
     /// Empties a table, and loses what is staged for it: the partitions that it was for are gone.
     ///
     /// # Errors
