@@ -31,7 +31,9 @@ const SECTIONS: [&str; 5] = ["source", "sink", "route", "transform", "pipeline"]
 const BYTES_MAX: usize = 1 << 20;
 
 static FIRST: LazyLock<Option<Regex>> = LazyLock::new(|| {
-    Regex::new(r"\A\u{feff}?(?:[ \t]*(?:#[^\n]*|---[ \t\r]*|%YAML[^\n]*)?\n)*(?:source|sink|route|transform|pipeline)[ \t]*:(?:\s|$)").ok()
+    let idle = r"(?:[ \t]*(?:#[^\n]*|---[ \t\r]*|%YAML[^\n]*)?\n)*";
+    let sections = SECTIONS.join("|");
+    Regex::new(&format!(r"\A\u{{feff}}?{idle}(?:{sections})[ \t]*:(?:\s|$)")).ok()
 });
 
 /// Is this job a pipeline? By its file's name, else by its first line.
