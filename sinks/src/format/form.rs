@@ -4,7 +4,7 @@ use model::row::RowError;
 use model::{Column, ColumnType, TableSchema};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Form {
+pub(crate) enum Form {
     /// The value says it all.
     Plain,
     /// Digits of the fraction of a second.
@@ -20,7 +20,7 @@ pub(super) enum Form {
 }
 
 impl Form {
-    pub(super) fn of(column: &Column) -> Self {
+    pub(crate) fn of(column: &Column) -> Self {
         let declared = &*column.declared;
         match &column.ty {
             ColumnType::Int { .. } if declared.contains("zerofill") => {
@@ -49,30 +49,30 @@ impl Form {
         }
     }
 
-    pub(super) fn fraction(self) -> u8 {
+    pub(crate) fn fraction(self) -> u8 {
         if let Self::Fraction(digits) = self { digits } else { 0 }
     }
 
     /// Bits of a BIT value.
-    pub(super) fn bits(self) -> u8 {
+    pub(crate) fn bits(self) -> u8 {
         if let Self::Bits(bits) = self { bits.clamp(1, 64) } else { 64 }
     }
 
     /// The bytes of a BIT value, big endian, held in `buffer`.
-    pub(super) fn bit_bytes(self, value: u64, buffer: &mut [u8; 8]) -> &[u8] {
+    pub(crate) fn bit_bytes(self, value: u64, buffer: &mut [u8; 8]) -> &[u8] {
         *buffer = value.to_be_bytes();
         let len = usize::from(self.bits()).div_ceil(8);
         buffer.get(8 - len..).unwrap_or_default()
     }
 
     /// Digits after the point that a float always shows.
-    pub(super) fn decimals(self) -> Option<u8> {
+    pub(crate) fn decimals(self) -> Option<u8> {
         if let Self::Decimals(digits) = self { Some(digits) } else { None }
     }
 }
 
 /// Two hexadecimal digits; `ten` is the digit for 10, `a` or `A`.
-pub(super) fn hex(byte: u8, ten: u8) -> [u8; 2] {
+pub(crate) fn hex(byte: u8, ten: u8) -> [u8; 2] {
     [byte >> 4, byte & 15].map(|n| if n < 10 { b'0' + n } else { ten + (n - 10) })
 }
 
@@ -86,11 +86,11 @@ fn numbers(declared: &str) -> (Option<u8>, Option<u8>) {
 
 /// A value that its column's type cannot hold. Told without a place; [`Unfit::at`] adds it.
 #[derive(Debug)]
-pub(super) struct Unfit(pub(super) &'static str);
+pub(crate) struct Unfit(pub(crate) &'static str);
 
 impl Unfit {
     #[cold]
-    pub(super) fn at(self, table: &TableSchema, column: usize) -> RowError {
+    pub(crate) fn at(self, table: &TableSchema, column: usize) -> RowError {
         let name = table.columns.get(column).map(|column| column.name.to_string());
         let reason = self.0.to_owned();
         RowError { table: table.name.to_string(), column: name.unwrap_or_default(), at: 0, reason }

@@ -5,7 +5,7 @@ use base64::engine::general_purpose::STANDARD;
 
 /// Writes a JSON string in its quotes. Everything but `"`, `\` and control characters stands as it
 /// is, in UTF-8.
-pub(super) fn text(out: &mut Vec<u8>, text: &str) {
+pub(crate) fn text(out: &mut Vec<u8>, text: &str) {
     out.push(b'"');
     let mut rest = text.as_bytes();
     loop {
@@ -72,7 +72,7 @@ fn first_special(word: [u8; 8]) -> Option<usize> {
 }
 
 /// Writes bytes as base64 (RFC 4648, padded) in quotes.
-pub(super) fn base64(out: &mut Vec<u8>, bytes: &[u8]) {
+pub(crate) fn base64(out: &mut Vec<u8>, bytes: &[u8]) {
     out.push(b'"');
     let start = out.len();
     let len = base64::encoded_len(bytes.len(), true).unwrap_or_default();

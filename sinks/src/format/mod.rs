@@ -11,11 +11,11 @@ use crate::SinkContext;
 
 mod changelog;
 mod debezium_json;
-mod form;
-mod json;
-mod number;
+pub(crate) mod form;
+pub(crate) mod json;
+pub(crate) mod number;
 mod plans;
-mod temporal;
+pub(crate) mod temporal;
 
 /// Turns batches into lines. Stateful only in what it remembers of tables.
 pub trait Encoder: Send {

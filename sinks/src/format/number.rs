@@ -8,7 +8,7 @@ const PLAIN_DIGITS_MAX: i32 = 15;
 
 /// A JSON number: the fewest digits that read back as the same float, always with a point or an
 /// exponent. A float that is no number is the text that Debezium's converter writes.
-pub(super) fn json_float(out: &mut Vec<u8>, value: impl ryu::Float) {
+pub(crate) fn json_float(out: &mut Vec<u8>, value: impl ryu::Float) {
     let mut buffer = ryu::Buffer::new();
     out.extend_from_slice(match buffer.format(value) {
         "NaN" => b"\"NaN\"",
@@ -19,7 +19,7 @@ pub(super) fn json_float(out: &mut Vec<u8>, value: impl ryu::Float) {
 }
 
 /// FLOAT as MySQL prints it: six significant digits (`FLT_DIG`).
-pub(super) fn mysql_float(out: &mut Vec<u8>, value: f32) {
+pub(crate) fn mysql_float(out: &mut Vec<u8>, value: f32) {
     let mut text = Text::default();
     // At most a sign, six digits, a point and an exponent: it fits.
     _ = write!(text, "{:.5e}", f64::from(value));
@@ -28,12 +28,12 @@ pub(super) fn mysql_float(out: &mut Vec<u8>, value: f32) {
 
 /// DOUBLE as MySQL prints it: the fewest digits that read back as the same number, of two equally
 /// near ones the even.
-pub(super) fn mysql_double(out: &mut Vec<u8>, value: f64) {
+pub(crate) fn mysql_double(out: &mut Vec<u8>, value: f64) {
     mysql_layout(out, ryu::Buffer::new().format(value));
 }
 
 /// FLOAT(m, d) and DOUBLE(m, d) as MySQL prints them.
-pub(super) fn mysql_fixed(out: &mut Vec<u8>, value: f64, decimals: u8) {
+pub(crate) fn mysql_fixed(out: &mut Vec<u8>, value: f64, decimals: u8) {
     use std::io::Write as _;
     // A `Vec` takes every write.
     _ = write!(out, "{value:.*}", usize::from(decimals));

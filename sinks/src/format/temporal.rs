@@ -3,7 +3,7 @@
 use model::{Date, DateTime, Time};
 
 /// Writes `2022-09-22`.
-pub(super) fn date(out: &mut Vec<u8>, date: Date) {
+pub(crate) fn date(out: &mut Vec<u8>, date: Date) {
     if date.year > 9999 {
         // No MySQL date, so whoever made it meant it: all its digits.
         out.extend_from_slice(itoa::Buffer::new().format(date.year / 10_000).as_bytes());
@@ -14,7 +14,7 @@ pub(super) fn date(out: &mut Vec<u8>, date: Date) {
 }
 
 /// Writes `2022-09-22T10:00:00.123456`, with `fsp` digits of the fraction.
-pub(super) fn date_time(out: &mut Vec<u8>, at: &DateTime, between: u8, fsp: u8) {
+pub(crate) fn date_time(out: &mut Vec<u8>, at: &DateTime, between: u8, fsp: u8) {
     date(out, at.date);
     let ([h1, h2], [m1, m2], [s1, s2]) = (two(at.hour), two(at.minute), two(at.second));
     out.extend_from_slice(&[between, h1, h2, b':', m1, m2, b':', s1, s2]);
@@ -22,7 +22,7 @@ pub(super) fn date_time(out: &mut Vec<u8>, at: &DateTime, between: u8, fsp: u8) 
 }
 
 /// Writes `-838:59:59.000001`, with `fsp` digits of the fraction.
-pub(super) fn time(out: &mut Vec<u8>, time: &Time, fsp: u8) {
+pub(crate) fn time(out: &mut Vec<u8>, time: &Time, fsp: u8) {
     if time.negative {
         out.push(b'-');
     }
@@ -59,6 +59,6 @@ fn two(number: u8) -> [u8; 2] {
 }
 
 /// Four digits, zeros in front.
-pub(super) fn four(number: u16) -> [u8; 4] {
+pub(crate) fn four(number: u16) -> [u8; 4] {
     [digit(number / 1000), digit(number / 100), digit(number / 10), digit(number)]
 }
