@@ -152,6 +152,8 @@ impl Clock for Stopped {
 
 fn encode(blocks: &[RowsBlock]) -> Result<usize> {
     let context = SinkContext {
+        routes: model::Routes::default(),
+        source_column: None,
         mode: model::CheckpointMode::ExactlyOnce,
         job: "bench".to_owned(),
         sink_name: "sink[0]".to_owned(),

@@ -296,6 +296,8 @@ impl Daemon {
                 sink_name: spec.name.clone(),
                 time_zone: self.job.time_zone,
                 mode: self.job.checkpointing.mode,
+                routes: spec.routes.clone(),
+                source_column: spec.source_column.clone(),
                 clock: Arc::clone(&self.clock),
             };
             let sink = sinks::open(&spec.connector, &spec.options, context)

@@ -1,6 +1,7 @@
 //! Reading a sink's options: every one is known, or it is an error.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use crate::format::Format;
 
@@ -23,8 +24,6 @@ pub struct OptionDoc {
 pub enum ConfigError {
     #[error("{sink}: unknown connector `{connector}`{} Known: {known}", suggestion(.hint.as_deref()))]
     UnknownConnector { sink: String, connector: String, hint: Option<String>, known: String },
-    #[error("{sink}: connector `{connector}` is not built yet; built: {built}")]
-    NotBuilt { sink: String, connector: String, built: String },
     #[error(
         "{sink}: unknown option `{option}` of connector `{connector}`{} Known: {known}",
         suggestion(.hint.as_deref())
@@ -72,7 +71,7 @@ impl<'a> Options<'a> {
     ) -> Result<Self, ConfigError> {
         let names = || known.iter().map(|option| option.name);
         for option in given.keys().filter(|name| *name != "connector") {
-            if !names().any(|name| name == option) {
+            if !names().any(|name| is_named(name, option)) {
                 return Err(ConfigError::UnknownOption {
                     sink: sink.to_owned(),
                     connector: connector.to_owned(),
@@ -102,13 +101,57 @@ impl<'a> Options<'a> {
         }
     }
 
-    fn bad(&self, option: &str, value: &str, expected: String) -> ConfigError {
+    pub(crate) fn bad(&self, option: &str, value: &str, expected: String) -> ConfigError {
         ConfigError::BadValue {
             sink: self.sink.to_owned(),
             option: option.to_owned(),
             value: value.to_owned(),
             expected,
         }
+    }
+
+    /// As they were given.
+    pub(crate) fn given(&self) -> &'a BTreeMap<String, String> {
+        self.given
+    }
+
+    pub(crate) fn is_given(&self, option: &str) -> bool {
+        self.maybe(option).is_some()
+    }
+
+    /// The value given, if it is more than blanks.
+    pub(crate) fn maybe(&self, option: &str) -> Option<&'a str> {
+        self.given.get(option).map(String::as_str).filter(|value| !value.trim().is_empty())
+    }
+
+    /// `true` or `false`.
+    pub(crate) fn flag(&self, option: &str) -> Result<bool, ConfigError> {
+        Ok(self.choice(option, &["true", "false"])? == "true")
+    }
+
+    /// One of several words, in any case.
+    pub(crate) fn choice<'c>(&self, option: &str, all: &[&'c str]) -> Result<&'c str, ConfigError> {
+        let value = self.get(option)?;
+        let found = all.iter().find(|choice| choice.eq_ignore_ascii_case(value.trim()));
+        found.copied().ok_or_else(|| self.bad(option, value, format!("one of: {}", all.join(", "))))
+    }
+
+    pub(crate) fn number(&self, option: &str, min: u32, max: u32) -> Result<u32, ConfigError> {
+        let value = self.get(option)?;
+        value
+            .trim()
+            .parse()
+            .ok()
+            .filter(|number| (min..=max).contains(number))
+            .ok_or_else(|| self.bad(option, value, format!("a whole number from {min} to {max}")))
+    }
+
+    /// `500 ms`, `10s`, `1 min`; a bare number is milliseconds, as Flink has it.
+    pub(crate) fn duration(&self, option: &str) -> Result<Duration, ConfigError> {
+        let value = self.get(option)?;
+        parse_duration(value).ok_or_else(|| {
+            self.bad(option, value, "a duration, for instance 500ms or 10 s".to_owned())
+        })
     }
 
     /// A text that may not be empty.
@@ -137,6 +180,28 @@ impl<'a> Options<'a> {
             self.bad(option, value, expected.to_owned())
         })
     }
+}
+
+/// Is it this option, or one of a whole family, as `properties.*` is?
+fn is_named(name: &str, option: &str) -> bool {
+    match name.strip_suffix('*') {
+        Some(family) => option.len() > family.len() && option.starts_with(family),
+        None => name == option,
+    }
+}
+
+fn parse_duration(text: &str) -> Option<Duration> {
+    let text = text.trim().to_ascii_lowercase();
+    let digits = text.bytes().take_while(u8::is_ascii_digit).count();
+    let (number, unit) = text.split_at_checked(digits)?;
+    let millis = match unit.trim_start() {
+        "" | "ms" | "milli" | "millis" => 1,
+        "s" | "sec" | "second" | "seconds" => 1000,
+        "m" | "min" | "minute" | "minutes" => 60_000,
+        "h" | "hour" | "hours" => 3_600_000,
+        _ => return None,
+    };
+    Some(Duration::from_millis(number.parse::<u64>().ok()?.checked_mul(millis)?))
 }
 
 /// `1048576`, `64mb`, `64 MiB`, `1g`: every unit counts in 1024s, as Flink's memory sizes do.

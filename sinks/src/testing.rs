@@ -28,6 +28,8 @@ pub(crate) fn context() -> SinkContext {
         sink_name: "sink[0]".to_owned(),
         time_zone: "Asia/Shanghai".parse().unwrap(),
         mode: CheckpointMode::ExactlyOnce,
+        routes: model::Routes::default(),
+        source_column: None,
         clock: Arc::new(Held(1_700_000_000_123)),
     }
 }

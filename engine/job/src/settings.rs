@@ -197,7 +197,7 @@ pipeline:
 const WAREHOUSES: &str = "
 ## Options of other engines' Doris and StarRocks sinks
 
-The options of `doris` and `starrocks` themselves are in [formats.md](formats.md). Scripts of Dinky and pipelines of Flink CDC name some of them otherwise, and carry more, which are listed here without the first `sink.` (`sink.sink.max-retries` in a script, `sink.max-retries` in a pipeline). Given both ways, an option is refused.
+The options of `doris` and `starrocks` themselves are in [warehouses.md](warehouses.md). Scripts of Dinky and pipelines of Flink CDC name some of them otherwise, and carry more, which are listed here without the first `sink.` (`sink.sink.max-retries` in a script, `sink.max-retries` in a pipeline). Given both ways, an option is refused. `table.identifier` of `doris`, and `database-name` and `table-name` of `starrocks`, have the last word on where tables go; in them `#{schemaName}` and `#{tableName}` are the names that all other rules gave.
 
 | Theirs | Sink | Here |
 |---|---|---|

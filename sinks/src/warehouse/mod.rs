@@ -1,7 +1,25 @@
 //! Apache Doris and StarRocks. The two look alike and differ in almost every detail: what differs
 //! asks [`system::System`] which one it serves.
-#![allow(dead_code, reason = "wired by the sinks")]
+//!
+//! `target` knows tables and `encode` rows, both pure; `client` talks to a cluster; `sink` makes them
+//! one.
 
-pub(crate) mod client;
+mod buffer;
+mod changes;
+mod client;
+mod encode;
+mod loads;
+pub(crate) mod options;
+mod sequence;
+mod settle;
+mod sink;
 pub(crate) mod system;
+mod tables;
 pub(crate) mod target;
+mod token;
+
+pub(crate) use sink::Warehouse;
+pub(crate) use system::System;
+
+#[cfg(test)]
+mod tests;

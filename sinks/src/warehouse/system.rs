@@ -9,6 +9,7 @@ pub(crate) enum System {
 }
 
 impl System {
+    #[cfg(test)]
     pub(crate) const ALL: [Self; 2] = [Self::Doris, Self::StarRocks];
 
     /// As `sink.connector` spells it.

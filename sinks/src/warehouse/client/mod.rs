@@ -41,8 +41,9 @@ use wire::Wire;
 
 /// Key of a row of Doris that says whether it is a delete: 0 or 1.
 pub(crate) const DELETE_SIGN: &str = "__DORIS_DELETE_SIGN__";
-/// Key of a row of Doris that says which of two rows with one key is the newer.
-pub(crate) const SEQUENCE_COLUMN: &str = "__DORIS_SEQUENCE_COL__";
+/// Key of a row of Doris that says which of two rows with one key is the newer. No column of the table: the
+/// header `function_column.sequence_col` says that the hidden one takes it, as the manual has it.
+pub(crate) const SEQUENCE_COLUMN: &str = "__seachange_sequence";
 /// Key of a row of StarRocks: 0 an upsert, 1 a delete.
 pub(crate) const OP: &str = "__op";
 

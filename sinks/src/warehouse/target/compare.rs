@@ -45,7 +45,7 @@ pub(crate) enum Weight {
 }
 
 impl ExistingColumn {
-    pub(super) fn ty(&self, system: System) -> Option<TargetType> {
+    pub(crate) fn ty(&self, system: System) -> Option<TargetType> {
         TargetType::parse(system, &self.column_type)
     }
 }

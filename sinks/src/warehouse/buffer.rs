@@ -1,0 +1,278 @@
+//! Rows that wait for their load: of one table, one for each key.
+//!
+//! A load with two rows of one key would leave open which of them stays (Doris promises no order within a
+//! load), so the later one takes the place of the earlier. Rows lie one behind the other in one stretch of
+//! memory, which becomes the load's body as it is; one that was replaced is cut out before that.
+
+use std::hash::BuildHasher as _;
+
+use bytes::Bytes;
+use hashbrown::{DefaultHashBuilder, HashTable};
+
+use super::system::System;
+
+/// Rows of one table, encoded.
+#[derive(Debug)]
+pub(crate) struct Buffer {
+    system: System,
+    bytes: Vec<u8>,
+    rows: Vec<Row>,
+    /// Numbers of rows, found by their keys.
+    keys: HashTable<usize>,
+    hasher: DefaultHashBuilder,
+    /// Of rows that were replaced.
+    dead_bytes: usize,
+    dead: usize,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Row {
+    start: usize,
+    /// Without what separates it from the next.
+    end: usize,
+    key: usize,
+    live: bool,
+}
+
+impl Row {
+    fn key_of(self, bytes: &[u8]) -> &[u8] {
+        bytes.get(self.start..self.start + self.key).unwrap_or_default()
+    }
+
+    /// With what separates it from the next.
+    fn len(self) -> usize {
+        self.end + 1 - self.start
+    }
+}
+
+impl Buffer {
+    pub(crate) fn new(system: System) -> Self {
+        Self {
+            system,
+            bytes: Vec::new(),
+            rows: Vec::new(),
+            keys: HashTable::new(),
+            hasher: DefaultHashBuilder::default(),
+            dead_bytes: 0,
+            dead: 0,
+        }
+    }
+
+    /// Adds what `encode` writes, which says how long the key at its beginning is; with 0 the row is
+    /// beside all others.
+    ///
+    /// # Errors
+    /// What `encode` says; the buffer is then as before.
+    pub(crate) fn push<E>(
+        &mut self,
+        separator: u8,
+        encode: impl FnOnce(&mut Vec<u8>) -> Result<usize, E>,
+    ) -> Result<(), E> {
+        if self.rows.is_empty() && self.system == System::StarRocks {
+            self.bytes.clear();
+            self.bytes.push(b'[');
+        }
+        let start = self.bytes.len();
+        let key = match encode(&mut self.bytes) {
+            Ok(key) => key,
+            Err(error) => {
+                self.bytes.truncate(start);
+                return Err(error);
+            }
+        };
+        let row = Row { start, end: self.bytes.len(), key, live: true };
+        self.bytes.push(separator);
+        if key > 0 {
+            self.replace(row);
+        }
+        self.rows.push(row);
+        Ok(())
+    }
+
+    fn replace(&mut self, row: Row) {
+        let (bytes, rows, hasher) = (&self.bytes, &self.rows, &self.hasher);
+        let of = |at: usize| rows.get(at).map_or(&[][..], |row| row.key_of(bytes));
+        let key = row.key_of(bytes);
+        let number = rows.len();
+        let entry = self.keys.entry(
+            hasher.hash_one(key),
+            |at| of(*at) == key,
+            |at| hasher.hash_one(if *at == number { key } else { of(*at) }),
+        );
+        match entry {
+            hashbrown::hash_table::Entry::Occupied(mut held) => {
+                let before = std::mem::replace(held.get_mut(), number);
+                if let Some(before) = self.rows.get_mut(before) {
+                    before.live = false;
+                    self.dead_bytes += before.len();
+                    self.dead += 1;
+                }
+            }
+            hashbrown::hash_table::Entry::Vacant(free) => {
+                free.insert(number);
+            }
+        }
+    }
+
+    /// Bytes held, with those of rows that were replaced.
+    pub(crate) fn len(&self) -> usize {
+        self.bytes.len()
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.rows.is_empty()
+    }
+
+    /// Rows that a load would have.
+    pub(crate) fn live(&self) -> usize {
+        self.rows.len() - self.dead
+    }
+
+    /// Cuts out what was replaced, if that is at least half.
+    pub(crate) fn shrink(&mut self) {
+        if self.dead_bytes * 2 >= self.bytes.len() {
+            self.compact();
+        }
+    }
+
+    fn compact(&mut self) {
+        if self.dead == 0 {
+            return;
+        }
+        let mut to = self.rows.first().map_or(0, |row| row.start);
+        for row in self.rows.iter_mut().filter(|row| row.live) {
+            let (from, length) = (row.start, row.len());
+            self.bytes.copy_within(from..from + length, to);
+            *row = Row { start: to, end: to + length - 1, ..*row };
+            to += length;
+        }
+        self.bytes.truncate(to);
+        self.rows.retain(|row| row.live);
+        (self.dead, self.dead_bytes) = (0, 0);
+        self.keys.clear();
+        let (bytes, hasher) = (&self.bytes, &self.hasher);
+        for (at, row) in self.rows.iter().enumerate().filter(|(_, row)| row.key > 0) {
+            let of = |at: &usize| {
+                hasher.hash_one(self.rows.get(*at).map_or(&[][..], |row| row.key_of(bytes)))
+            };
+            self.keys.insert_unique(hasher.hash_one(row.key_of(bytes)), at, of);
+        }
+    }
+
+    /// The body of a load and its rows; the buffer is empty then. `None` where there is none.
+    pub(crate) fn take(&mut self) -> Option<(Bytes, u64)> {
+        if self.rows.is_empty() {
+            return None;
+        }
+        self.compact();
+        let rows = u64::try_from(self.rows.len()).unwrap_or(u64::MAX);
+        let mut bytes = std::mem::take(&mut self.bytes);
+        if self.system == System::StarRocks
+            && let Some(last) = bytes.last_mut()
+        {
+            *last = b']';
+        }
+        self.rows.clear();
+        self.keys.clear();
+        Some((Bytes::from(bytes), rows))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn push(buffer: &mut Buffer, key: &str, rest: &str) {
+        let separator = if buffer.system == System::Doris { b'\n' } else { b',' };
+        let pushed = buffer.push(separator, |out| {
+            out.extend_from_slice(format!("{{\"k\":\"{key}\"").as_bytes());
+            let length = key.len() + 7;
+            out.extend_from_slice(format!(",\"v\":\"{rest}\"}}").as_bytes());
+            Ok::<_, ()>(length)
+        });
+        assert_eq!(pushed, Ok(()));
+    }
+
+    fn body(buffer: &mut Buffer) -> String {
+        let (body, _) = buffer.take().unwrap();
+        String::from_utf8(body.to_vec()).unwrap()
+    }
+
+    #[test]
+    fn of_one_key_the_last_row_stays_in_its_place_in_the_order() {
+        let mut buffer = Buffer::new(System::Doris);
+        for (key, value) in [("a", "1"), ("b", "2"), ("a", "3")] {
+            push(&mut buffer, key, value);
+        }
+        assert_eq!(buffer.live(), 2);
+        let expected = "{\"k\":\"b\",\"v\":\"2\"}\n{\"k\":\"a\",\"v\":\"3\"}\n";
+        assert_eq!(body(&mut buffer), expected);
+        assert!(buffer.take().is_none());
+    }
+
+    #[test]
+    fn starrocks_gets_one_array() {
+        let mut buffer = Buffer::new(System::StarRocks);
+        for round in ["1", "2"] {
+            push(&mut buffer, "a", round);
+            push(&mut buffer, "b", round);
+            let both =
+                format!("[{{\"k\":\"a\",\"v\":\"{round}\"}},{{\"k\":\"b\",\"v\":\"{round}\"}}]");
+            assert_eq!(body(&mut buffer), both);
+        }
+    }
+
+    #[test]
+    fn a_row_without_a_key_stands_beside_its_equals() {
+        let mut buffer = Buffer::new(System::Doris);
+        for _ in 0..2 {
+            let pushed = buffer.push(b'\n', |out| {
+                out.extend_from_slice(b"{}");
+                Ok::<_, ()>(0)
+            });
+            assert_eq!(pushed, Ok(()));
+        }
+        assert_eq!(body(&mut buffer), "{}\n{}\n");
+    }
+
+    #[test]
+    fn a_row_that_cannot_be_encoded_leaves_nothing() {
+        let mut buffer = Buffer::new(System::StarRocks);
+        push(&mut buffer, "a", "1");
+        let refused = buffer.push(b',', |out| {
+            out.extend_from_slice(b"{\"k\":");
+            Err("unfit")
+        });
+        assert_eq!(refused, Err("unfit"));
+        push(&mut buffer, "a", "2");
+        assert_eq!(body(&mut buffer), "[{\"k\":\"a\",\"v\":\"2\"}]");
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_is_pushed_and_cut_the_last_of_each_key_is_loaded(
+            pushed in prop::collection::vec((0_u8..12, any::<u16>(), any::<bool>()), 1..200),
+        ) {
+            let mut buffer = Buffer::new(System::Doris);
+            let mut last = BTreeMap::new();
+            for (key, value, shrinks) in &pushed {
+                push(&mut buffer, &format!("{key:03}"), &value.to_string());
+                last.insert(format!("{key:03}"), value.to_string());
+                if *shrinks {
+                    buffer.shrink();
+                }
+            }
+            prop_assert_eq!(buffer.live(), last.len());
+            let body = body(&mut buffer);
+            let mut seen: Vec<_> = body.lines().collect();
+            seen.sort_unstable();
+            let expected: Vec<_> =
+                last.iter().map(|(k, v)| format!("{{\"k\":\"{k}\",\"v\":\"{v}\"}}")).collect();
+            prop_assert_eq!(seen, expected);
+        }
+    }
+}

@@ -1,0 +1,201 @@
+//! Changes of the source's tables, taken to their targets.
+
+use std::sync::Arc;
+
+use model::change::SchemaChange;
+use model::table::quote;
+use model::{SinkError, TableName, TableSchema};
+
+use super::tables::{Tables, Target, as_spelled};
+use super::target::TargetTable;
+use super::target::alteration::{Alteration, Change, OnFailure};
+use super::target::evolve::{self, TableChange};
+
+/// A change of a table that the target is to follow.
+#[derive(Debug)]
+pub(crate) struct Step {
+    pub target: TableName,
+    pub alterations: Vec<Alteration>,
+    /// As it stands after that; `None`: gone.
+    after: Option<TargetTable>,
+    source: TableName,
+    schema: Option<Arc<TableSchema>>,
+}
+
+impl Tables {
+    /// A table of the source got another name: so does its target. Everything of it must be settled.
+    pub(crate) async fn rename(
+        &mut self,
+        gone: &SchemaChange,
+        came: &SchemaChange,
+    ) -> Result<(), SinkError> {
+        let (from, to) = (self.routed(&gone.table)?, self.routed(&came.table)?);
+        let is_shared = |name: &TableName, source: &TableName| {
+            let known = self.by_name.get(name);
+            known.is_some_and(|known| known.sources.keys().any(|other| other != source))
+        };
+        if from != to {
+            let merged = is_shared(&from, &gone.table) || is_shared(&to, &came.table);
+            if merged || from.db != to.db {
+                return Err(self.definite(format!(
+                    "{} is {} now, and the rows of its target {from} cannot be taken to {to} ({}): read the \
+                     table again (`run --resnapshot {}`)",
+                    gone.table,
+                    came.table,
+                    if merged { "tables are merged there" } else { "it is of another database" },
+                    came.table
+                )));
+            }
+            let (old, new) = (self.client.table(&from).await?, self.client.table(&to).await?);
+            match (old, new) {
+                (Some(_), Some(_)) => {
+                    return Err(self.definite(format!(
+                        "{} is {} now, and {} has a table {to} already: drop it, or rename {from} by hand",
+                        gone.table, came.table, self.system
+                    )));
+                }
+                (Some(_), None) => {
+                    let sql = format!("ALTER TABLE {} RENAME {}", from.quoted(), quote(&to.table));
+                    self.client.execute(&sql).await?;
+                }
+                // Renamed before a restart.
+                (None, _) => {}
+            }
+        }
+        self.plans.retain(|_, planned| planned.target != from && planned.target != to);
+        self.by_name.remove(&from);
+        self.by_name.remove(&to);
+        if let Some(schema) = &came.after {
+            self.meet(schema).await?;
+        }
+        Ok(())
+    }
+
+    /// What a change of the source asks of the target. `None`: nothing.
+    ///
+    /// # Errors
+    /// What the policy stops, and what the target cannot follow.
+    pub(crate) async fn follow(
+        &mut self,
+        change: &SchemaChange,
+    ) -> Result<Option<Step>, SinkError> {
+        let target = self.routed(&change.table)?;
+        let Some(known) = self.by_name.get(&target).cloned() else {
+            // Of a table that was never met nothing is there.
+            if let Some(schema) = &change.after
+                && schema.name == change.table
+            {
+                self.meet(schema).await?;
+            }
+            return Ok(None);
+        };
+        let is_shared = known.sources.keys().any(|source| *source != change.table);
+        if change.starts_over {
+            return Ok(self.empty(change, known, target, is_shared));
+        }
+        let wanted = match &change.after {
+            Some(schema) if !change.truncated => Some(self.wanted(schema, &target)?),
+            Some(_) | None => None,
+        };
+        let what = match &wanted {
+            _ if change.truncated => TableChange::Truncated(&known.table),
+            None => TableChange::Dropped(&known.table),
+            Some(wanted) => {
+                let union;
+                let after = if is_shared {
+                    union = known.table.union(wanted, &change.table);
+                    union.as_ref().map_err(|disunion| self.definite(disunion.to_string()))?
+                } else {
+                    wanted
+                };
+                return self.planned_step(
+                    TableChange::Altered { before: &known.table, after, renamed: &renamed(change) },
+                    change,
+                    target,
+                );
+            }
+        };
+        if is_shared {
+            tracing::warn!(table = %change.table, %target, "other tables are merged into the target: \
+                its rows stay, though the source has emptied or dropped this one");
+            return Ok(None);
+        }
+        self.planned_step(what, change, target)
+    }
+
+    fn planned_step(
+        &self,
+        what: TableChange<'_>,
+        change: &SchemaChange,
+        target: TableName,
+    ) -> Result<Option<Step>, SinkError> {
+        let plan = evolve::plan(self.system, what, &self.choices.policy)
+            .map_err(|refused| self.definite(refused.to_string()))?;
+        for left in &plan.left {
+            tracing::warn!(table = %change.table, "{left}");
+        }
+        let gone = change.after.is_none() && plan.table.is_some();
+        Ok(Some(Step {
+            target,
+            alterations: plan.alterations,
+            after: plan.table.filter(|_| !gone),
+            source: change.table.clone(),
+            schema: change.after.clone(),
+        }))
+    }
+
+    /// A table whose rows are read again starts out empty.
+    fn empty(
+        &self,
+        change: &SchemaChange,
+        known: Target,
+        target: TableName,
+        is_shared: bool,
+    ) -> Option<Step> {
+        if is_shared {
+            tracing::warn!(table = %change.table, %target, "the table is read again, and others are merged \
+                into its target: rows that the source deleted meanwhile stay there");
+            return None;
+        }
+        let truncate = Alteration::new(&target, Change::Truncate);
+        let schema = known.sources.get(&change.table).cloned();
+        let source = change.table.clone();
+        Some(Step { target, alterations: vec![truncate], after: Some(known.table), source, schema })
+    }
+
+    /// Makes the change. Everything of the target that was loaded before must be settled.
+    pub(crate) async fn take(&mut self, step: Step) -> Result<(), SinkError> {
+        let mut after = step.after;
+        for alteration in &step.alterations {
+            let Err(error) = self.alter(alteration).await else { continue };
+            if alteration.on_failure == OnFailure::Stop {
+                return Err(error);
+            }
+            tracing::warn!(table = %step.target, "{error}; the job goes on without this change");
+            if let (Some(table), Some(existing)) = (&after, self.client.table(&step.target).await?)
+            {
+                after = Some(as_spelled(table.clone(), &existing, self.system));
+            }
+        }
+        self.plans.retain(|_, planned| planned.target != step.target);
+        match after {
+            Some(table) => {
+                self.stand(&step.target, table);
+                if let Some(target) = self.by_name.get_mut(&step.target) {
+                    target.sources.remove(&step.source);
+                }
+                if let Some(schema) = step.schema {
+                    self.meet(&schema).await?;
+                }
+            }
+            None => {
+                self.by_name.remove(&step.target);
+            }
+        }
+        Ok(())
+    }
+}
+
+fn renamed(change: &SchemaChange) -> Vec<(String, String)> {
+    change.renamed.iter().map(|(from, to)| (from.to_string(), to.to_string())).collect()
+}

@@ -1,0 +1,125 @@
+//! Loads under way, bounded in number and in bytes.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use model::{SinkError, TableName};
+use tokio::task::JoinSet;
+
+use super::client::{Client, Load, Staged};
+
+/// Which load of the sink's life, in the order in which they were begun.
+type Number = u64;
+
+/// What a load came to; `None` where it is visible already.
+type Loaded = (Number, TableName, usize, Result<Option<Staged>, SinkError>);
+
+pub(crate) struct Loads {
+    sink: String,
+    client: Arc<Client>,
+    /// Loads wait for their commit; else they are visible as soon as they are done.
+    two_phase: bool,
+    parallel: usize,
+    tasks: JoinSet<Loaded>,
+    bytes: usize,
+    /// How many of each table are under way.
+    busy: BTreeMap<TableName, usize>,
+    next: Number,
+    /// Since the last barrier, in their order.
+    staged: BTreeMap<Number, Staged>,
+}
+
+impl Loads {
+    pub(crate) fn new(sink: &str, client: Arc<Client>, two_phase: bool, parallel: usize) -> Self {
+        Self {
+            sink: sink.to_owned(),
+            client,
+            two_phase,
+            parallel,
+            tasks: JoinSet::new(),
+            bytes: 0,
+            busy: BTreeMap::new(),
+            next: 0,
+            staged: BTreeMap::new(),
+        }
+    }
+
+    /// Bytes of all that are under way.
+    pub(crate) fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// Begins a load, as soon as there is room for it.
+    ///
+    /// # Errors
+    /// Of one that was begun before.
+    pub(crate) async fn begin(&mut self, load: Load) -> Result<(), SinkError> {
+        // Staged loads are put in order by their commits; others only by coming one after the other.
+        while self.tasks.len() >= self.parallel
+            || (!self.two_phase && self.busy.contains_key(&load.table))
+        {
+            self.one().await?;
+        }
+        let (client, two_phase, number) = (Arc::clone(&self.client), self.two_phase, self.next);
+        self.next += 1;
+        self.bytes += load.body.len();
+        *self.busy.entry(load.table.clone()).or_default() += 1;
+        self.tasks.spawn(async move {
+            let done = if two_phase {
+                client.stage(&load).await.map(Some)
+            } else {
+                client.load(&load).await.map(|()| None)
+            };
+            (number, load.table, load.body.len(), done.map_err(SinkError::from))
+        });
+        Ok(())
+    }
+
+    /// Waits for one of those under way.
+    pub(crate) async fn one(&mut self) -> Result<(), SinkError> {
+        let Some(done) = self.tasks.join_next().await else { return Ok(()) };
+        let (number, table, bytes, done) = done.map_err(|error| SinkError::Transient {
+            sink: self.sink.clone(),
+            what: format!("a load ended: {error}"),
+            source: None,
+        })?;
+        self.bytes -= bytes;
+        if let Some(count) = self.busy.get_mut(&table) {
+            *count -= 1;
+            if *count == 0 {
+                self.busy.remove(&table);
+            }
+        }
+        if let Some(staged) = done? {
+            self.staged.insert(number, staged);
+        }
+        Ok(())
+    }
+
+    /// Waits for all of them.
+    pub(crate) async fn all(&mut self) -> Result<(), SinkError> {
+        while !self.tasks.is_empty() {
+            self.one().await?;
+        }
+        Ok(())
+    }
+
+    /// What was staged since the last barrier, in order.
+    pub(crate) fn take(&mut self) -> Vec<Staged> {
+        std::mem::take(&mut self.staged).into_values().collect()
+    }
+
+    /// Of one table, what was staged since the last barrier.
+    pub(crate) fn staged_of(&self, table: &TableName) -> Vec<Staged> {
+        self.staged.values().filter(|staged| is_of(staged, table)).cloned().collect()
+    }
+
+    /// They are settled.
+    pub(crate) fn forget(&mut self, table: &TableName) {
+        self.staged.retain(|_, staged| !is_of(staged, table));
+    }
+}
+
+pub(crate) fn is_of(staged: &Staged, table: &TableName) -> bool {
+    staged.db == *table.db && staged.table == *table.table
+}

@@ -1,0 +1,222 @@
+//! What a job says of a Doris or StarRocks sink.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use model::{CheckpointMode, TimeZone};
+
+use super::client::{Compression, Password, Settings};
+use super::system::System;
+use super::target::TypeRules;
+use super::target::create::CreateOptions;
+use super::target::policy::{BEHAVIOR, EXCLUDE, INCLUDE, Policy};
+use crate::SinkContext;
+use crate::config::{ConfigError, OptionDoc, Options};
+
+const SQL_PORT: u16 = 9030;
+
+const fn doc(name: &'static str, default: &'static str, doc: &'static str) -> OptionDoc {
+    OptionDoc { name, default, required: false, doc }
+}
+
+const fn required(name: &'static str, doc: &'static str) -> OptionDoc {
+    OptionDoc { name, default: "", required: true, doc }
+}
+
+macro_rules! options {
+    ($($own:expr),* $(,)?) => {
+        &[
+            $($own,)*
+            required("username", "user of the HTTP and the MySQL port"),
+            doc("password", "", "its password"),
+            doc("jdbc-url", "", "where SQL is spoken, `jdbc:mysql://HOST:9030`; by default port 9030 of the frontends"),
+            doc("label-prefix", "seachange", "what the labels of all loads begin with"),
+            doc("enable-2pc", "true", "rows become visible with the checkpoint that holds them; false: as soon as they are loaded, at least once"),
+            doc("enable-delete", "true", "deletes are carried over"),
+            doc("buffer-flush.max-bytes", "16mb", "a load is sent when its rows are this many bytes"),
+            doc("buffer-flush.max-rows", "1000000", "or this many"),
+            doc("buffer-flush.interval", "1 s", "with `enable-2pc` false, how long rows may wait for their load"),
+            doc("parallel-loads", "3", "loads under way at a time"),
+            doc("max-retries", "10", "how often a load or a commit is tried again before the job restarts"),
+            doc("connect.timeout-ms", "10000", "how long a connection may take"),
+            doc("socket.timeout-ms", "600000", "how long an answer may take"),
+            doc("compression", "none", "how loads are compressed: none, gzip or lz4"),
+            doc("be-override", "", "backends by the address to reach them at: `HOST:PORT=HOST:PORT,…`"),
+            doc("properties.*", "", "headers of every load"),
+            doc("auto.create", "true", "databases and tables that are missing are created"),
+            doc("table.create.properties.*", "", "properties of created tables"),
+            doc("table.create.num-buckets", "", "buckets of created tables; by default the server chooses"),
+            doc("types.json", "json", "what JSON becomes: json or text"),
+            doc("types.binary", "base64", "what binary values become: base64 or hex"),
+            doc("table.names", "ascii", "which names the server takes: ascii or unicode"),
+            doc("timezone", "", "zone in which TIMESTAMP is written; by default `table.local-time-zone`"),
+            doc("schema.change.behavior", "lenient", "evolve, try_evolve, lenient, ignore or exception"),
+            doc("include.schema.changes", "", "only these kinds of schema changes"),
+            doc("exclude.schema.changes", "", "all but these kinds of schema changes"),
+        ]
+    };
+}
+
+pub(crate) const DORIS: &[OptionDoc] = options![
+    required("fenodes", "frontends, `HOST:8030,…`"),
+    doc("benodes", "", "backends, `HOST:8040,…`: loads go there without asking a frontend"),
+    doc(
+        "auto-redirect",
+        "true",
+        "of other engines, without effect here: without `benodes`, loads go where a frontend sends them"
+    ),
+    doc(
+        "sequence",
+        "true",
+        "created tables have a sequence column, by which a repeated load cannot undo a newer row"
+    ),
+];
+
+pub(crate) const STARROCKS: &[OptionDoc] =
+    options![required("load-url", "frontends, `HOST:8030;…`"),];
+
+/// The options, read.
+#[derive(Debug)]
+pub(crate) struct Choices {
+    pub settings: Settings,
+    pub label_prefix: String,
+    pub two_phase: bool,
+    pub deletes: bool,
+    pub bytes_max: usize,
+    pub rows_max: usize,
+    pub interval: Duration,
+    pub parallel: usize,
+    pub auto_create: bool,
+    pub sequence: bool,
+    pub create: CreateOptions,
+    pub rules: TypeRules,
+    pub policy: Policy,
+    pub time_zone: TimeZone,
+}
+
+impl Choices {
+    pub(crate) fn parse(
+        system: System,
+        options: &Options<'_>,
+        context: &SinkContext,
+    ) -> Result<Self, ConfigError> {
+        let given = options.given();
+        let sink = &context.sink_name;
+        let fe = nodes(options, if system == System::Doris { "fenodes" } else { "load-url" })?;
+        let be = match system {
+            System::Doris if options.is_given("benodes") => nodes(options, "benodes")?,
+            System::Doris | System::StarRocks => Vec::new(),
+        };
+        let two_phase = options.flag("enable-2pc")? && context.mode == CheckpointMode::ExactlyOnce;
+        let settings = Settings {
+            sink: sink.clone(),
+            sql: sql_nodes(options, &fe)?,
+            fe,
+            be,
+            username: options.text("username")?.to_owned(),
+            password: Password::new(options.maybe("password").unwrap_or_default()),
+            max_retries: options.number("max-retries", 0, u32::MAX)?,
+            connect_timeout: millis(options, "connect.timeout-ms")?,
+            socket_timeout: millis(options, "socket.timeout-ms")?,
+            be_override: be_override(options)?,
+            headers: with_prefix(given, "properties."),
+            compression: match options.choice("compression", &["none", "gzip", "lz4"])? {
+                "gzip" => Compression::Gzip,
+                "lz4" => Compression::Lz4,
+                _ => Compression::None,
+            },
+        };
+        let time_zone = match options.maybe("timezone") {
+            None => context.time_zone,
+            Some(zone) => zone.parse().map_err(|_| {
+                options.bad(
+                    "timezone",
+                    zone,
+                    "a zone, for instance Asia/Shanghai or +08:00".to_owned(),
+                )
+            })?,
+        };
+        Ok(Self {
+            settings,
+            label_prefix: options.text("label-prefix")?.to_owned(),
+            two_phase,
+            deletes: options.flag("enable-delete")?,
+            bytes_max: usize::try_from(options.size("buffer-flush.max-bytes")?)
+                .unwrap_or(usize::MAX),
+            rows_max: options.number("buffer-flush.max-rows", 1, u32::MAX)? as usize,
+            interval: options.duration("buffer-flush.interval")?,
+            parallel: options.number("parallel-loads", 1, 64)? as usize,
+            auto_create: options.flag("auto.create")?,
+            sequence: system == System::Doris && options.flag("sequence")?,
+            create: CreateOptions::parse(sink, given)?,
+            rules: TypeRules::parse(sink, given)?,
+            policy: Policy::parse(
+                sink,
+                options.maybe(BEHAVIOR),
+                options.maybe(INCLUDE),
+                options.maybe(EXCLUDE),
+            )?,
+            time_zone,
+        })
+    }
+}
+
+/// `http://a:8030;b:8030` and the like.
+fn nodes(options: &Options<'_>, option: &str) -> Result<Vec<String>, ConfigError> {
+    let text = options.text(option)?;
+    let nodes: Vec<String> = text
+        .split([',', ';'])
+        .map(|node| node.trim().trim_start_matches("http://").trim_end_matches('/').to_owned())
+        .filter(|node| !node.is_empty())
+        .collect();
+    let fits = |node: &String| {
+        node.rsplit_once(':')
+            .is_some_and(|(host, port)| !host.is_empty() && port.parse::<u16>().is_ok())
+    };
+    if nodes.is_empty() || !nodes.iter().all(fits) {
+        let expected = "a list of HOST:PORT, for instance fe1:8030,fe2:8030 (http alone)";
+        return Err(options.bad(option, text, expected.to_owned()));
+    }
+    Ok(nodes)
+}
+
+/// From `jdbc:mysql://a:9030,b:9030/db?x=y`, else the frontends with the usual port.
+fn sql_nodes(options: &Options<'_>, fe: &[String]) -> Result<Vec<String>, ConfigError> {
+    let Some(url) = options.maybe("jdbc-url") else {
+        let hosts = fe.iter().filter_map(|node| node.rsplit_once(':'));
+        return Ok(hosts.map(|(host, _)| format!("{host}:{SQL_PORT}")).collect());
+    };
+    let rest = url.trim().trim_start_matches("jdbc:").trim_start_matches("mysql://");
+    let hosts = rest.split(['/', '?']).next().unwrap_or_default();
+    let port = |node: &str| match node.rsplit_once(':') {
+        None if !node.is_empty() => Some(format!("{node}:{SQL_PORT}")),
+        Some((host, port)) if !host.is_empty() && port.parse::<u16>().is_ok() => {
+            Some(node.to_owned())
+        }
+        _ => None,
+    };
+    hosts.split(',').map(|node| port(node.trim())).collect::<Option<Vec<_>>>().ok_or_else(|| {
+        options.bad("jdbc-url", url, "a URL like jdbc:mysql://fe1:9030,fe2:9030".to_owned())
+    })
+}
+
+fn millis(options: &Options<'_>, option: &str) -> Result<Duration, ConfigError> {
+    Ok(Duration::from_millis(options.number(option, 1, u32::MAX)?.into()))
+}
+
+fn be_override(options: &Options<'_>) -> Result<BTreeMap<String, String>, ConfigError> {
+    let Some(text) = options.maybe("be-override") else { return Ok(BTreeMap::new()) };
+    let pair = |pair: &str| {
+        let (from, to) = pair.split_once('=')?;
+        Some((from.trim().to_owned(), to.trim().to_owned()))
+    };
+    text.split(',')
+        .map(pair)
+        .collect::<Option<_>>()
+        .ok_or_else(|| options.bad("be-override", text, "a list of HOST:PORT=HOST:PORT".to_owned()))
+}
+
+fn with_prefix(given: &BTreeMap<String, String>, prefix: &str) -> BTreeMap<String, String> {
+    let stripped = given.iter().filter_map(|(key, value)| Some((key.strip_prefix(prefix)?, value)));
+    stripped.map(|(key, value)| (key.to_owned(), value.clone())).collect()
+}

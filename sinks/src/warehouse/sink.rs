@@ -1,0 +1,421 @@
+//! `doris` and `starrocks`: rows become loads, loads become visible with the checkpoint that names them.
+//!
+//! Rows wait in a buffer for each table, folded to one row for each key ([`super::buffer`]). A buffer that is
+//! full, and all of them at a barrier, are sent as transactions that nobody sees; their names are the token.
+//! When the checkpoint is stored they are committed, those of one table in the order in which they were
+//! begun, for of two rows with one key that of the later commit stays. After a crash the token says which to
+//! commit; all others of the job are aborted, and their rows come again from the source.
+//!
+//! INVARIANT durable-first, on the far side: only `commit` and `restore` make rows visible, both with a token
+//! of a stored checkpoint. One exception: what a schema change must find committed (`settle`). The engine
+//! takes a checkpoint before it hands such a change on, so that there is nothing left to settle, save while
+//! a table without a key is read in one pass.
+//!
+//! What waits too long is thrown away by the server (an hour in Doris, a day in StarRocks), and with it rows
+//! that the checkpoint counts as delivered. `restore` finds that out, and `begin` asks for these tables to be
+//! read again.
+
+use std::collections::BTreeMap;
+use std::hash::{BuildHasher as _, Hasher as _, RandomState};
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use model::change::SchemaChange;
+use model::checkpoint::SourceState;
+use model::sink::SinkToken;
+use model::{Barrier, Batch, Clock, Item, Op, RowsBlock, RowsKind, Sink, SinkError, TableName};
+use tokio::time::Instant;
+
+use super::buffer::Buffer;
+use super::changes::Step;
+use super::client::{Client, Label, Load, Staged};
+use super::encode::Mark;
+use super::loads::Loads;
+use super::options::Choices;
+use super::sequence::{self, Epoch};
+use super::system::System;
+use super::tables::{Planned, Tables};
+use super::target::KeyModel;
+use super::target::alteration::{Change, Pace};
+use super::token::Token;
+use crate::SinkContext;
+use crate::config::{ConfigError, Options};
+
+/// Loads' worth of rows that may wait in buffers, beside those under way.
+const WAITING_LOADS: usize = 2;
+
+pub(crate) struct Warehouse {
+    pub(super) sink: String,
+    pub(super) system: System,
+    pub(super) choices: Arc<Choices>,
+    pub(super) client: Arc<Client>,
+    clock: Arc<dyn Clock>,
+    tables: Tables,
+    buffers: BTreeMap<TableName, Waiting>,
+    /// Bytes in all buffers.
+    bytes: usize,
+    pub(super) loads: Loads,
+    /// Prepared, and not committed yet.
+    pub(super) prepared: Vec<Staged>,
+    epoch: Epoch,
+    /// What all labels of the job begin with.
+    pub(super) prefix: String,
+    /// Tells the labels of this life from those of any other: a load is never taken for another.
+    pub(super) attempt: String,
+    /// Of the last barrier; labels say behind which checkpoint they are.
+    checkpoint: u64,
+    /// Loads since then.
+    part: u32,
+    /// Tables whose prepared rows the server has thrown away, and what it says.
+    lost: BTreeMap<TableName, String>,
+}
+
+struct Waiting {
+    rows: Buffer,
+    since: Instant,
+}
+
+impl Warehouse {
+    pub(crate) fn open(
+        system: System,
+        options: &Options<'_>,
+        context: &SinkContext,
+    ) -> Result<Self, ConfigError> {
+        let choices = Arc::new(Choices::parse(system, options, context)?);
+        let client = Client::new(system, choices.settings.clone()).map_err(|error| {
+            ConfigError::BadValue {
+                sink: context.sink_name.clone(),
+                option: "connector".to_owned(),
+                value: system.connector().to_owned(),
+                expected: format!("a client that can be made: {error}"),
+            }
+        })?;
+        let client = Arc::new(client);
+        let name = format!("{}/{}", context.job, context.sink_name);
+        Ok(Self {
+            sink: context.sink_name.clone(),
+            system,
+            tables: Tables::new(
+                system,
+                Arc::clone(&client),
+                Arc::clone(&choices),
+                context.routes.clone(),
+                context.source_column.clone(),
+            ),
+            buffers: BTreeMap::new(),
+            bytes: 0,
+            loads: Loads::new(
+                &context.sink_name,
+                Arc::clone(&client),
+                choices.two_phase,
+                choices.parallel,
+            ),
+            prepared: Vec::new(),
+            epoch: Epoch::default(),
+            prefix: Label::prefix(&choices.label_prefix, &name),
+            attempt: format!("{:x}", RandomState::new().build_hasher().finish()),
+            checkpoint: 0,
+            part: 0,
+            lost: BTreeMap::new(),
+            clock: Arc::clone(&context.clock),
+            client,
+            choices,
+        })
+    }
+
+    fn definite(&self, what: String) -> SinkError {
+        SinkError::Definite { sink: self.sink.clone(), what }
+    }
+
+    fn token(&self, bytes: &[u8]) -> Result<Token, SinkError> {
+        Token::read(bytes).map_err(|what| self.definite(what))
+    }
+
+    async fn rows(&mut self, block: &RowsBlock) -> Result<(), SinkError> {
+        let planned = self.tables.meet(&block.table).await?;
+        let Some(target) = self.tables.get(&planned.target) else {
+            return Err(self.definite(format!("{}: the table is not known", planned.target)));
+        };
+        let model = target.table.model;
+        let sequence = self.epoch.of(&block.origin, block.kind);
+        let waiting = self
+            .buffers
+            .entry(planned.target.clone())
+            .or_insert_with(|| Waiting { rows: Buffer::new(self.system), since: Instant::now() });
+        if waiting.rows.is_empty() {
+            waiting.since = Instant::now();
+        }
+        let before = waiting.rows.len();
+        let deletes = self.choices.deletes;
+        let taken = take(&mut waiting.rows, block, &planned, Takes { model, deletes, sequence });
+        if waiting.rows.len() >= self.choices.bytes_max {
+            waiting.rows.shrink();
+        }
+        let (len, live) = (waiting.rows.len(), waiting.rows.live());
+        self.bytes = self.bytes + len - before.min(self.bytes + len);
+        taken.map_err(|refused| self.refused(refused, &planned))?;
+        if len >= self.choices.bytes_max || live >= self.choices.rows_max {
+            self.send(&planned.target).await?;
+        }
+        while self.bytes + self.loads.bytes() > self.room() {
+            if self.bytes > self.choices.bytes_max * WAITING_LOADS {
+                self.send_largest().await?;
+            } else {
+                self.loads.one().await?;
+            }
+        }
+        Ok(())
+    }
+
+    fn room(&self) -> usize {
+        self.choices.bytes_max.saturating_mul(self.choices.parallel + WAITING_LOADS)
+    }
+
+    fn refused(&self, refused: Refused, planned: &Planned) -> SinkError {
+        match refused {
+            Refused::Row(error) => SinkError::Row(error),
+            Refused::Keyless => self.definite(format!(
+                "table {} has no key, so a row of it cannot be changed or deleted in {} table {}: give the \
+                 table a key and read it again (`run --resnapshot {}`), leave it out, or set `enable-delete` \
+                 to false: rows are then only appended, an update as one more row",
+                planned.schema.name, self.system, planned.target, planned.schema.name
+            )),
+        }
+    }
+
+    async fn send_largest(&mut self) -> Result<(), SinkError> {
+        let largest = self.buffers.iter().max_by_key(|(_, waiting)| waiting.rows.len());
+        match largest.map(|(name, _)| name.clone()) {
+            Some(name) => self.send(&name).await,
+            None => Ok(()),
+        }
+    }
+
+    /// Sends what waits for a table.
+    async fn send(&mut self, name: &TableName) -> Result<(), SinkError> {
+        let Some(mut waiting) = self.buffers.remove(name) else { return Ok(()) };
+        self.bytes -= waiting.rows.len().min(self.bytes);
+        let Some((body, rows)) = waiting.rows.take() else { return Ok(()) };
+        let Some(target) = self.tables.get(name) else {
+            return Err(self.definite(format!("{name}: the table is not known")));
+        };
+        self.part += 1;
+        let label = Label::new(&self.prefix, name, &self.attempt, self.checkpoint, self.part);
+        let columns = Arc::clone(&target.columns);
+        self.loads.begin(Load { table: name.clone(), label, columns, body, rows }).await
+    }
+
+    async fn send_all(&mut self) -> Result<(), SinkError> {
+        let names: Vec<TableName> = self.buffers.keys().cloned().collect();
+        for name in names {
+            self.send(&name).await?;
+        }
+        Ok(())
+    }
+
+    /// Takes all that one statement did. A table that got another name is told as one that is gone and one
+    /// that came; its rows stay where they are, and are not told again.
+    async fn statement(&mut self, told: &[&SchemaChange]) -> Result<(), SinkError> {
+        let gone = told.iter().filter(|change| change.after.is_none() && !change.starts_over);
+        let gone: Vec<_> = gone.filter(|change| self.tables.is_known(&change.table)).collect();
+        let came = told.iter().filter(|change| change.after.is_some());
+        let came: Vec<_> = came.filter(|c| gone.iter().all(|g| g.table != c.table)).collect();
+        match (&gone[..], &came[..]) {
+            ([from], [to]) if told.len() == 2 => {
+                self.send(&self.tables.target_of(&from.table)).await?;
+                self.loads.all().await?;
+                self.settle(&self.tables.target_of(&from.table)).await?;
+                self.tables.rename(from, to).await
+            }
+            ([], _) | (_, []) => {
+                for change in told {
+                    self.schema(change).await?;
+                }
+                Ok(())
+            }
+            ([from, ..], [to, ..]) => Err(self.definite(format!(
+                "one statement gives several tables other names ({} and {} among them), and which is which \
+                 cannot be told: rename the targets by hand, then read these tables again \
+                 (`run --resnapshot`): {}",
+                from.table, to.table, from.sql
+            ))),
+        }
+    }
+
+    async fn schema(&mut self, change: &SchemaChange) -> Result<(), SinkError> {
+        // What waits was encoded for the table as it stood.
+        self.send(&self.tables.target_of(&change.table)).await?;
+        if let Some(step) = self.tables.follow(change).await? {
+            self.step(step).await?;
+        }
+        if change.truncated && self.tables.is_new_to(change) {
+            // CREATE OR REPLACE: emptied, and another one.
+            let altered = SchemaChange { truncated: false, ..change.clone() };
+            if let Some(step) = self.tables.follow(&altered).await? {
+                self.step(step).await?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn step(&mut self, step: Step) -> Result<(), SinkError> {
+        let waits = step.alterations.iter().any(|alteration| {
+            alteration.pace(self.system) == Pace::Job
+                || matches!(alteration.change, Change::Drop | Change::Truncate)
+        });
+        self.loads.all().await?;
+        if waits {
+            self.settle(&step.target).await?;
+        }
+        self.tables.take(step).await
+    }
+
+    /// Tables of the source that go to what was lost.
+    fn lost_sources(&self, source: &SourceState) -> Vec<TableName> {
+        let names = source.tables.iter().map(|table| table.name());
+        names.filter(|name| self.lost.contains_key(&self.tables.target_of(name))).cloned().collect()
+    }
+}
+
+/// Of one statement?
+fn is_same(one: &SchemaChange, other: &SchemaChange) -> bool {
+    let place = |change: &SchemaChange| (Arc::clone(&change.origin.file), change.origin.pos);
+    place(one) == place(other) && one.sql == other.sql
+}
+
+/// How a block's rows are taken.
+#[derive(Clone, Copy)]
+struct Takes {
+    model: KeyModel,
+    deletes: bool,
+    sequence: u128,
+}
+
+enum Refused {
+    Row(model::RowError),
+    Keyless,
+}
+
+impl From<model::RowError> for Refused {
+    fn from(error: model::RowError) -> Self {
+        Self::Row(error)
+    }
+}
+
+fn take(
+    rows: &mut Buffer,
+    block: &RowsBlock,
+    planned: &Planned,
+    takes: Takes,
+) -> Result<(), Refused> {
+    let separator = planned.rows.separator();
+    let appends = takes.model == KeyModel::Duplicate;
+    if appends && takes.deletes && matches!(block.kind, RowsKind::Update | RowsKind::Delete) {
+        return Err(Refused::Keyless);
+    }
+    block.for_each(|change| {
+        let deletes = change.op == Op::Delete;
+        let cells = if deletes { change.before } else { change.after };
+        let Some(cells) = cells.filter(|_| !deletes || takes.deletes) else { return Ok(()) };
+        let mark = Mark { deletes, sequence: sequence::row(takes.sequence, change.row) };
+        rows.push(separator, |out| planned.rows.row(out, &planned.schema, cells, mark))?;
+        Ok(())
+    })
+}
+
+#[async_trait]
+impl Sink for Warehouse {
+    async fn check(&mut self, token: Option<&SinkToken>) -> Result<(), SinkError> {
+        token.map_or(Ok(()), |token| self.token(token).map(drop))
+    }
+
+    async fn restore(&mut self, token: Option<&SinkToken>) -> Result<(), SinkError> {
+        self.tables.forget();
+        self.lost.clear();
+        let Some(token) = token.map(|token| self.token(token)).transpose()? else {
+            return Ok(());
+        };
+        self.epoch = token.epoch;
+        self.lost = self.commit_all(token.staged).await?;
+        self.abort_leftovers(&token.databases).await
+    }
+
+    async fn begin(&mut self, source: &SourceState) -> Result<(), SinkError> {
+        let told = &source.quarantine.start_over;
+        let lost = self.lost_sources(source);
+        for (table, why) in &self.lost {
+            tracing::warn!(%table, system = %self.system,
+                "what was prepared for the table was thrown away: it is read again ({why})");
+        }
+        if let Some((table, why)) = self.lost.first_key_value()
+            && lost.iter().any(|name| !told.contains(name))
+        {
+            let what = format!(
+                "{} has thrown away rows that were prepared for {table} and waited too long for their \
+                 commit ({why})",
+                self.system
+            );
+            return Err(SinkError::Lost { sink: self.sink.clone(), tables: lost, what });
+        }
+        self.epoch.on(source, self.clock.now_ms());
+        let names = source.tables.iter().map(|table| table.name());
+        self.abort_leftovers(&self.tables.databases_of(names)).await?;
+        let schemas = source.tables.iter().map(|table| Arc::clone(&table.schema));
+        self.tables.meet_all(schemas).await
+    }
+
+    async fn write(&mut self, batch: Arc<Batch>) -> Result<(), SinkError> {
+        let mut items = batch.items.iter().peekable();
+        while let Some(item) = items.next() {
+            match item {
+                Item::Rows(block) => self.rows(block).await?,
+                Item::Schema(change) => {
+                    // What one statement did is told in one go.
+                    let mut told = vec![change];
+                    while let Some(Item::Schema(next)) =
+                        items.next_if(|item| matches!(item, Item::Schema(n) if is_same(n, change)))
+                    {
+                        told.push(next);
+                    }
+                    self.statement(&told).await?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    async fn prepare(&mut self, barrier: &Barrier) -> Result<SinkToken, SinkError> {
+        self.send_all().await?;
+        self.loads.all().await?;
+        let staged = self.loads.take();
+        self.prepared.extend(staged.iter().cloned());
+        (self.checkpoint, self.part) = (barrier.id.0, 0);
+        let token = Token::new(staged, self.tables.databases(), self.epoch.clone());
+        token.write().map_err(|what| self.definite(what))
+    }
+
+    async fn commit(&mut self, token: &SinkToken) -> Result<(), SinkError> {
+        let token = self.token(token)?;
+        let lost = self.commit_all(token.staged.clone()).await?;
+        self.refuse_lost(&lost)?;
+        self.prepared.retain(|held| !token.staged.iter().any(|done| done.label == held.label));
+        Ok(())
+    }
+
+    fn rewinds(&self) -> bool {
+        false
+    }
+
+    async fn flush(&mut self) -> Result<(), SinkError> {
+        if self.choices.two_phase {
+            return Ok(());
+        }
+        let interval = self.choices.interval;
+        let due = self.buffers.iter().filter(|(_, waiting)| waiting.since.elapsed() >= interval);
+        let due: Vec<TableName> = due.map(|(name, _)| name.clone()).collect();
+        for name in due {
+            self.send(&name).await?;
+        }
+        Ok(())
+    }
+}
