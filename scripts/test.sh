@@ -107,6 +107,7 @@ one_ends() {
 
 if [ $# -gt 0 ]; then
   part build cargo build -q -p engine || exit
+  case "$*" in *warehouse*) part "build the stand-in" cargo build -q -p warehouse --bin warehouse || exit ;; esac
   for name in "$@"; do part "$name" integration "$name"; done
   exit
 fi
@@ -114,6 +115,7 @@ fi
 part setup scripts/setup.sh || exit
 part build cargo build --workspace --all-targets || exit
 part "unit tests" cargo test --workspace --lib --bins
+part "ports of the stand-in warehouse" cargo test --workspace --test ports
 # The longest first, so that none is left alone at the end.
 longest=(chain xa crash server_variety restarts quarantine failover memory visibility lagging)
 all=("${longest[@]}")
