@@ -160,6 +160,7 @@ impl Daemon {
         let (backlog, has_backlog) = watch::channel(false);
         let outputs = Outputs {
             batcher: Batcher::new(senders),
+            stages: sinks.iter().any(|(_, sink)| sink.stages()),
             spool: Arc::new(self.state.spool.clone()),
             held: self.state.held.clone(),
             run: fence.0,
@@ -234,6 +235,8 @@ impl Daemon {
         let (request, requests) = watch::channel(None);
         let (defer, deferred) = mpsc::channel(QUESTIONS);
         let (stop, stops) = mpsc::channel(QUESTIONS);
+        let (change, changes) = mpsc::channel(1);
+        let (commit, committed) = watch::channel(CheckpointId(0));
         let (want, wanted) = mpsc::channel(REQUESTS_MAX);
         for _ in 0..self.job.parallelism.get() * snapshot::READERS_PER_TURN {
             tasks.spawn(read_chunks(Arc::clone(&shared), ask.clone()));
@@ -254,6 +257,8 @@ impl Daemon {
             requests: request,
             deferred,
             backlog,
+            changes,
+            committed: commit,
             savepoints: wanted,
             asker: None,
             answers: answered,
@@ -263,7 +268,8 @@ impl Daemon {
         tasks.spawn(async move { Ok(coordinator.run(stops).await?.map(Ended::With)) });
         tasks.spawn(forward_stop(self.control.stop.clone(), stop.clone()));
         tasks.spawn(async move {
-            source.run(Inputs { asks, requests, deferred: defer, stop }).await?;
+            let (changes, deferred) = (change, defer);
+            source.run(Inputs { asks, requests, changes, committed, deferred, stop }).await?;
             Ok(None)
         });
         self.control.phase.send_replace(Phase::Running(want));

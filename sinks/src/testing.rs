@@ -112,6 +112,7 @@ pub(crate) fn barrier(id: u64) -> Barrier {
             xa: XaState::default(),
             quarantine: Quarantine::default(),
             online_ddl: OnlineDdlState::default(),
+            untold: vec![],
         }),
     }
 }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
+use serde::{Deserialize, Serialize};
 
 use crate::row::{RowCodec, RowError};
 use crate::table::{TableName, TableSchema};
@@ -43,7 +44,7 @@ pub struct RowsBlock {
 }
 
 /// Where a block comes from.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Origin {
     /// When the source made the change (event header, whole seconds; 0 for snapshot rows), in
     /// milliseconds since the epoch.
@@ -71,7 +72,7 @@ pub struct Origin {
 /// The cut-over of gh-ost or pt-online-schema-change is one change, of the table under its own name,
 /// with what was done to the shadow as its `sql`. Whether the tool carried the values of a renamed
 /// column over only the tool knows: `renamed` is empty then.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct SchemaChange {
     pub table: TableName,
     /// The statement as the source logged it.
@@ -81,13 +82,16 @@ pub struct SchemaChange {
     /// No statement of the source: all rows of the table are read again behind it, and what was told
     /// of them before is void. `after` is `None`, and where the table lives on, its definition is
     /// that of the rows which follow.
+    #[serde(default)]
     pub starts_over: bool,
     /// All rows are gone, and the binlog holds no deletes of them: TRUNCATE TABLE, with `after` as
     /// it was; or MariaDB's CREATE OR REPLACE TABLE over it, with another `after` as a rule.
+    #[serde(default)]
     pub truncated: bool,
     /// Columns that kept their values under another name, from and to, as RENAME COLUMN and CHANGE
     /// leave them. All at once: `a` to `b` and `b` to `a` is a swap. Exact, and empty where the
     /// statement's words did not tell, so that the definition was read from the server.
+    #[serde(default)]
     pub renamed: Vec<(Arc<str>, Arc<str>)>,
     pub origin: Origin,
 }

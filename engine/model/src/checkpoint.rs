@@ -12,6 +12,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 
+use crate::change::SchemaChange;
 use crate::chunk::RangeSet;
 use crate::position::{BinlogPosition, Position};
 use crate::sink::SinkToken;
@@ -89,6 +90,10 @@ pub struct SourceState {
     pub quarantine: Quarantine,
     #[serde(default)]
     pub online_ddl: OnlineDdlState,
+    /// Changes of tables that lie before the position, in order, of which no sink has been told yet:
+    /// the schemas of `tables` hold them already, the sinks do not. They come before anything else.
+    #[serde(default)]
+    pub untold: Vec<SchemaChange>,
 }
 
 /// Tables that stand apart from the stream, and those that start over in it.
@@ -304,8 +309,8 @@ pub struct Checkpoint {
     pub job: String,
     pub id: CheckpointId,
     pub kind: BarrierKind,
-    /// Why it was taken: `period`, `stop`, `request`; `start`, `restore`, `edit` of one that a job
-    /// begins with.
+    /// Why it was taken: `period`, `stop`, `request`, `schema-change`; `start`, `restore`, `edit` of
+    /// one that a job begins with.
     pub trigger: String,
     /// What the user wrote to it; empty for most.
     pub note: String,

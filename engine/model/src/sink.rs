@@ -61,7 +61,8 @@ pub trait Sink: Send {
 
     /// The run begins with this state of the source, freshly or where [`Sink::restore`] has set the
     /// sink to: the server, the place, every followed table with its definition. Of the tables in
-    /// `quarantine.start_over` a change that starts them over comes before anything else.
+    /// `quarantine.start_over` a change that starts them over comes before anything else; and so do
+    /// the changes in `untold`, which the definitions hold already.
     async fn begin(&mut self, source: &SourceState) -> Result<(), SinkError> {
         let _ = source;
         Ok(())
@@ -77,6 +78,14 @@ pub trait Sink: Send {
     /// Makes a prepared part visible. Idempotent: after a crash it is called again, through
     /// `restore`, with the token from the checkpoint.
     async fn commit(&mut self, token: &SinkToken) -> Result<(), SinkError>;
+
+    /// True where rows become visible at [`Sink::commit`]. The sink then hears of a schema change when
+    /// all that came before it is committed: nothing is open or prepared. There is one exception, a
+    /// change while the rows of another table, one without a key, come in its one pass: no checkpoint
+    /// can be taken then, and the sink has to commit by itself what is in its way.
+    fn stages(&self) -> bool {
+        false
+    }
 
     /// True where [`Sink::restore`] with an older token takes back what was committed after it. Where
     /// it does not, a run that goes back to an older snapshot repeats what is out already, and is

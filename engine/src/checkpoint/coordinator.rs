@@ -61,6 +61,10 @@ pub struct Coordinator {
     pub deferred: mpsc::Receiver<CheckpointId>,
     /// Whether the source has tables to read; false at first, as the machine believes.
     pub backlog: watch::Receiver<bool>,
+    /// The source holds still before a schema change, for a checkpoint.
+    pub changes: mpsc::Receiver<()>,
+    /// The newest checkpoint whose commits are in the sinks' queues.
+    pub committed: watch::Sender<CheckpointId>,
     /// Savepoints that users ask for.
     pub savepoints: mpsc::Receiver<SavepointRequest>,
     /// Who asked for the savepoint that is to come next.
@@ -89,6 +93,8 @@ impl Coordinator {
                 Ok(()) = self.backlog.changed() => {
                     Event::Backlog(*self.backlog.borrow_and_update())
                 }
+                // Before the answer to a barrier behind it, which serves it.
+                Some(()) = self.changes.recv() => Event::SchemaChange,
                 Some(request) = self.savepoints.recv(), if self.machine.takes_requests() => {
                     let then = request.then;
                     self.asker = Some(request);
@@ -179,6 +185,7 @@ impl Coordinator {
         info!(id = %checkpoint.id, kind = %checkpoint.kind, duration_ms = duration,
             position = %checkpoint.source.position, "{} stored", checkpoint.kind);
         self.commit(&checkpoint).await;
+        self.committed.send_replace(checkpoint.id);
         let settled = checkpoint.source.xa.next;
         if asked {
             let reference = exported.unwrap_or_else(|| checkpoint.id.to_string());

@@ -13,6 +13,9 @@ pub type Ms = u64;
 
 /// A barrier that the source could not place is asked for again after this.
 const DEFERRED_MS: Ms = 500;
+/// A checkpoint that a schema change waits for and that failed is asked for again after the period,
+/// and after this at the latest.
+const CHANGE_WAITS_MS: Ms = 10_000;
 
 /// The settings `execution.checkpointing.*`, in milliseconds.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -31,6 +34,8 @@ pub struct Policy {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Trigger {
     Period,
+    /// The sinks are to hear of a schema change.
+    SchemaChange,
     /// A savepoint that somebody asked for. What becomes of it is told to them alone.
     Request(Then),
     /// The last one of a run that ends in good order.
@@ -48,6 +53,7 @@ impl Trigger {
     pub fn name(self) -> &'static str {
         match self {
             Self::Period => "period",
+            Self::SchemaChange => "schema-change",
             Self::Request(Then::GoOn) => "request",
             Self::Request(Then::End) | Self::Stop(_) => "stop",
         }
@@ -56,14 +62,14 @@ impl Trigger {
     /// True where the source is to emit nothing after the barrier.
     pub fn is_last(self) -> bool {
         match self {
-            Self::Period | Self::Request(Then::GoOn) => false,
+            Self::Period | Self::SchemaChange | Self::Request(Then::GoOn) => false,
             Self::Request(Then::End) | Self::Stop(_) => true,
         }
     }
 
     pub fn kind(self) -> BarrierKind {
         match self {
-            Self::Period => BarrierKind::Checkpoint,
+            Self::Period | Self::SchemaChange => BarrierKind::Checkpoint,
             Self::Request(_) => BarrierKind::Savepoint,
             Self::Stop(kind) => kind,
         }
@@ -77,6 +83,8 @@ pub enum Event {
     Stop(BarrierKind),
     /// Somebody asks for a savepoint; only while [`Machine::takes_requests`].
     Request(Then),
+    /// The source holds still until a checkpoint is stored that knows of an untold schema change.
+    SchemaChange,
     /// Whether the source has tables to read.
     Backlog(bool),
     Answer {
@@ -119,6 +127,8 @@ struct Out {
     trigger: Trigger,
     started: Ms,
     answers: Vec<Prepared>,
+    /// Its barrier lies behind the schema change that waits.
+    behind_change: bool,
     storing: bool,
 }
 
@@ -137,6 +147,8 @@ pub struct Machine {
     /// Waits for its barrier, or for the end of the one that is out.
     request: Option<Then>,
     stop: Option<BarrierKind>,
+    /// A schema change waits for a checkpoint, and from when on one may be asked for.
+    change: Option<Ms>,
 }
 
 impl Machine {
@@ -153,6 +165,7 @@ impl Machine {
             backlog: false,
             request: None,
             stop: None,
+            change: None,
         }
     }
 
@@ -170,8 +183,12 @@ impl Machine {
             None if self.stop.is_some() || self.request.is_some() => {
                 Some(self.ended.max(self.deferred_until))
             }
-            None => self.due(),
+            None => self.change_due().into_iter().chain(self.due()).min(),
         }
+    }
+
+    fn change_due(&self) -> Option<Ms> {
+        self.change.map(|at| at.max(self.deferred_until))
     }
 
     fn due(&self) -> Option<Ms> {
@@ -191,6 +208,10 @@ impl Machine {
                 self.request = Some(then);
                 self.tick(now)
             }
+            Event::SchemaChange => {
+                self.change = Some(now);
+                self.tick(now)
+            }
             Event::Backlog(backlog) => {
                 self.backlog = backlog;
                 self.tick(now)
@@ -200,7 +221,9 @@ impl Machine {
             Event::Stored => {
                 self.failures = 0;
                 self.ended = now;
-                if self.out.take().is_some_and(|out| out.trigger.is_last()) {
+                let out = self.out.take();
+                self.change.take_if(|_| out.as_ref().is_some_and(|out| out.behind_change));
+                if out.is_some_and(|out| out.trigger.is_last()) {
                     return Effect::Finished;
                 }
                 self.tick(now)
@@ -236,6 +259,9 @@ impl Machine {
         if let Some(then) = self.request.take() {
             return self.ask(Trigger::Request(then), now);
         }
+        if self.change.is_some_and(|at| now >= at) {
+            return self.ask(Trigger::SchemaChange, now);
+        }
         match self.due() {
             Some(due) if now >= due => self.ask(Trigger::Period, now),
             Some(_) | None => Effect::Nothing,
@@ -246,7 +272,14 @@ impl Machine {
         let id = CheckpointId(self.next_id);
         self.next_id += 1;
         self.started = now;
-        self.out = Some(Out { id, trigger, started: now, answers: Vec::new(), storing: false });
+        self.out = Some(Out {
+            id,
+            trigger,
+            started: now,
+            answers: Vec::new(),
+            behind_change: false,
+            storing: false,
+        });
         Effect::Request { id, trigger }
     }
 
@@ -255,6 +288,7 @@ impl Machine {
             return Effect::Nothing;
         };
         out.answers.push(prepared);
+        out.behind_change = !barrier.source.untold.is_empty();
         match Durable::prove(Barrier::clone(barrier), &self.sinks, out.answers.clone()) {
             Some(durable) => {
                 out.storing = true;
@@ -267,6 +301,9 @@ impl Machine {
     fn fail(&mut self, why: &str, now: Ms) -> Effect {
         let Some(out) = self.out.take() else { return Effect::Nothing };
         self.ended = now;
+        if let Some(at) = &mut self.change {
+            *at = now + self.policy.interval.unwrap_or(Ms::MAX).min(CHANGE_WAITS_MS);
+        }
         let what = format!("{} {} failed: {why}", out.trigger.kind(), out.id);
         if matches!(out.trigger, Trigger::Request(_)) {
             return Effect::Refused(what);

@@ -248,6 +248,10 @@ fn xa(a: &Checkpoint, b: &Checkpoint, found: &mut Found) {
             found.say("online DDL", format!("{shadow} is under way in {whose} only"));
         }
     }
+    if a.source.untold != b.source.untold {
+        let of = |c: &Checkpoint| c.source.untold.len();
+        found.changed("schema changes", "not told to the sinks yet", of(a), of(b));
+    }
 }
 
 fn sinks(a: &Checkpoint, b: &Checkpoint, found: &mut Found) {

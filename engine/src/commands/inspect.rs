@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use model::checkpoint::{TablePhase, TableState};
-use model::{Checkpoint, Gtids, KeyBound, KeyRange, PackedCodec, RangeSet, RowCodec};
+use model::{Checkpoint, Gtids, KeyBound, KeyRange, PackedCodec, RangeSet, RowCodec, SchemaChange};
 use serde_json::{Value, json};
 
 use super::diff::{self, Difference};
@@ -85,7 +85,12 @@ fn to_json(found: &Found, schemas: bool) -> Value {
         "tables": tables, "quarantine": quarantine(c),
         "starting_over": source.quarantine.start_over.iter().map(ToString::to_string).collect::<Vec<_>>(),
         "prepared_xa": source.xa.prepared, "sinks": sinks, "online_ddl": source.online_ddl,
+        "untold": source.untold.iter().map(untold).collect::<Vec<_>>(),
     })
+}
+
+fn untold(change: &SchemaChange) -> Value {
+    json!({ "table": change.table.to_string(), "sql": change.sql })
 }
 
 fn table_json(t: &TableState, schemas: bool) -> Value {
@@ -214,6 +219,9 @@ fn tables(c: &Checkpoint, schemas: bool, out: &mut String) {
     }
     for table in &source.quarantine.start_over {
         line!(out, "  {table}  starts over; the sinks are not told yet");
+    }
+    for change in &source.untold {
+        line!(out, "  {}  changed; the sinks are not told yet: {}", change.table, change.sql);
     }
     for apart in &source.quarantine.tables {
         let since = time_text(apart.since_ms);

@@ -278,6 +278,7 @@ fn unread(chosen: &SourceState, now: &SourceState, again: &[String]) -> SourceSt
         table.unproven.take_if(|_| moved);
         state.tables.push(table);
     }
+    state.untold.retain(|change| !is_again(&change.table));
     state.tables.sort_by(|a, b| a.name().cmp(b.name()));
     let quarantine = &mut state.quarantine;
     quarantine.tables.retain(|q| !is_again(&q.table));

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use model::{Barrier, Batch, Item, RowsBlock};
+use model::{Barrier, Batch, Item, RowsBlock, SchemaChange};
 
 use super::queue::{Closed, Sender};
 use super::{BATCH_BYTES_MAX, Delivery};
@@ -35,6 +35,10 @@ impl Batcher {
                 self.open.items.push(item);
             }
         }
+    }
+
+    pub fn push_change(&mut self, change: SchemaChange) {
+        self.push(Item::Schema(change));
     }
 
     pub fn is_full(&self) -> bool {

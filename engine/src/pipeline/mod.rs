@@ -8,7 +8,8 @@
 //! ```
 //! The cycle cannot lock. The coordinator never waits for the source: a barrier request overwrites
 //! the one before. A sink never waits for the source either, and its answer to a barrier has a
-//! place, for one barrier is out at a time. So the queues towards the sinks always drain, and the
+//! place, for one barrier is out at a time. Before a schema change the source may wait for a
+//! checkpoint ([`crate::source::untold`]), which nobody needs it for but to place the barrier. So the queues towards the sinks always drain, and the
 //! source, the only one who waits on a full queue, goes on.
 
 pub mod batch;

@@ -19,6 +19,7 @@ pub mod snapshot;
 pub mod status;
 pub mod stream;
 pub mod tables;
+pub mod untold;
 pub mod weights;
 pub mod xa;
 
@@ -42,6 +43,7 @@ use self::merge::{ChunkId, Closed};
 use self::snapshot::{Ask, LoadedChunk, Shared};
 use self::status::Status;
 use self::tables::TableSet;
+use self::untold::Untold;
 use self::weights::Weights;
 use self::xa::{Awaited, XaTransactions};
 use crate::checkpoint::coordinator::BarrierRequest;
@@ -90,6 +92,7 @@ pub struct MySqlSource {
     options: SourceOptions,
     tables: TableSet,
     batcher: Batcher,
+    untold: Untold,
     weights: Weights,
     catalog: Option<Conn>,
     dialect: Dialect,
@@ -140,6 +143,10 @@ pub struct MySqlSource {
 pub struct Inputs {
     pub asks: mpsc::Receiver<Ask>,
     pub requests: watch::Receiver<Option<BarrierRequest>>,
+    /// To ask for a checkpoint before a schema change.
+    pub changes: mpsc::Sender<()>,
+    /// The newest checkpoint whose commits are on their way.
+    pub committed: watch::Receiver<CheckpointId>,
     /// To say that a barrier has to wait.
     pub deferred: mpsc::Sender<CheckpointId>,
     /// To ask for the last checkpoint, once a job that only snapshots is through.
@@ -154,8 +161,13 @@ impl MySqlSource {
     /// newest checkpoint, or stops ([`SourceError::is_transient`]).
     pub async fn run(mut self, mut inputs: Inputs) -> Result<(), SourceError> {
         let mut announced = false;
+        self.tell_left();
         self.announce_starts();
         while !self.ended {
+            if self.untold.waits() && !self.holds_still {
+                self.commit_before_change(&mut inputs).await?;
+                continue;
+            }
             self.settle(&inputs.deferred).await?;
             if self.holds_still {
                 self.hold_still(&mut inputs.requests).await;
@@ -285,7 +297,9 @@ impl MySqlSource {
         deferred: &mpsc::Sender<CheckpointId>,
     ) -> Result<(), SourceError> {
         let Some(Asked { request, since }) = self.asked else { return Ok(()) };
+        // A statement inside a transaction (CREATE TABLE … SELECT) comes before its rows.
         let inside = self.transaction.open
+            && !self.untold.waits()
             && self.transaction.bytes < crate::pipeline::TRANSACTION_BYTES_BEFORE_INNER_BARRIER
             && since.elapsed() < self.barrier_patience;
         // What is held of an open XA transaction is in no checkpoint; nor is a place that would be
@@ -305,6 +319,7 @@ impl MySqlSource {
         fault::point("barrier.before");
         self.batcher.barrier(Barrier { id: request.id, kind: request.kind, source }).await?;
         fault::point("barrier.after");
+        self.untold.placed(request.id);
         self.holds_still = request.last;
         Ok(())
     }
@@ -331,6 +346,7 @@ impl MySqlSource {
             xa: self.xa.state(),
             quarantine: self.tables.apart.state(),
             online_ddl: self.tables.online.state(),
+            untold: self.untold.state(),
         }
     }
 

@@ -9,7 +9,7 @@ use binlog::reader::{Reader, Start};
 use binlog::server::{ClientCertificate, Password, Server, SourceOptions, Tls, connect};
 use job::{Host, JobSpec, RuntimeMode, SourceSpec, SslMode, StartOffset, StartupMode};
 use model::checkpoint::{Counters, SourceState, TableState};
-use model::{Clock, Position, TableName, Watermark};
+use model::{Clock, Position, SchemaChange, TableName, Watermark};
 use mysql_async::Conn;
 use tokio::sync::{Mutex, Notify, Semaphore, watch};
 use tokio::time::Instant;
@@ -24,6 +24,7 @@ use super::snapshot::Shared;
 use super::snapshot::plan::Planner;
 use super::status::Status;
 use super::tables::{Followed, Redefined, TableSet};
+use super::untold::Untold;
 use super::weights::Weights;
 use super::xa::{Awaited, XaTransactions};
 use super::{MySqlSource, SourceError, Transaction};
@@ -36,6 +37,8 @@ const BARRIER_PATIENCE_DEFAULT: Duration = Duration::from_secs(10);
 /// Where a run's source is to hand things to.
 pub struct Outputs {
     pub batcher: Batcher,
+    /// A sink of the job stages ([`model::Sink::stages`]).
+    pub stages: bool,
     pub spool: Arc<state::Spool>,
     pub held: state::HeldStore,
     /// The fence of the run.
@@ -94,6 +97,7 @@ pub async fn open(
         server,
         weights: Weights::new(options.clone()),
         options,
+        untold: Untold::new(outputs.stages, left_to_tell(job, resume, &tables.apart)),
         tables,
         batcher: outputs.batcher,
         catalog: Some(conn),
@@ -132,6 +136,16 @@ pub async fn open(
         ended: false,
     };
     Ok((source, shared))
+}
+
+/// Changes that a checkpoint has left to be told, but for those of tables that are read again, as they
+/// are today, or let go.
+fn left_to_tell(job: &JobSpec, resume: Option<&SourceState>, apart: &Apart) -> Vec<SchemaChange> {
+    let left = resume.iter().flat_map(|state| &state.untold);
+    left.filter(|change| job.source.tables.matches(&change.table))
+        .filter(|change| !apart.is_to_start_over(&change.table))
+        .cloned()
+        .collect()
 }
 
 /// The stream of `host`, if it can go on from `start`; `origin`: the server that this belongs to.

@@ -21,7 +21,7 @@ use std::sync::Arc;
 use binlog::reader::{Delivered, Place};
 use job::OnTableError;
 use model::checkpoint::{Quarantine, Quarantined};
-use model::{BinlogPosition, Clock, Item, Origin, RowError, RowsBlock, SchemaChange, TableName};
+use model::{BinlogPosition, Clock, Origin, RowError, RowsBlock, SchemaChange, TableName};
 
 use super::merge::MergeError;
 use super::snapshot::plan::PlanId;
@@ -75,6 +75,10 @@ impl Apart {
     /// A table that is read from the start again; the sinks are still to be told.
     pub fn starts_over(&mut self, table: TableName) {
         self.start_over.insert(table);
+    }
+
+    pub fn is_to_start_over(&self, table: &TableName) -> bool {
+        self.start_over.contains(table)
     }
 
     /// Takes a table out, for it is gone or comes back.
@@ -245,7 +249,7 @@ impl MySqlSource {
                 renamed: Vec::new(),
                 origin,
             };
-            self.batcher.push(Item::Schema(change));
+            self.batcher.push_change(change);
         }
     }
 

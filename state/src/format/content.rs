@@ -14,7 +14,7 @@ use model::checkpoint::{
 };
 use model::sink::SinkToken;
 use model::table::{Collation, Column, Index, TableName, TableSchema};
-use model::{BarrierKind, Checkpoint, CheckpointId, Position, RangeSet};
+use model::{BarrierKind, Checkpoint, CheckpointId, Position, RangeSet, SchemaChange};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
@@ -26,6 +26,8 @@ const XA: &str = "xa";
 const QUARANTINE: &str = "quarantine";
 /// Section of [`OnlineDdlState`].
 const ONLINE_DDL: &str = "online_ddl";
+/// Section of [`SourceState::untold`]. A reader that does not know it would never tell the sinks.
+const UNTOLD: &str = "untold";
 /// MySQL's own limit (manual, "Limits on Table Column Count and Row Size").
 const COLUMNS_PER_TABLE_MAX: usize = 4096;
 /// Columns of all tables together. A few bytes name a table of a shared shape, which in memory is a
@@ -112,11 +114,13 @@ pub(super) fn sections(checkpoint: &Checkpoint) -> Result<Vec<(&'static str, Vec
         xa,
         quarantine,
         online_ddl,
+        untold,
     } = source.as_ref();
     check(tables)?;
     check_xa(xa)?;
     check_quarantine(quarantine, tables)?;
     check_online_ddl(online_ddl, tables)?;
+    check_untold(untold)?;
     let header = Header {
         job: job.clone(),
         id: *id,
@@ -154,6 +158,9 @@ pub(super) fn sections(checkpoint: &Checkpoint) -> Result<Vec<(&'static str, Vec
     }
     if *online_ddl != OnlineDdlState::default() {
         sections.push((ONLINE_DDL, json(online_ddl)?));
+    }
+    if !untold.is_empty() {
+        sections.push((UNTOLD, json(untold)?));
     }
     Ok(sections)
 }
@@ -193,6 +200,8 @@ pub(super) fn checkpoint(sections: &Sections<'_>) -> Result<Checkpoint, String> 
     check_quarantine(&quarantine, &states)?;
     let online_ddl: OnlineDdlState = parse_if_there(sections, ONLINE_DDL)?;
     check_online_ddl(&online_ddl, &states)?;
+    let untold: Vec<SchemaChange> = parse_if_there(sections, UNTOLD)?;
+    check_untold(&untold)?;
     let sinks = tokens.into_iter().map(|(sink, token)| token.bytes(&sink).map(|b| (sink, b)));
     let source = SourceState {
         server: header.server,
@@ -203,6 +212,7 @@ pub(super) fn checkpoint(sections: &Sections<'_>) -> Result<Checkpoint, String> 
         xa,
         quarantine,
         online_ddl,
+        untold,
     };
     Ok(Checkpoint {
         job: header.job,
@@ -288,6 +298,25 @@ fn check_quarantine(quarantine: &Quarantine, tables: &[TableState]) -> Result<()
     }
 }
 
+/// A change is of the table that it defines.
+fn check_untold(untold: &[SchemaChange]) -> Result<(), String> {
+    let wrong = |change: &&SchemaChange| {
+        let after = change.after.as_ref();
+        after.is_some_and(|after| after.name != change.table || !can_be(after))
+    };
+    match untold.iter().find(wrong) {
+        Some(SchemaChange { table, .. }) => {
+            Err(format!("the definition of table {table} that is still to be told cannot be"))
+        }
+        None => Ok(()),
+    }
+}
+
+fn can_be(schema: &TableSchema) -> bool {
+    let columns = schema.columns.len();
+    columns <= COLUMNS_PER_TABLE_MAX && schema.key.iter().all(|&at| at < columns)
+}
+
 /// A shadow becomes the definition of a table, and a table that is away comes back under its name.
 fn check_online_ddl(online: &OnlineDdlState, tables: &[TableState]) -> Result<(), String> {
     let (mut names, mut away) = (HashSet::new(), HashSet::new());
@@ -296,9 +325,7 @@ fn check_online_ddl(online: &OnlineDdlState, tables: &[TableState]) -> Result<()
         if !names.insert(name) {
             return Err(format!("the shadow table {name} is there twice"));
         }
-        let Some(schema) = &shadow.definition else { continue };
-        let columns = schema.columns.len();
-        if columns > COLUMNS_PER_TABLE_MAX || schema.key.iter().any(|&at| at >= columns) {
+        if shadow.definition.as_ref().is_some_and(|schema| !can_be(schema)) {
             return Err(format!("the definition of the shadow table {name} cannot be"));
         }
     }

@@ -39,8 +39,17 @@ const RATIO_MAX: u64 = 1024;
 const CRC_BYTES: usize = 4;
 
 /// The sections a reader of this format understands.
-const KNOWN: [&str; 8] =
-    ["header", "position", "tables", "schemas", "sinks", "xa", "quarantine", "online_ddl"];
+const KNOWN: [&str; 9] = [
+    "header",
+    "position",
+    "tables",
+    "schemas",
+    "sinks",
+    "xa",
+    "quarantine",
+    "online_ddl",
+    "untold",
+];
 
 /// Payloads by tag.
 pub(super) type Sections<'a> = BTreeMap<&'a str, Cow<'a, [u8]>>;

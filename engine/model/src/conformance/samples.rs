@@ -92,6 +92,7 @@ pub fn source(offset: u64) -> SourceState {
         xa: XaState::default(),
         quarantine: Quarantine::default(),
         online_ddl: OnlineDdlState::default(),
+        untold: vec![],
     }
 }
 

@@ -22,6 +22,7 @@ struct Scene {
     store: Arc<MemoryStore>,
     _deferred: mpsc::Sender<CheckpointId>,
     _backlog: watch::Sender<bool>,
+    _changes: mpsc::Sender<()>,
     _savepoints: mpsc::Sender<SavepointRequest>,
     _dir: tempfile::TempDir,
 }
@@ -42,6 +43,8 @@ async fn scene() -> Scene {
     let (defer, deferred) = mpsc::channel(1);
     let (backlog, has_backlog) = watch::channel(false);
     let (want, wanted) = mpsc::channel(1);
+    let (change, changes) = mpsc::channel(1);
+    let (committed, _) = watch::channel(CheckpointId(0));
     let (answer, answers) = mpsc::channel(1);
     let (stop, stops) = mpsc::channel(1);
     let coordinator = Coordinator {
@@ -58,6 +61,8 @@ async fn scene() -> Scene {
         requests,
         deferred,
         backlog: has_backlog,
+        changes,
+        committed,
         savepoints: wanted,
         asker: None,
         answers,
@@ -73,6 +78,7 @@ async fn scene() -> Scene {
         store,
         _deferred: defer,
         _backlog: backlog,
+        _changes: change,
         _savepoints: want,
         _dir: dir,
     }

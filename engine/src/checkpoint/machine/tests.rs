@@ -2,7 +2,7 @@ use model::checkpoint::{
     Counters, OnlineDdlState, Quarantine, ServerIdentity, SourceState, XaState,
 };
 use model::gtid::Gtids;
-use model::{BinlogPosition, Position};
+use model::{BinlogPosition, Origin, Position, SchemaChange, TableName};
 
 use super::*;
 
@@ -21,6 +21,11 @@ fn policy() -> Policy {
 }
 
 fn answer(id: u64, sink: &str) -> Event {
+    answer_behind(vec![], id, sink)
+}
+
+/// To a barrier behind these changes.
+fn answer_behind(untold: Vec<SchemaChange>, id: u64, sink: &str) -> Event {
     let binlog = BinlogPosition { file: "b.000001".parse().unwrap(), offset: 4 };
     let source = SourceState {
         server: ServerIdentity::default(),
@@ -31,6 +36,7 @@ fn answer(id: u64, sink: &str) -> Event {
         xa: XaState::default(),
         quarantine: Quarantine::default(),
         online_ddl: OnlineDdlState::default(),
+        untold,
     };
     let barrier =
         Barrier { id: CheckpointId(id), kind: BarrierKind::Checkpoint, source: Arc::new(source) };
@@ -240,4 +246,95 @@ fn without_a_period_during_backlog_there_are_checkpoints_only_after_it() {
     let _ = m.apply(Event::Stored, 1 << 30);
     assert!(matches!(m.apply(Event::Backlog(false), (1 << 30) + 10), Effect::Nothing));
     assert_eq!(m.wake_at(), Some((1 << 30) + 1000));
+}
+
+/// Every sink has answered a barrier that lies behind a schema change.
+fn answered_behind_a_change(m: &mut Machine, id: u64, now: Ms) -> Effect {
+    let change = SchemaChange {
+        table: TableName::new("d", "t"),
+        sql: "DROP TABLE t".into(),
+        after: None,
+        starts_over: false,
+        truncated: false,
+        renamed: vec![],
+        origin: Origin {
+            ts_ms: 0,
+            server_id: 1,
+            gtid: None,
+            file: "b.000001".into(),
+            pos: 4,
+            first_row: 0,
+        },
+    };
+    let _ = m.apply(answer_behind(vec![change.clone()], id, "sink[0]"), now);
+    m.apply(answer_behind(vec![change], id, "sink[1]"), now)
+}
+
+fn asks_before_a_change(effect: &Effect, wanted: u64) -> bool {
+    matches!(effect, Effect::Request { id, trigger: Trigger::SchemaChange } if id.0 == wanted)
+}
+
+#[test]
+fn a_schema_change_has_a_checkpoint_at_once_without_a_period_and_without_a_pause() {
+    let mut m = machine(Policy { interval: None, min_pause: 1 << 30, ..policy() });
+    let asked = m.apply(Event::SchemaChange, 5);
+    assert!(asks_before_a_change(&asked, 7), "{asked:?}");
+    let trigger = Trigger::SchemaChange;
+    assert_eq!((trigger.name(), trigger.kind()), ("schema-change", BarrierKind::Checkpoint));
+    assert!(!trigger.is_last());
+    assert!(matches!(answered_behind_a_change(&mut m, 7, 6), Effect::Store { .. }));
+    assert!(matches!(m.apply(Event::Stored, 7), Effect::Nothing));
+    assert_eq!(m.wake_at(), None, "one is enough");
+}
+
+#[test]
+fn a_barrier_before_the_schema_change_does_not_serve_it() {
+    let mut m = machine(policy());
+    let _ = m.apply(Event::Tick, 1000);
+    assert!(matches!(m.apply(Event::SchemaChange, 1001), Effect::Nothing), "one at a time");
+    let _ = answered(&mut m, 7, 1002);
+    let asked = m.apply(Event::Stored, 1003);
+    assert!(asks_before_a_change(&asked, 8), "{asked:?}");
+}
+
+#[test]
+fn whichever_barrier_lies_behind_the_schema_change_serves_it() {
+    let mut m = machine(policy());
+    let _ = m.apply(Event::Tick, 1000);
+    let _ = m.apply(Event::SchemaChange, 1001);
+    let _ = answered_behind_a_change(&mut m, 7, 1002);
+    assert!(matches!(m.apply(Event::Stored, 1003), Effect::Nothing), "of the period");
+    let _ = m.apply(Event::Request(Then::GoOn), 1100);
+    let _ = m.apply(Event::SchemaChange, 1101);
+    let _ = answered_behind_a_change(&mut m, 8, 1102);
+    assert!(matches!(m.apply(Event::Stored, 1103), Effect::Nothing), "on request");
+    let _ = m.apply(Event::SchemaChange, 1200);
+    let _ = m.apply(Event::Stop(BarrierKind::Savepoint), 1201);
+    let _ = answered_behind_a_change(&mut m, 9, 1202);
+    let last = m.apply(Event::Stored, 1203);
+    assert!(matches!(last, Effect::Request { trigger: Trigger::Stop(_), .. }), "{last:?}");
+    let _ = answered_behind_a_change(&mut m, 10, 1204);
+    assert!(matches!(m.apply(Event::Stored, 1205), Effect::Finished), "the stop itself");
+}
+
+#[test]
+fn a_failed_checkpoint_before_a_schema_change_counts_and_is_asked_for_again() {
+    let mut m = machine(Policy { interval: None, ..policy() });
+    let _ = m.apply(Event::SchemaChange, 10);
+    assert!(matches!(m.apply(Event::Failed("disk full".into()), 20), Effect::Nothing));
+    assert_eq!(m.wake_at(), Some(10_020), "not at once: what failed needs time");
+    let again = m.apply(Event::Tick, 10_020);
+    assert!(asks_before_a_change(&again, 8), "{again:?}");
+    assert!(matches!(m.apply(Event::Failed("disk full".into()), 10_030), Effect::GiveUp(_)));
+}
+
+#[test]
+fn a_refused_savepoint_behind_a_schema_change_leaves_it_waiting() {
+    let mut m = machine(policy());
+    let _ = m.apply(Event::Request(Then::End), 10);
+    let _ = m.apply(Event::SchemaChange, 11);
+    assert!(matches!(m.apply(Event::Failed("no room".into()), 12), Effect::Refused(_)));
+    assert_eq!(m.wake_at(), Some(1010), "the period, which serves it as well");
+    let asked = m.apply(Event::Tick, 1012);
+    assert!(asks_before_a_change(&asked, 8), "{asked:?}");
 }

@@ -1,6 +1,6 @@
 use model::checkpoint::{Quarantined, TablePhase, TableState, Unproven};
 use model::conformance::samples;
-use model::{CheckpointStore, RangeSet};
+use model::{CheckpointStore, Origin, RangeSet, SchemaChange};
 use state::MemoryStore;
 
 use super::*;
@@ -139,6 +139,23 @@ fn what_is_read_again_brings_no_places_of_another_server() {
         since_ms: 0,
         events_dropped: 3,
     });
+    let untold = |table: &str| SchemaChange {
+        table: TableName::new("shop", table),
+        sql: "ALTER TABLE".into(),
+        after: Some(samples::schema("shop", table)),
+        starts_over: false,
+        truncated: false,
+        renamed: vec![],
+        origin: Origin {
+            ts_ms: 0,
+            server_id: 1,
+            gtid: None,
+            file: "binlog.000001".into(),
+            pos: 4,
+            first_row: 0,
+        },
+    };
+    chosen.untold = vec![untold("t"), untold("items")];
     let again = ["shop.apart".to_owned(), "shop.t".to_owned()];
     for moved in [false, true] {
         let mut now = samples::source(77);
@@ -153,6 +170,7 @@ fn what_is_read_again_brings_no_places_of_another_server() {
         let until = if moved { None } else { Some(5) };
         let expected = vec![table("apart", until), chosen.tables[0].clone(), table("t", until)];
         assert_eq!(state.tables, expected, "moved: {moved}");
+        assert_eq!(state.untold, [untold("items")], "of the others the sinks start over");
         assert!(state.quarantine.tables.is_empty());
         assert_eq!(state.quarantine.start_over, now.quarantine.start_over);
     }

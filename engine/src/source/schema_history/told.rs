@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use binlog::event::QueryEvent;
 use binlog::reader::Delivered;
-use model::{Item, SchemaChange, TableName, TableSchema};
+use model::{SchemaChange, TableName, TableSchema};
 
 use super::super::definition::Renamed;
 use super::super::{MySqlSource, stream};
@@ -58,6 +58,6 @@ impl MySqlSource {
             renamed,
             origin: stream::origin(delivered),
         };
-        self.batcher.push(Item::Schema(change));
+        self.tell(change);
     }
 }

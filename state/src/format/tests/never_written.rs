@@ -65,6 +65,20 @@ fn an_online_schema_change_that_could_not_go_on_is_never_written() {
 }
 
 #[test]
+fn a_change_to_be_told_that_could_not_be_is_never_written() {
+    let refused = |change: &dyn Fn(&mut TableSchema)| {
+        let mut checkpoint = version_1();
+        let mut untold = untold();
+        change(Arc::make_mut(untold[0].after.as_mut().unwrap()));
+        Arc::make_mut(&mut checkpoint.source).untold = untold;
+        encode(&checkpoint).unwrap_err().what
+    };
+    let what = "the definition of table shop.orders_1 that is still to be told cannot be";
+    assert_eq!(refused(&|schema| schema.key = vec![6]), what);
+    assert_eq!(refused(&|schema| schema.name = TableName::new("shop", "t")), what);
+}
+
+#[test]
 fn ranges_out_of_order_are_refused() {
     let range = |a: u8, b: u8| KeyRange { after: Some(bound(&[a])), through: Some(bound(&[b])) };
     let json = serde_json::to_string(&[range(5, 6), range(1, 2)]).unwrap();
