@@ -7,9 +7,9 @@ use model::table::quote;
 use model::{SinkError, TableName, TableSchema};
 
 use super::tables::{Tables, Target, as_spelled};
-use super::target::TargetTable;
 use super::target::alteration::{Alteration, Change, OnFailure};
 use super::target::evolve::{self, TableChange};
+use super::target::{KeyModel, TargetColumn, TargetTable};
 
 /// A change of a table that the target is to follow.
 #[derive(Debug)]
@@ -23,6 +23,50 @@ pub(crate) struct Step {
 }
 
 impl Tables {
+    /// Takes a target as it is found, for a change of it is still to be told. What the target has beyond the
+    /// source's table is no matter of the change, unless its statement names it. `all`: what is to be told.
+    pub(crate) async fn find(
+        &mut self,
+        change: &SchemaChange,
+        all: &[SchemaChange],
+    ) -> Result<(), SinkError> {
+        let target = self.routed(&change.table)?;
+        if self.get(&target).is_some() {
+            return Ok(());
+        }
+        let Some(existing) = self.client.table(&target).await? else { return Ok(()) };
+        // A table that got another name is told as one that is gone and one that came.
+        let mut schemas = all.iter().filter(|other| other.sql == change.sql);
+        let schema = change.after.as_ref().or_else(|| schemas.find_map(|c| c.after.as_ref()));
+        let schema = schema.map_or_else(|| nothing(&change.table), Arc::clone);
+        let wanted = self.wanted(&schema, &target).ok();
+        let sql = change.sql.to_ascii_lowercase();
+        let columns = existing.columns.iter().enumerate().filter_map(|(at, there)| {
+            let asked = wanted.as_ref().is_some_and(|wanted| wanted.find(&there.name).is_some());
+            let ty = there.ty(self.system)?;
+            (asked || sql.contains(&there.name.to_ascii_lowercase())).then(|| TargetColumn {
+                name: there.name.as_str().into(),
+                ty,
+                nullable: there.nullable,
+                is_key: there.is_key,
+                // It was the source's own.
+                source: Some(at),
+            })
+        });
+        let model = existing.model.or(wanted.as_ref().map(|wanted| wanted.model));
+        let table = TargetTable {
+            name: target.clone(),
+            columns: columns.collect(),
+            model: model.unwrap_or(KeyModel::Unique),
+            sequence: existing.has_sequence,
+        };
+        self.stand(&target, table);
+        if let Some(found) = self.by_name.get_mut(&target) {
+            found.sources.insert(change.table.clone(), schema);
+        }
+        Ok(())
+    }
+
     /// A table of the source got another name: so does its target. Everything of it must be settled.
     pub(crate) async fn rename(
         &mut self,
@@ -134,6 +178,11 @@ impl Tables {
         for left in &plan.left {
             tracing::warn!(table = %change.table, "{left}");
         }
+        let adds = plan.alterations.iter().any(|step| matches!(step.change, Change::AddColumn(_)));
+        if adds && change.sql.to_ascii_lowercase().contains("default") {
+            tracing::warn!(table = %change.table, %target, "a column was added with a DEFAULT: in rows that the \
+                target has already it is NULL; `run --resnapshot {}` reads them again", change.table);
+        }
         let gone = change.after.is_none() && plan.table.is_some();
         Ok(Some(Step {
             target,
@@ -194,6 +243,18 @@ impl Tables {
         }
         Ok(())
     }
+}
+
+/// Of a table that is gone.
+fn nothing(name: &TableName) -> Arc<TableSchema> {
+    Arc::new(TableSchema {
+        name: name.clone(),
+        columns: Vec::new(),
+        key: Vec::new(),
+        key_index: "".into(),
+        collation: None,
+        indexes: Vec::new(),
+    })
 }
 
 fn renamed(change: &SchemaChange) -> Vec<(String, String)> {

@@ -360,8 +360,17 @@ impl Sink for Warehouse {
         self.epoch.on(source, self.clock.now_ms());
         let names = source.tables.iter().map(|table| table.name());
         self.abort_leftovers(&self.tables.databases_of(names)).await?;
-        let schemas = source.tables.iter().map(|table| Arc::clone(&table.schema));
-        self.tables.meet_all(schemas).await
+        // Their definitions are those behind changes of which the target has not heard yet.
+        let changes = &source.untold;
+        for change in changes {
+            self.tables.find(change, changes).await?;
+        }
+        let named = |change: &SchemaChange, name: &TableName| {
+            change.table == *name || change.after.as_ref().is_some_and(|after| after.name == *name)
+        };
+        let told =
+            source.tables.iter().filter(|table| !changes.iter().any(|c| named(c, table.name())));
+        self.tables.meet_all(told.map(|table| Arc::clone(&table.schema))).await
     }
 
     async fn write(&mut self, batch: Arc<Batch>) -> Result<(), SinkError> {
@@ -404,6 +413,10 @@ impl Sink for Warehouse {
 
     fn rewinds(&self) -> bool {
         false
+    }
+
+    fn stages(&self) -> bool {
+        self.choices.two_phase
     }
 
     async fn flush(&mut self) -> Result<(), SinkError> {

@@ -161,6 +161,15 @@ pub(super) async fn begin(
     sink: &mut Box<dyn Sink>,
     tables: &[Arc<TableSchema>],
 ) -> Result<(), SinkError> {
+    begin_behind(sink, tables, Vec::new()).await
+}
+
+/// A run that begins behind changes which nobody has told the sink.
+pub(super) async fn begin_behind(
+    sink: &mut Box<dyn Sink>,
+    tables: &[Arc<TableSchema>],
+    untold: Vec<SchemaChange>,
+) -> Result<(), SinkError> {
     let mut source = model::checkpoint::SourceState::clone(&barrier(1).source);
     source.server.identity = "a".to_owned();
     source.tables = tables
@@ -171,6 +180,7 @@ pub(super) async fn begin(
             unproven: None,
         })
         .collect();
+    source.untold = untold;
     sink.begin(&source).await
 }
 

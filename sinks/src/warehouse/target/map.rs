@@ -52,6 +52,7 @@ const TIMESTAMP: &str = "the zone: clock time of the job's one; `0000-00-00` is 
 const ZERO_FILL: &str = "the leading zeros";
 const MEMBERS: &str = "the list of members; sorts as text";
 const JSON: &str = "spaces and the form of numbers";
+const JSON_STARROCKS: &str = "spaces and the form of numbers; the document `null` is NULL";
 const VECTOR: &str = "held as text, a JSON array: no distance functions";
 const GEOMETRY: &str = "held as JSON text of SRID and WKB: no spatial functions";
 const TOO_LONG: &str = "values above 1 MiB are refused";
@@ -108,7 +109,10 @@ pub(crate) fn map(
             let bytes = if system == System::Doris { 20 } else { 17 };
             losing(TargetType::Varchar { bytes }, TEXT_ORDER)
         }
-        ColumnType::Json if rules.json == JsonAs::Json => losing(TargetType::Json, JSON),
+        ColumnType::Json if rules.json == JsonAs::Json => match system {
+            System::Doris => losing(TargetType::Json, JSON),
+            System::StarRocks => losing(TargetType::Json, JSON_STARROCKS),
+        },
         ColumnType::Json
         | ColumnType::Text { .. }
         | ColumnType::Enum { .. }

@@ -123,7 +123,13 @@ impl TargetTable {
                 value
             };
             // A date that no calendar holds arrives as NULL, also where the source has NOT NULL.
-            let may_be_null = column.nullable || ty.family() == Family::Date;
+            // So does the JSON document `null` in StarRocks, which has no other.
+            let is_lost = match ty.family() {
+                Family::Date => true,
+                Family::Json => system == System::StarRocks,
+                Family::Integer | Family::Float | Family::Decimal | Family::Text => false,
+            };
+            let may_be_null = column.nullable || is_lost;
             columns.push(TargetColumn {
                 name: column.name.clone(),
                 ty,

@@ -100,3 +100,52 @@ async fn a_table_that_is_missing_is_made_only_where_the_job_lets_it() {
     let refused = begin(&mut sink, &[pairs()]).await.unwrap_err().to_string();
     assert!(refused.contains("CREATE TABLE") && refused.contains("auto.create"), "{refused}");
 }
+
+#[tokio::test]
+async fn a_run_that_begins_behind_a_change_tells_it_to_the_table_as_it_was() {
+    for system in System::ALL {
+        let mut far = Far::new(system);
+        let mut narrow = TableSchema::clone(&pairs());
+        narrow.columns[1].ty = model::ColumnType::Int { bytes: 4, unsigned: false };
+        narrow.columns.push(column("old", "bigint", int()));
+        let options = [("schema.change.behavior", "evolve")];
+        let mut sink = begun(&mut far, &options, &Arc::new(narrow)).await;
+        checkpoint(&mut sink, 1).await;
+        drop(sink);
+
+        let t = pairs();
+        let sql = "ALTER TABLE t MODIFY n BIGINT, DROP COLUMN old";
+        let untold = SchemaChange { sql: sql.into(), ..change(Some(Arc::clone(&t))) };
+        let mut sink = far.sink(&options).await;
+        sink.restore(None).await.unwrap();
+        begin_behind(&mut sink, &[Arc::clone(&t)], vec![untold.clone()]).await.unwrap();
+        sink.write(one(Item::Schema(untold))).await.unwrap();
+        sink.write(one(block(&t, RowsKind::Insert, &[(1, i64::MAX)]))).await.unwrap();
+        checkpoint(&mut sink, 2).await;
+        let rows = far.query("SELECT * FROM \"shop.t\"");
+        assert_eq!(rows, [format!("1|{}", i64::MAX)], "{system}");
+    }
+}
+
+#[tokio::test]
+async fn a_run_that_begins_behind_a_new_name_takes_the_rows_along() {
+    for system in System::ALL {
+        let mut far = Far::new(system);
+        let t = pairs();
+        let mut sink = begun(&mut far, &[], &t).await;
+        sink.write(one(block(&t, RowsKind::Insert, &[(1, 1)]))).await.unwrap();
+        checkpoint(&mut sink, 1).await;
+        drop(sink);
+
+        let name = model::TableName::new("shop", "u");
+        let u = Arc::new(TableSchema { name: name.clone(), ..TableSchema::clone(&t) });
+        let came = SchemaChange { table: name, ..change(Some(Arc::clone(&u))) };
+        let untold = vec![change(None), came];
+        let mut sink = far.sink(&[]).await;
+        sink.restore(None).await.unwrap();
+        begin_behind(&mut sink, &[Arc::clone(&u)], untold.clone()).await.unwrap();
+        sink.write(batch(untold.into_iter().map(Item::Schema).collect())).await.unwrap();
+        checkpoint(&mut sink, 2).await;
+        assert_eq!(far.query("SELECT id, n FROM \"shop.u\""), ["1|1"], "{system}");
+    }
+}
