@@ -23,8 +23,8 @@ fi
 # Needed to build: RocksDB and its headers (bindgen reads them through libclang), and for the stand-in
 # warehouse SQLite's.
 need=(librocksdb-dev libsqlite3-dev libclang-dev pkg-config g++ make)
-# Needed by the tests: MariaDB, the client for MySQL 5.6, npm, through which MySQL 5.6 comes, and Python,
-# through which the S3 server comes.
+# Needed by the tests: MariaDB, the client for MySQL 5.6 and for the stand-in warehouse, curl, which loads into
+# it, npm, through which MySQL 5.6 comes, and Python, through which the S3 server comes.
 if [ "${1:-}" != --build ]; then
   command -v npm >/dev/null || need+=(npm nodejs)
   [ -n "${SEACHANGE_MARIADBD:-}" ] || need+=(mariadb-server-core)

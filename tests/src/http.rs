@@ -49,16 +49,30 @@ impl Job {
     }
 }
 
-async fn ask(address: &str, method: &str, path: &str, body: &str) -> Result<Answer> {
+pub(crate) async fn ask(address: &str, method: &str, path: &str, body: &str) -> Result<Answer> {
+    let headers = "Content-Type: application/json\r\n";
+    ask_with(address, method, path, headers, body).await
+}
+
+/// The same with other headers, each with its line's end.
+pub(crate) async fn ask_with(
+    address: &str,
+    method: &str,
+    path: &str,
+    headers: &str,
+    body: &str,
+) -> Result<Answer> {
     let mut stream = TcpStream::connect(address).await?;
     let length = body.len();
     let request = format!(
         "{method} {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\
-         Content-Type: application/json\r\nContent-Length: {length}\r\n\r\n{body}"
+         {headers}Content-Length: {length}\r\n\r\n{body}"
     );
     stream.write_all(request.as_bytes()).await?;
     let mut answer = String::new();
     stream.read_to_string(&mut answer).await?;
+    // Asked to wait for it, a server says first that it takes the body.
+    let answer = answer.strip_prefix("HTTP/1.1 100 Continue\r\n\r\n").unwrap_or(&answer);
     let (head, body) = answer.split_once("\r\n\r\n").with_context(|| format!("`{answer}`"))?;
     let status = head.split(' ').nth(1).context("no status")?.parse()?;
     Ok(Answer { status, body: serde_json::from_str(body).unwrap_or_else(|_| Value::from(body)) })

@@ -102,16 +102,21 @@ fn put(list: &mut Vec<(String, String)>, key: &str, value: &str) {
 /// # Errors
 /// It is not there.
 pub fn binary() -> Result<PathBuf> {
-    let path = match std::env::var_os("SEACHANGE_BIN") {
+    binary_in("SEACHANGE_BIN", "seachange", "cargo build -p engine")
+}
+
+/// Path of a binary: what `variable` says, else where cargo has put it.
+pub(crate) fn binary_in(variable: &str, name: &str, build: &str) -> Result<PathBuf> {
+    let path = match std::env::var_os(variable) {
         Some(path) => PathBuf::from(path),
         None => {
             let test = std::env::current_exe()?;
             let profile =
                 test.parent().and_then(Path::parent).context("a test without a folder")?;
-            profile.join("seachange")
+            profile.join(name)
         }
     };
-    ensure!(path.exists(), "no {}: build it first (cargo build -p engine)", path.display());
+    ensure!(path.exists(), "no {}: build it first ({build})", path.display());
     Ok(path)
 }
 
@@ -126,6 +131,8 @@ struct Running {
 /// One job and its directory, over any number of runs.
 pub struct Job {
     name: String,
+    /// Of the script, within `dir`.
+    file: String,
     dir: Option<TempDir>,
     running: Option<Running>,
     lines: Lines,
@@ -146,6 +153,7 @@ impl Job {
         let lines = Lines::default();
         Ok(Self {
             name: name.to_owned(),
+            file: format!("{name}.sql"),
             dir: Some(dir),
             running: None,
             lines,
@@ -155,6 +163,18 @@ impl Job {
             before: 0,
             environment: Vec::new(),
         })
+    }
+
+    /// A pipeline in YAML instead of a script, from `examples/` or not.
+    pub fn pipeline(name: &str) -> Result<Self> {
+        let mut job = Self::new(name)?;
+        job.file = format!("{name}.yaml");
+        Ok(job)
+    }
+
+    /// A variable of every process of the job.
+    pub fn env(&mut self, name: &str, value: &str) {
+        self.environment.push((name.to_owned(), value.to_owned()));
     }
 
     pub fn dir(&self) -> &Path {
@@ -191,6 +211,7 @@ impl Job {
     /// are its state and its sinks.
     pub fn beside(&self) -> Result<Self> {
         let mut job = Self::new(&self.name)?;
+        job.file.clone_from(&self.file);
         job.state_url = Some(self.state_url());
         job.environment = self.environment.clone();
         fs::copy(self.path(), job.path())?;
@@ -204,7 +225,7 @@ impl Job {
 
     /// Of the script; a job that does not say otherwise is named after it.
     pub fn path(&self) -> PathBuf {
-        self.dir().join(format!("{}.sql", self.name))
+        self.dir().join(&self.file)
     }
 
     /// Writes, or replaces, the script.
@@ -215,7 +236,7 @@ impl Job {
     /// Takes the script of this name from `examples/`.
     pub fn example(&self) -> Result<()> {
         let examples = Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples");
-        let example = examples.join(format!("{}.sql", self.name));
+        let example = examples.join(&self.file);
         fs::copy(&example, self.path()).with_context(|| format!("no {}", example.display()))?;
         Ok(())
     }

@@ -22,6 +22,7 @@ pub mod server;
 pub mod stage;
 #[cfg(test)]
 mod tidy;
+pub mod warehouse;
 pub mod workload;
 
 pub use hdfs::Hdfs;
@@ -31,6 +32,7 @@ pub use proxy::Proxy;
 pub use scene::Scene;
 pub use server::{Kind, Server, for_each_server};
 pub use stage::Stage;
+pub use warehouse::Warehouse;
 pub use workload::Workload;
 
 use anyhow::Context;

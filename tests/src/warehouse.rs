@@ -1,0 +1,347 @@
+//! The stand-in for Doris and StarRocks (`tests/warehouse`) as a process that can die, and what a suite asks
+//! of it: a job's script that loads into it, faults, and whether its tables equal their sources.
+//!
+//! Rows are read from both sides through SQL and compared here by the rules of `docs/types.md`; nothing is
+//! shared with the sinks, whose mistakes would then be ours.
+
+use std::fs;
+use std::io::{BufRead as _, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail, ensure};
+use mysql_async::prelude::*;
+use mysql_async::{Conn, OptsBuilder, Row};
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use crate::http;
+use crate::job::binary_in;
+use crate::process::{Guarded, tail};
+use crate::server::{free_port, keep};
+use crate::{Script, say};
+
+mod comparison;
+pub mod fleet;
+mod value;
+
+pub use comparison::{Comparison, Pair};
+pub use fleet::{Fleet, arrived};
+
+const USER: &str = "root";
+pub const PASSWORD: &str = "secret";
+/// Of the two.
+const AUTHORIZATION: &str = "Basic cm9vdDpzZWNyZXQ=";
+const START_MAX: Duration = Duration::from_secs(30);
+const ANSWER_MAX: Duration = Duration::from_secs(30);
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum System {
+    Doris,
+    StarRocks,
+}
+
+impl System {
+    pub const ALL: [Self; 2] = [Self::Doris, Self::StarRocks];
+
+    /// As scripts and the command line spell it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Doris => "doris",
+            Self::StarRocks => "starrocks",
+        }
+    }
+
+    fn frontends_option(self) -> &'static str {
+        match self {
+            Self::Doris => "fenodes",
+            Self::StarRocks => "load-url",
+        }
+    }
+}
+
+/// How many nodes it pretends to be.
+#[derive(Debug, Clone, Copy)]
+pub struct Size {
+    pub backends: u16,
+    pub followers: u16,
+}
+
+/// A running stand-in with a directory of its own. It dies with its owner.
+pub struct Warehouse {
+    pub system: System,
+    size: Size,
+    frontend: u16,
+    backend: u16,
+    query: u16,
+    dir: Option<TempDir>,
+    process: Option<Guarded>,
+    starts: u32,
+}
+
+impl Warehouse {
+    /// One frontend, one backend.
+    pub async fn start(system: System) -> Result<Self> {
+        Self::of_size(system, Size { backends: 1, followers: 0 }).await
+    }
+
+    pub async fn of_size(system: System, size: Size) -> Result<Self> {
+        let dir = tempfile::Builder::new().prefix("seachange-warehouse-").tempdir()?;
+        let mut warehouse = Self {
+            system,
+            size,
+            frontend: free_ports(size.followers + 1)?,
+            backend: free_ports(size.backends)?,
+            query: free_ports(size.followers + 1)?,
+            dir: Some(dir),
+            process: None,
+            starts: 0,
+        };
+        warehouse.up().await?;
+        Ok(warehouse)
+    }
+
+    async fn up(&mut self) -> Result<()> {
+        self.starts += 1;
+        let binary = binary_in("WAREHOUSE_BIN", "warehouse", "cargo build -p warehouse")?;
+        let mut command = Command::new(binary);
+        command.args(["--system", self.system.name(), "--user", USER, "--password", PASSWORD]);
+        command.arg("--data").arg(self.dir().join("data")).current_dir(self.dir());
+        let numbers = [
+            ("--fe-port", self.frontend),
+            ("--be-port", self.backend),
+            ("--query-port", self.query),
+            ("--backends", self.size.backends),
+            ("--followers", self.size.followers),
+        ];
+        command.args(numbers.iter().flat_map(|(name, n)| [(*name).to_owned(), n.to_string()]));
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(fs::File::create(self.log())?);
+        let mut process = Guarded::spawn(&mut command)?;
+        let stdout = process.child_mut().stdout.take().context("no stdout")?;
+        let first = tokio::task::spawn_blocking(move || {
+            let mut line = String::new();
+            BufReader::new(stdout).read_line(&mut line).map(|_| line)
+        });
+        let ready = tokio::time::timeout(START_MAX, first).await;
+        let ready = ready.context("the stand-in says nothing")???;
+        ensure!(ready.starts_with("ready "), "`{ready}`:\n{}", self.log_tail());
+        self.process = Some(process);
+        Ok(())
+    }
+
+    pub fn dir(&self) -> &Path {
+        self.dir.as_ref().map_or(Path::new("."), TempDir::path)
+    }
+
+    fn log(&self) -> PathBuf {
+        self.dir().join(format!("run-{}.log", self.starts))
+    }
+
+    pub fn log_tail(&self) -> String {
+        tail(&self.log(), 20)
+    }
+
+    /// Dies at once, with everything that was under way.
+    pub fn kill9(&mut self) -> Result<()> {
+        match self.process.take() {
+            Some(mut process) => process.kill9(),
+            None => Ok(()),
+        }
+    }
+
+    /// Starts again on the same ports and directory, after [`Warehouse::kill9`].
+    pub async fn restart(&mut self) -> Result<()> {
+        ensure!(self.process.is_none(), "the {} stand-in still runs", self.system.name());
+        self.up().await
+    }
+
+    /// The MySQL port, as a client of it would.
+    pub async fn conn(&self) -> Result<Conn> {
+        let options = OptsBuilder::default()
+            .ip_or_hostname("127.0.0.1")
+            .tcp_port(self.query)
+            .user(Some(USER))
+            .pass(Some(PASSWORD))
+            .prefer_socket(false);
+        Ok(Conn::new(options).await?)
+    }
+
+    /// Runs statements, one after another, on a connection of their own.
+    pub async fn sql(&self, statements: &str) -> Result<()> {
+        let mut conn = self.conn().await?;
+        for statement in statements.split(";\n").filter(|sql| !sql.trim().is_empty()) {
+            let asked = conn.query_drop(statement.trim().trim_end_matches(';')).await;
+            asked.with_context(|| format!("in `{statement}` on {}", self.system.name()))?;
+        }
+        conn.disconnect().await?;
+        Ok(())
+    }
+
+    /// All rows of a query, as text; NULL is `NULL`.
+    pub async fn rows(&self, query: &str) -> Result<Vec<Vec<String>>> {
+        let mut conn = self.conn().await?;
+        let rows: Vec<Row> = conn.query(query).await.with_context(|| query.to_owned())?;
+        conn.disconnect().await?;
+        let text = |cell| {
+            let text: Option<Vec<u8>> = mysql_async::from_value_opt(cell)?;
+            let text = text.map(|text| String::from_utf8_lossy(&text).into_owned());
+            anyhow::Ok(text.unwrap_or_else(|| "NULL".to_owned()))
+        };
+        rows.into_iter().map(|row| row.unwrap().into_iter().map(text).collect()).collect()
+    }
+
+    /// The first column of all rows.
+    pub async fn column(&self, query: &str) -> Result<Vec<String>> {
+        let rows = self.rows(query).await?;
+        Ok(rows.into_iter().filter_map(|row| row.into_iter().next()).collect())
+    }
+
+    /// Labels of the transactions of a database that are neither committed nor aborted.
+    pub async fn open_transactions(&self, db: &str) -> Result<Vec<String>> {
+        let databases = self.rows("SHOW PROC '/dbs'").await?;
+        let found = databases.iter().find(|row| row.get(1).is_some_and(|name| name == db));
+        let id = found.and_then(|row| row.first()).with_context(|| format!("no database {db}"))?;
+        let running = self.rows(&format!("SHOW PROC '/transactions/{id}/running'")).await?;
+        Ok(running.into_iter().filter_map(|row| row.into_iter().nth(1)).collect())
+    }
+
+    /// Names of a table's columns that a reader sees, in order.
+    pub async fn columns(&self, db: &str, table: &str) -> Result<Vec<String>> {
+        let query = format!(
+            "SELECT COLUMN_NAME FROM information_schema.columns WHERE TABLE_SCHEMA = '{db}' AND \
+             TABLE_NAME = '{table}' ORDER BY ORDINAL_POSITION"
+        );
+        let mut names = self.column(&query).await?;
+        names.retain(|name| !name.starts_with("__"));
+        Ok(names)
+    }
+
+    pub async fn tables(&self, db: &str) -> Result<Vec<String>> {
+        let query = format!(
+            "SELECT TABLE_NAME FROM information_schema.tables WHERE TABLE_SCHEMA = '{db}' \
+             ORDER BY TABLE_NAME"
+        );
+        self.column(&query).await
+    }
+
+    /// Loads rows as CSV, columns between tabs, NULL as `\N`; they are visible at once.
+    ///
+    /// # Errors
+    /// The load is refused.
+    pub async fn load(&self, db: &str, table: &str, label: &str, rows: &str) -> Result<()> {
+        let address = format!("127.0.0.1:{}", self.backend);
+        let path = format!("/api/{db}/{table}/_stream_load");
+        let headers =
+            format!("Authorization: {AUTHORIZATION}\r\nExpect: 100-continue\r\nlabel: {label}\r\n");
+        let asked = http::ask_with(&address, "PUT", &path, &headers, rows);
+        let answer = tokio::time::timeout(ANSWER_MAX, asked).await.context("no answer")??;
+        ensure!(answer.text("Status") == "Success", "{db}.{table}: {answer:?}");
+        Ok(())
+    }
+
+    /// What its `POST /_fault` takes: `{"next": …}` or `{"now": …}`.
+    ///
+    /// # Errors
+    /// It does not understand, or is not there.
+    pub async fn fault(&self, wish: &Value) -> Result<()> {
+        let address = format!("127.0.0.1:{}", self.frontend);
+        let body = wish.to_string();
+        let asked = http::ask(&address, "POST", "/_fault", &body);
+        let answer = tokio::time::timeout(ANSWER_MAX, asked).await.context("no answer")??;
+        ensure!(answer.status == 200, "{body} is refused: {answer:?}");
+        Ok(())
+    }
+
+    /// Arms a fault for the next `times` calls of that kind.
+    pub async fn arm(&self, effect: &str, on: &str, times: u32, millis: u64) -> Result<()> {
+        let next = json!({"effect": effect, "on": on, "times": times, "millis": millis});
+        self.fault(&json!({ "next": next })).await
+    }
+
+    /// What happens at once.
+    pub async fn now(&self, event: Value) -> Result<()> {
+        self.fault(&json!({ "now": event })).await
+    }
+
+    /// The same as arguments of `seachange run`, for a script that has the rest of the sink.
+    pub fn arguments(&self, sink: &str) -> Vec<String> {
+        let places = [self.system.frontends_option(), "jdbc-url"];
+        let options = self.options().into_iter().filter(|(key, _)| places.contains(&&**key));
+        let set = |(key, value)| ["--set".to_owned(), format!("{sink}.{key}={value}")];
+        options.flat_map(set).collect()
+    }
+
+    /// Every option that a sink into it needs, each after `sink.`.
+    fn options(&self) -> Vec<(String, String)> {
+        let nodes: Vec<String> =
+            (0..=self.size.followers).map(|n| format!("127.0.0.1:{}", self.frontend + n)).collect();
+        let sql: Vec<String> =
+            (0..=self.size.followers).map(|n| format!("127.0.0.1:{}", self.query + n)).collect();
+        [
+            ("connector", self.system.name().to_owned()),
+            (self.system.frontends_option(), nodes.join(",")),
+            ("jdbc-url", format!("jdbc:mysql://{}", sql.join(","))),
+            ("username", USER.to_owned()),
+            ("password", PASSWORD.to_owned()),
+            ("table.create.properties.replication_num", "1".to_owned()),
+        ]
+        .map(|(key, value)| (key.to_owned(), value))
+        .into()
+    }
+}
+
+impl Script {
+    /// The one sink of the job loads into `warehouse`.
+    #[must_use]
+    pub fn into_warehouse(self, warehouse: &Warehouse) -> Self {
+        self.sink_into("sink", warehouse)
+    }
+
+    /// The sink that is called so in the script (`sink[0]`) does.
+    #[must_use]
+    pub fn sink_into(self, sink: &str, warehouse: &Warehouse) -> Self {
+        let options = warehouse.options().into_iter();
+        options.fold(self, |script, (key, value)| script.option(&format!("{sink}.{key}"), &value))
+    }
+}
+
+impl Drop for Warehouse {
+    fn drop(&mut self) {
+        drop(self.process.take());
+        keep(self.dir.take());
+    }
+}
+
+/// Runs `body` with a fresh stand-in of each system, one after another; the second also where the first
+/// fails.
+pub async fn for_each_system<F>(body: F) -> Result<()>
+where
+    F: AsyncFn(&mut Warehouse) -> Result<()>,
+{
+    let mut failures = String::new();
+    for system in System::ALL {
+        let begun = Instant::now();
+        let mut warehouse = Warehouse::start(system).await?;
+        if let Err(error) = body(&mut warehouse).await {
+            let log = warehouse.log_tail();
+            eprintln!("  {} FAILED: {error:?}\n  the stand-in's log:\n{log}", system.name());
+            failures.push_str(&format!("\n{}: {error:#}", system.name()));
+        }
+        say(format!("{} took {:.1} s", system.name(), begun.elapsed().as_secs_f32()));
+    }
+    ensure!(failures.is_empty(), "{failures}");
+    Ok(())
+}
+
+/// The first of so many ports in a row that nobody listens on.
+fn free_ports(count: u16) -> Result<u16> {
+    for _ in 0..50 {
+        let first = free_port()?;
+        let is_free = |n| std::net::TcpListener::bind(("127.0.0.1", first + n)).is_ok();
+        if (1..count).all(is_free) {
+            return Ok(first);
+        }
+    }
+    bail!("no {count} free ports in a row on loopback")
+}
