@@ -21,6 +21,14 @@ pub enum Shape {
     Array,
 }
 
+/// A member of each object.
+#[derive(Debug, Clone, Copy)]
+pub struct Wanted<'a> {
+    pub name: &'a str,
+    /// For a column of JSON, which StarRocks takes as it stands, a string with its quotes.
+    pub is_json: bool,
+}
+
 /// Every object of the body, its fields in the order of `names`.
 ///
 /// # Errors
@@ -28,7 +36,7 @@ pub enum Shape {
 pub fn read(
     shape: &Shape,
     system: System,
-    names: &[&str],
+    names: &[Wanted<'_>],
     body: &[u8],
 ) -> Result<Vec<Record>, Refusal> {
     let body = body.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(body);
@@ -69,30 +77,35 @@ fn lines<'a>(body: &'a [u8], delimiter: &'a [u8]) -> impl Iterator<Item = &'a [u
     })
 }
 
-fn record(document: &[u8], system: System, names: &[&str]) -> Record {
+fn record(document: &[u8], system: System, names: &[Wanted<'_>]) -> Record {
     let source = String::from_utf8_lossy(document).into_owned();
     let fields = fields(document, system, names);
     Record { source, fields }
 }
 
-fn fields(document: &[u8], system: System, names: &[&str]) -> Result<Vec<Field>, String> {
+fn fields(document: &[u8], system: System, names: &[Wanted<'_>]) -> Result<Vec<Field>, String> {
     if document.trim_ascii_start().first() != Some(&b'{') {
         return Err("Not object item".to_owned());
     }
     let Members(members) = serde_json::from_slice(document)
         .map_err(|error| format!("Parse json data for JsonDoc failed. error info: {error}"))?;
-    let knows_none = !names.iter().any(|name| members.contains_key(*name));
+    let knows_none = !names.iter().any(|wanted| members.contains_key(wanted.name));
     if system == System::Doris && knows_none {
         return Err("All fields is null, this is a invalid row.".to_owned());
     }
-    let field =
-        |name: &&str| members.get(*name).map_or(Ok(Field::Missing), |raw| value(raw.get(), system));
+    let field = |wanted: &Wanted<'_>| match members.get(wanted.name).map(|raw| raw.get()) {
+        None => Ok(Field::Missing),
+        Some("null") => Ok(Field::Null),
+        Some(raw) if wanted.is_json && system == System::StarRocks => {
+            Ok(Field::Text(raw.to_owned()))
+        }
+        Some(raw) => value(raw, system),
+    };
     names.iter().map(field).collect()
 }
 
 fn value(raw: &str, system: System) -> Result<Field, String> {
     let text = match raw.as_bytes().first() {
-        Some(b'n') => return Ok(Field::Null),
         Some(b't') => "1".to_owned(),
         Some(b'f') => "0".to_owned(),
         Some(b'"') => serde_json::from_str(raw).map_err(|error| error.to_string())?,

@@ -64,7 +64,7 @@ pub fn ingest(
     let plan = Plan::new(system, table, options)?;
     let records = match &options.format {
         Format::Csv(dialect) => csv::read(dialect, system, plan.width(), body),
-        Format::Json(shape) => json::read(shape, system, &plan.names(), body)?,
+        Format::Json(shape) => json::read(shape, system, &plan.wanted(), body)?,
     };
     let mut ingested = Ingested::default();
     for record in records {

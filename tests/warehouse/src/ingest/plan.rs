@@ -5,6 +5,7 @@ use crate::table::{Column, KeyModel, Misfit, Sequence, Table, Type, Value};
 use crate::txn::Refusal;
 
 use super::convert::convert;
+use super::json::Wanted;
 use super::options::{Assigned, Format, not_built};
 use super::{Field, Operation, Options, Row};
 
@@ -65,10 +66,15 @@ impl<'a> Plan<'a> {
         self.slots.len()
     }
 
-    /// By which names JSON is asked for them.
+    /// What JSON is asked for.
     #[must_use]
-    pub fn names(&self) -> Vec<&str> {
-        self.slots.iter().map(|slot| slot.name.as_str()).collect()
+    pub fn wanted(&self) -> Vec<Wanted<'_>> {
+        let is_json = |slot: &Slot| match slot.target {
+            Target::Column(at) => self.table.columns.get(at).is_some_and(|c| c.ty == Type::Json),
+            Target::DeleteSign | Target::Op | Target::Sequence | Target::Nothing => false,
+        };
+        let slots = self.slots.iter();
+        slots.map(|slot| Wanted { name: &slot.name, is_json: is_json(slot) }).collect()
     }
 
     /// # Errors

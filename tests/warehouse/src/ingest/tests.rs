@@ -239,6 +239,17 @@ fn json_that_is_not_flat_becomes_text() {
     }
 }
 
+#[test]
+fn a_column_of_json_takes_every_kind_of_document_as_it_stands_in_starrocks() {
+    let mut table = orders();
+    table.columns[1].ty = Type::Json;
+    for document in [r#""x \" y""#, "true", "7", r#"{"a":[1,null]}"#] {
+        let body = format!(r#"{{"id":1,"name":{document}}}"#);
+        let ingested = load(StarRocks, &table, &[JSON, STRICT], &body).unwrap();
+        assert_eq!(shown(&ingested), [format!("1|{document}|NULL")]);
+    }
+}
+
 /// Row 27 of both checklists.
 #[test]
 fn json_comes_in_lines_as_documents_or_as_one_array() {

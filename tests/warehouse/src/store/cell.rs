@@ -7,12 +7,12 @@ use serde_json::{Value as Json, json};
 
 use crate::table::{Type, Value};
 
-/// Numbers as texts, for JSON has no 128 bits; bytes as an array.
+/// Numbers as texts, for JSON has no 128 bits, and not every float comes back from it; bytes as an array.
 pub(super) fn to_json(value: &Value) -> Json {
     match value {
         Value::Null => Json::Null,
         Value::Int(value) => json!({ "int": value.to_string() }),
-        Value::Float(value) => json!({ "float": value }),
+        Value::Float(value) => json!({ "float": value.to_string() }),
         Value::Text(text) => json!(text),
         Value::Bytes(bytes) => json!(bytes),
     }
@@ -28,7 +28,7 @@ pub(super) fn from_json(json: &Json) -> Value {
         }
         Json::Object(number) => {
             let int = number.get("int").and_then(|text| text.as_str()?.parse().ok());
-            let float = number.get("float").and_then(Json::as_f64);
+            let float = number.get("float").and_then(|text| text.as_str()?.parse().ok());
             int.map(Value::Int).or(float.map(Value::Float)).unwrap_or(Value::Null)
         }
         Json::Null | Json::Bool(_) | Json::Number(_) => Value::Null,

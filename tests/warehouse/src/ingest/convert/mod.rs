@@ -19,8 +19,10 @@ pub fn convert(ty: Type, text: &str, system: System, zone: Zone) -> Result<Value
         Type::TinyInt | Type::SmallInt | Type::Int | Type::BigInt | Type::LargeInt => {
             integer(ty, text)
         }
+        // The shortest digits of the greatest float are above it as a double.
         Type::Float => {
-            float(text).filter(|value| value.abs() <= f64::from(f32::MAX)).map(Value::Float)
+            let fits = text.trim().parse().is_ok_and(f32::is_finite);
+            float(text).filter(|_| fits).map(Value::Float)
         }
         Type::Double => float(text).map(Value::Float),
         Type::Decimal { precision, scale } => {
