@@ -91,6 +91,14 @@ impl Retries {
         };
         match wait {
             Some(wait) => {
+                if verdict == Verdict::Later {
+                    let seconds = wait.as_secs();
+                    tracing::warn!(
+                        seconds,
+                        "the target says that it has too much to do (versions, transactions): \
+                        waits before the next try, and no checkpoint is taken meanwhile"
+                    );
+                }
                 tokio::time::sleep(wait).await;
                 true
             }
