@@ -27,6 +27,7 @@ use tables::{KEYS_MAX, condition, values};
 /// Rows that a table has at the start.
 pub const ROWS: u64 = 50_000;
 const ROWS_PER_INSERT: u64 = 1_000;
+const CONNECT_MAX: Duration = Duration::from_secs(20);
 /// Rows that one statement touches at most.
 const ROWS_PER_STATEMENT_MAX: u64 = 200;
 
@@ -234,7 +235,8 @@ impl Writer {
             .db_name(Some(&self.db))
             .prefer_socket(false)
             .init(vec!["SET NAMES utf8mb4", "SET innodb_lock_wait_timeout = 2"]);
-        Ok(Conn::new(options).await?)
+        // A server that is killed while it takes a connection may leave it without an end.
+        Ok(tokio::time::timeout(CONNECT_MAX, Conn::new(options)).await??)
     }
 
     /// One transaction, committed or rolled back; the rows it changed for good.
