@@ -82,6 +82,10 @@ fn other(cursor: &mut Cursor) -> Result<Statement, SqlError> {
         cursor.take_word("ALL");
         return Ok(Statement::Describe(table));
     }
+    // What pools of connections end every turn with: nothing is under way here.
+    if cursor.take_word("COMMIT") || cursor.take_word("ROLLBACK") {
+        return Ok(Statement::Nothing);
+    }
     if cursor.take_word("USE") {
         return Ok(Statement::Use(cursor.name()?));
     }

@@ -50,6 +50,10 @@ pub fn create_table(system: System, table: &Table, backends: usize) -> String {
         (None, System::StarRocks) => sql.push('\n'),
     }
     let mut properties = details.properties.clone();
+    if (table.model, system) == (KeyModel::Unique, System::Doris) {
+        let merge_on_write = properties.entry("enable_unique_key_merge_on_write".to_owned());
+        merge_on_write.or_insert_with(|| "true".to_owned());
+    }
     let placed = properties.remove("replication_allocation");
     let placed = placed.map(|text| text.rsplit(':').next().unwrap_or_default().trim().to_owned());
     let replicas = properties.remove("replication_num").or(placed);

@@ -334,7 +334,9 @@ fn a_name_that_a_column_was_made_with_is_free_when_that_column_is_gone() {
 fn questions_are_read_as_clients_ask_them() {
     let read = |sql| parse(System::Doris, sql).unwrap_or_else(|why| panic!("{sql}: {why}"));
     let orders = || Named { database: Some("shop".to_owned()), table: "orders".to_owned() };
-    assert_eq!(read("/*!40101 SET NAMES utf8 */;"), Statement::Nothing);
+    for nothing in ["/*!40101 SET NAMES utf8 */;", "ROLLBACK", "commit;"] {
+        assert_eq!(read(nothing), Statement::Nothing);
+    }
     assert_eq!(read("desc `shop`.`orders`"), Statement::Describe(orders()));
     assert_eq!(read("TRUNCATE TABLE shop.orders"), Statement::Truncate(orders()));
     assert_eq!(
