@@ -31,10 +31,17 @@ fn clause(cursor: &mut Cursor) -> Result<Clause, SqlError> {
         return Ok(Clause::Drop(name));
     }
     if cursor.take_words(&["MODIFY", "COLUMN"]) {
-        let column = column::column(cursor)?;
+        let name = cursor.name()?;
+        if cursor.system() == System::Doris && cursor.take_word("COMMENT") {
+            return Ok(Clause::ColumnComment { column: name, comment: cursor.text()? });
+        }
+        let column = column::named(name, cursor)?;
         let place = place(cursor)?;
         ignore_properties(cursor)?;
         return Ok(Clause::Modify { column, place });
+    }
+    if cursor.system() == System::Doris && cursor.take_words(&["MODIFY", "COMMENT"]) {
+        return Ok(Clause::Comment(cursor.text()?));
     }
     if cursor.take_words(&["RENAME", "COLUMN"]) {
         let from = cursor.name()?;

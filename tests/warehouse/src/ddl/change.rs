@@ -66,6 +66,14 @@ impl Planner {
             }
             Clause::Drop(name) => self.remove(name)?,
             Clause::Modify { column, place } => self.modify(column, place.as_ref())?,
+            Clause::ColumnComment { column, comment } => {
+                let Some((_, column)) = self.find(column) else {
+                    return Err(self.refuse(&format!("Unknown column '{column}'")));
+                };
+                let comments = &mut self.change.after.details.comments;
+                comments.insert(column.name, comment.clone());
+            }
+            Clause::Comment(comment) => self.change.after.details.comment.clone_from(comment),
             Clause::Rename { from, to } => self.rename(from, to)?,
             Clause::Order(names) => self.order(names)?,
             Clause::Properties(properties) => {

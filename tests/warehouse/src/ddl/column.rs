@@ -16,6 +16,11 @@ const SCALE_MAX: u8 = 6;
 
 pub(super) fn column(cursor: &mut Cursor) -> Result<ColumnDef, SqlError> {
     let name = cursor.name()?;
+    named(name, cursor)
+}
+
+/// What stands behind its name.
+pub(super) fn named(name: String, cursor: &mut Cursor) -> Result<ColumnDef, SqlError> {
     let ty = data_type(cursor)?;
     let mut column = ColumnDef {
         name,

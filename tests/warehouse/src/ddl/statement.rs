@@ -159,6 +159,8 @@ pub enum Clause {
     Add { columns: Vec<ColumnDef>, place: Option<Place> },
     Drop(String),
     Modify { column: ColumnDef, place: Option<Place> },
+    ColumnComment { column: String, comment: String },
+    Comment(String),
     Rename { from: String, to: String },
     Order(Vec<String>),
     Properties(BTreeMap<String, String>),

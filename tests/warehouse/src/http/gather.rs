@@ -95,7 +95,7 @@ impl Digest {
         if self.log.is_empty() {
             return None;
         }
-        let file = format!("error_log_{txn}");
+        let file = format!("error_log_{:x}_{:x}", at.0, txn.0);
         state.error_logs.put(&file, &self.log);
         let authority = backend_authority(state, at);
         Some(format!("http://{authority}/api/_load_error_log?file={file}"))

@@ -204,7 +204,7 @@ pub(super) fn check_length(
     unlimited_json: bool,
 ) -> Result<(), Refusal> {
     let Framing::Length(length) = framing else { return Ok(()) };
-    let whole = matches!(options.format, Format::Json(Shape::Documents | Shape::Array));
+    let whole = matches!(options.format, Format::Json(Shape::Documents | Shape::Array(_)));
     if whole && !unlimited_json && length > limits.json_max {
         let max = limits.json_max;
         return Err(match system {

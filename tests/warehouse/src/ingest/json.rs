@@ -18,7 +18,15 @@ pub enum Shape {
     /// One after another, whatever stands between (StarRocks), or just one (Doris).
     Documents,
     /// One array of objects.
-    Array,
+    Array(Keys),
+}
+
+/// How a value is found in its object.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Keys {
+    Named,
+    /// `fuzzy_parse`: where the first object of the body has a key, every other one has it too, and nobody looks.
+    OfTheFirst,
 }
 
 /// A member of each object.
@@ -51,10 +59,17 @@ pub fn read(
                 Ok(record(document.map_err(malformed)?.get().as_bytes(), system, names))
             })
             .collect(),
-        Shape::Array => {
+        Shape::Array(keys) => {
             let documents: Vec<&RawValue> = serde_json::from_slice(body).map_err(malformed)?;
-            let records = documents.into_iter();
-            Ok(records.map(|document| record(document.get().as_bytes(), system, names)).collect())
+            let mut first = None;
+            let records = documents.into_iter().map(|document| {
+                let document = document.get().as_bytes();
+                match keys {
+                    Keys::Named => record(document, system, names),
+                    Keys::OfTheFirst => record_like(&mut first, document, system, names),
+                }
+            });
+            Ok(records.collect())
         }
     }
 }
@@ -83,12 +98,41 @@ fn record(document: &[u8], system: System, names: &[Wanted<'_>]) -> Record {
     Record { source, fields }
 }
 
+/// With the keys of the first object that there was.
+fn record_like(
+    first: &mut Option<Vec<String>>,
+    document: &[u8],
+    system: System,
+    names: &[Wanted<'_>],
+) -> Record {
+    let fields = members(document).and_then(|Members(members)| {
+        let own = || members.iter().map(|(name, _)| name.clone()).collect();
+        let keys = first.get_or_insert_with(own);
+        let members = keys.iter().cloned().zip(members.iter().map(|(_, value)| *value));
+        picked(&members.collect(), system, names)
+    });
+    Record { source: String::from_utf8_lossy(document).into_owned(), fields }
+}
+
 fn fields(document: &[u8], system: System, names: &[Wanted<'_>]) -> Result<Vec<Field>, String> {
+    let Members(members) = members(document)?;
+    picked(&members.into_iter().collect(), system, names)
+}
+
+fn members(document: &[u8]) -> Result<Members<'_>, String> {
     if document.trim_ascii_start().first() != Some(&b'{') {
         return Err("Not object item".to_owned());
     }
-    let Members(members) = serde_json::from_slice(document)
-        .map_err(|error| format!("Parse json data for JsonDoc failed. error info: {error}"))?;
+    serde_json::from_slice(document)
+        .map_err(|error| format!("Parse json data for JsonDoc failed. error info: {error}"))
+}
+
+/// What is wanted of an object's members; of one named twice, the last.
+fn picked(
+    members: &HashMap<String, &RawValue>,
+    system: System,
+    names: &[Wanted<'_>],
+) -> Result<Vec<Field>, String> {
     let knows_none = !names.iter().any(|wanted| members.contains_key(wanted.name));
     if system == System::Doris && knows_none {
         return Err("All fields is null, this is a invalid row.".to_owned());
@@ -131,8 +175,8 @@ fn minified(raw: &str) -> String {
     text
 }
 
-/// An object's members as they stand in the text; of one named twice, the last.
-struct Members<'a>(HashMap<String, &'a RawValue>);
+/// An object's members as they stand in the text.
+struct Members<'a>(Vec<(String, &'a RawValue)>);
 
 impl<'de> Deserialize<'de> for Members<'de> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
@@ -146,9 +190,9 @@ impl<'de> Deserialize<'de> for Members<'de> {
             }
 
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-                let mut members = HashMap::new();
-                while let Some((name, value)) = map.next_entry::<String, &'de RawValue>()? {
-                    members.insert(name, value);
+                let mut members = Vec::new();
+                while let Some(member) = map.next_entry::<String, &'de RawValue>()? {
+                    members.push(member);
                 }
                 Ok(Members(members))
             }

@@ -8,7 +8,7 @@ use crate::txn::Refusal;
 use super::compression::Compression;
 use super::convert::Zone;
 use super::csv::{self, Dialect};
-use super::json::Shape;
+use super::json::{Keys, Shape};
 
 #[cfg(test)]
 mod tests;
@@ -72,12 +72,11 @@ pub struct Assigned {
 }
 
 /// Headers that change what a load does and that the stand-in does not have.
-const NOT_BUILT: [&str; 17] = [
+const NOT_BUILT: [&str; 16] = [
     "where",
     "jsonpaths",
     "json_root",
     "num_as_string",
-    "fuzzy_parse",
     "partial_columns",
     "partial_update",
     "unique_key_update_mode",
@@ -99,6 +98,7 @@ impl Options {
         if let Some(name) = NOT_BUILT.iter().find(|name| headers.asks_for(name)) {
             return Err(not_built(&format!("the header `{name}`")));
         }
+        check_numbers(system, headers)?;
         let (format, packed_format) = format(system, headers)?;
         let strict = match headers.get("strict_mode") {
             None => false,
@@ -127,6 +127,34 @@ impl Options {
             max_filter_ratio: headers.get("max_filter_ratio").map_or(0.0, strtod),
             zone,
         })
+    }
+}
+
+/// Settings that bear on no row, and have to be numbers all the same.
+fn check_numbers(system: System, headers: &Headers) -> Result<(), Refusal> {
+    let bad = |name: &str, least: i64| {
+        let text = headers.get(name);
+        text.is_some_and(|text| text.parse::<i64>().map_or(true, |number| number < least))
+    };
+    match system {
+        System::Doris if bad("exec_mem_limit", i64::MIN) => {
+            Err(invalid("Invalid mem limit format"))
+        }
+        System::Doris if bad("send_batch_parallelism", i64::MIN) => {
+            Err(invalid("Invalid send_batch_parallelism format"))
+        }
+        System::Doris => Ok(()),
+        System::StarRocks if bad("load_mem_limit", 0) => {
+            Err(invalid("load_mem_limit must be equal or greater than 0"))
+        }
+        System::StarRocks if bad("exec_mem_limit", 1) => {
+            Err(invalid("exec_mem_limit must be greater than 0"))
+        }
+        System::StarRocks if bad("log_rejected_record_num", -1) => {
+            Err(invalid("log_rejected_record_num must be equal or greater than -1"))
+        }
+        System::StarRocks if bad("load_dop", i64::MIN) => Err(invalid("Invalid load_dop format")),
+        System::StarRocks => Ok(()),
     }
 }
 
@@ -163,9 +191,12 @@ fn shape(system: System, headers: &Headers) -> Result<Shape, Refusal> {
     let by_line = headers.get("read_json_by_line");
     let array = headers.get("strip_outer_array");
     Ok(match system {
-        System::StarRocks if headers.is_true("strip_outer_array") => Shape::Array,
+        System::StarRocks if headers.is_true("strip_outer_array") => Shape::Array(Keys::Named),
         System::StarRocks => Shape::Documents,
-        System::Doris if headers.is_true("strip_outer_array") => Shape::Array,
+        System::Doris if headers.is_true("strip_outer_array") => {
+            let in_order = headers.is_true("fuzzy_parse");
+            Shape::Array(if in_order { Keys::OfTheFirst } else { Keys::Named })
+        }
         System::Doris if headers.is_true("read_json_by_line") || by_line.or(array).is_none() => {
             Shape::Lines(delimiter(headers, "line_delimiter")?)
         }

@@ -51,6 +51,10 @@ impl<'a> Plan<'a> {
         let is_json = matches!(options.format, Format::Json(_));
         let operation = if options.deletes_all { Operation::Delete } else { Operation::Upsert };
         let mut plan = Self { system, table, options, slots: Vec::new(), operation, is_json };
+        if options.deletes_all && table.model != KeyModel::Unique {
+            let text = "load by MERGE or DELETE is only supported in unique tables.";
+            return Err(plan.plan_error(text));
+        }
         match &options.columns {
             Some(columns) => plan.take_named(columns)?,
             None => plan.take_all()?,
@@ -114,8 +118,7 @@ impl<'a> Plan<'a> {
             self.slots.push(Slot { name: column.name.clone(), target: Target::Column(at) });
         }
         for name in &self.options.hidden_columns {
-            let target =
-                hidden(name).ok_or_else(|| not_built(&format!("the hidden column `{name}`")))?;
+            let target = self.hidden(name).ok_or_else(|| self.unknown_column(name))?;
             self.slots.push(Slot { name: name.clone(), target });
         }
         if self.takes_op() && self.is_json {
@@ -146,11 +149,11 @@ impl<'a> Plan<'a> {
         }
         match self.system {
             System::Doris => {
-                match hidden(name) {
+                let sequence = self.options.sequence.as_deref() == Some(name);
+                match self.hidden(name) {
                     Some(target) => Ok(target),
-                    None if self.options.sequence.as_deref() == Some(name) => Ok(Target::Sequence),
-                    None => Err(self
-                        .plan_error(&format!("Unknown column '{name}' in '{}'", self.table.name))),
+                    None if sequence => Ok(Target::Sequence),
+                    None => Err(self.unknown_column(name)),
                 }
             }
             System::StarRocks if name == OP && self.takes_op() => Ok(Target::Op),
@@ -171,16 +174,55 @@ impl<'a> Plan<'a> {
         self.system == System::StarRocks && self.table.model == KeyModel::Unique
     }
 
-    fn check_sequence(&self) -> Result<(), Refusal> {
-        let needs_one = matches!(self.table.sequence, Some(Sequence::Hidden(_)));
-        let has_one = self.slots.iter().any(|slot| slot.target == Target::Sequence);
-        if needs_one && !has_one && self.sequence_column().is_none() {
-            return Err(self.plan_error(&format!(
-                "Table {} has sequence column, need to specify the sequence column",
-                self.table.name
-            )));
+    /// The columns of a table that nobody sees.
+    fn hidden(&self, name: &str) -> Option<Target> {
+        match name {
+            DELETE_SIGN if self.table.model == KeyModel::Unique => Some(Target::DeleteSign),
+            SEQUENCE if self.table.sequence.is_some() => Some(Target::Sequence),
+            _ => None,
         }
-        Ok(())
+    }
+
+    fn unknown_column(&self, name: &str) -> Refusal {
+        self.plan_error(&format!("Unknown column '{name}' in '{}'", self.table.name))
+    }
+
+    /// A sequence that no column of the table is must be named by the header, wherever it stands in the rows.
+    fn check_sequence(&self) -> Result<(), Refusal> {
+        let table = &self.table.name;
+        let unsaid =
+            format!("Table {table} has sequence column, need to specify the sequence column");
+        match (&self.table.sequence, &self.options.sequence) {
+            (None, None) => Ok(()),
+            (None, Some(_)) => Err(self
+                .plan_error(&format!("There is no sequence column in the table {table}"))),
+            (Some(Sequence::Hidden(_)), None) => Err(self.plan_error(&unsaid)),
+            (Some(Sequence::Hidden(_)), Some(name)) if !self.gives_sequence() => Err(self
+                .plan_error(&format!(
+                    "There is no sequence column {name} in the {table} or the COLUMNS and SET clause"
+                ))),
+            (Some(Sequence::Hidden(_)), Some(_)) => Ok(()),
+            (Some(Sequence::Column(name)), _) => {
+                let at = self.table.position_in_sql(name);
+                let given = self.slots.iter().any(|slot| Some(slot.target) == at.map(Target::Column));
+                let column = at.and_then(|at| self.table.columns.get(at));
+                // The time of the load is an order too.
+                let is_now = column.is_some_and(|column| {
+                    matches!(column.ty, Type::DateTime(_)) && column.default.is_some()
+                });
+                if given || is_now { Ok(()) } else { Err(self.plan_error(&unsaid)) }
+            }
+        }
+    }
+
+    fn gives_sequence(&self) -> bool {
+        let at = self.sequence_column();
+        let gives = |slot: &Slot| match slot.target {
+            Target::Sequence => true,
+            Target::Column(column) => Some(column) == at,
+            Target::DeleteSign | Target::Op | Target::Nothing => false,
+        };
+        self.slots.iter().any(gives)
     }
 
     /// The visible column whose value is the sequence, by the table's definition or the load's header.
@@ -317,14 +359,6 @@ impl<'a> Plan<'a> {
                 "column({SEQUENCE}) value is incorrect while strict mode is true, src value is {text}"
             )
         })
-    }
-}
-
-fn hidden(name: &str) -> Option<Target> {
-    match name {
-        DELETE_SIGN => Some(Target::DeleteSign),
-        SEQUENCE => Some(Target::Sequence),
-        _ => None,
     }
 }
 

@@ -266,6 +266,22 @@ fn json_comes_in_lines_as_documents_or_as_one_array() {
     assert_eq!((shown(&ingested).len(), ingested.filtered), (2, 1), "a bad line is one bad row");
 }
 
+#[test]
+fn a_fuzzy_parse_believes_that_all_objects_have_the_keys_of_the_first_in_its_order() {
+    let fuzzy = [JSON, ("strip_outer_array", "true"), ("fuzzy_parse", "true")];
+    let array = r#"[{"qty":5,"id":1,"name":"a"},{"qty":6,"id":2,"name":"b"}]"#;
+    loads(Doris, &fuzzy, array, &["1|a|5", "2|b|6"]);
+    let mixed = r#"[{"id":1,"name":"a"},{"name":"7","id":2}]"#;
+    loads(Doris, &fuzzy, mixed, &["1|a|NULL", "7|2|NULL"]);
+    // Objects in lines are read by their keys all the same.
+    loads(
+        Doris,
+        &[JSON, fuzzy[2]],
+        "{\"id\":1}\n{\"name\":\"b\",\"id\":2}",
+        &["1|NULL|NULL", "2|b|NULL"],
+    );
+}
+
 /// Row 28 of Doris' checklist.
 #[test]
 fn the_delete_sign_is_the_last_field_unless_columns_are_named() {
@@ -331,8 +347,22 @@ fn a_sequence_is_asked_for_and_read_wherever_it_stands() {
             .ends_with("Table orders has sequence column, need to specify the sequence column")
     );
 
+    let both = ("hidden_columns", "__DORIS_DELETE_SIGN__,__DORIS_SEQUENCE_COL__");
+    for unsaid in [both, ("columns", "id,name,qty,__DORIS_DELETE_SIGN__,__DORIS_SEQUENCE_COL__")] {
+        let refusal = load(Doris, &hidden, &[COMMA, unsaid], "1,a,5,1,42\n").unwrap_err();
+        assert!(refusal.message.ends_with("need to specify the sequence column"), "{refusal}");
+    }
+    let elsewhere = [COMMA, ("function_column.sequence_col", "pos")];
+    let refusal = load(Doris, &hidden, &elsewhere, "1,a,5\n").unwrap_err();
+    assert!(refusal.message.contains("There is no sequence column pos in"), "{refusal}");
+    let refusal = load(Doris, &orders(), &elsewhere, "1,a,5\n").unwrap_err();
+    assert!(
+        refusal.message.ends_with("There is no sequence column in the table orders"),
+        "{refusal}"
+    );
+
     for headers in [
-        &[("hidden_columns", "__DORIS_DELETE_SIGN__,__DORIS_SEQUENCE_COL__")][..],
+        &[both, ("function_column.sequence_col", "__DORIS_SEQUENCE_COL__")][..],
         &[
             ("columns", "id,name,qty,__DORIS_DELETE_SIGN__,pos"),
             ("function_column.sequence_col", "pos"),
@@ -350,6 +380,21 @@ fn a_sequence_is_asked_for_and_read_wherever_it_stands() {
     let mapped = Table { sequence: Some(Sequence::Column("qty".to_owned())), ..orders() };
     let ingested = load(Doris, &mapped, &[COMMA], "1,a,5\n").unwrap();
     assert_eq!(sequence(&ingested.rows[0]), Some(Value::Int(5)));
+    let without = [COMMA, ("columns", "id,name")];
+    let refusal = load(Doris, &mapped, &without, "1,a\n").unwrap_err();
+    assert!(refusal.message.ends_with("need to specify the sequence column"), "{refusal}");
+}
+
+#[test]
+fn a_table_that_tells_no_rows_apart_has_no_deletes() {
+    let log = Table { model: KeyModel::Duplicate, ..orders() };
+    let refusal = load(Doris, &log, &[COMMA, ("merge_type", "delete")], "1,a,5\n").unwrap_err();
+    assert!(refusal.message.contains("is only supported in unique tables"), "{refusal}");
+    for header in ["hidden_columns", "columns"] {
+        let sign = [COMMA, (header, "__DORIS_DELETE_SIGN__")];
+        let refusal = load(Doris, &log, &sign, "1\n").unwrap_err();
+        assert!(refusal.message.contains("Unknown column '__DORIS_DELETE_SIGN__'"), "{refusal}");
+    }
 }
 
 /// Row 23 of Doris' checklist.

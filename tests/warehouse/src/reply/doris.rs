@@ -24,6 +24,8 @@ pub struct Load<'a> {
     pub txn: Option<TxnId>,
     pub label: &'a str,
     pub two_phase: bool,
+    /// The mode of a load that the server put together with others.
+    pub grouped: Option<&'a str>,
     pub ending: Ending,
     pub counts: Counts,
     pub error_url: Option<&'a str>,
@@ -58,11 +60,16 @@ impl Load<'_> {
             Ending::Success | Ending::PublishTimeout => None,
         };
         let id = self.txn.and_then(|txn| i64::try_from(txn.0).ok()).unwrap_or(-1);
+        let alone = self.grouped.is_none();
+        let two_phase = if self.two_phase { "true" } else { "false" };
         Object::default()
             .with("TxnId", id)
             .with("Label", self.label)
             .with("Comment", "")
-            .with("TwoPhaseCommit", if self.two_phase { "true" } else { "false" })
+            .maybe("TwoPhaseCommit", alone.then_some(two_phase))
+            .maybe("GroupCommit", self.grouped.map(|_| true))
+            .maybe("GroupCommitMode", self.grouped)
+            .maybe("LoadId", self.grouped.map(|_| self.label.trim_start_matches("group_commit_")))
             .with("Status", status)
             .maybe("ExistingJobStatus", existing)
             .with("Message", message)
@@ -72,12 +79,12 @@ impl Load<'_> {
             .with("NumberUnselectedRows", self.counts.unselected)
             .with("LoadBytes", self.counts.bytes)
             .with("LoadTimeMs", 0)
-            .with("BeginTxnTimeMs", 0)
+            .maybe("BeginTxnTimeMs", alone.then_some(0))
             .with("StreamLoadPutTimeMs", 0)
             .with("ReadDataTimeMs", 0)
             .with("WriteDataTimeMs", 0)
             .with("ReceiveDataTimeMs", 0)
-            .with("CommitAndPublishTimeMs", 0)
+            .maybe("CommitAndPublishTimeMs", alone.then_some(0))
             .maybe("ErrorURL", self.error_url)
     }
 

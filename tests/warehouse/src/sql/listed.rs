@@ -86,7 +86,7 @@ fn host_column(system: System) -> &'static str {
     }
 }
 
-fn version(system: System) -> &'static str {
+pub(super) fn version(system: System) -> &'static str {
     match system {
         System::Doris => "doris-3.1.0",
         System::StarRocks => "3.5.0",

@@ -298,6 +298,9 @@ impl<'a> Writer<'a> {
                 None => "NULL".to_owned(),
             },
             "VERSION" => literal(super::variables::SERVER_VERSION),
+            "CURRENT_VERSION" if self.state.system == crate::System::StarRocks => {
+                literal(&format!("{} stand-in", super::listed::version(self.state.system)))
+            }
             "CONNECTION_ID" => self.asker.id.to_string(),
             "USER" | "CURRENT_USER" | "SESSION_USER" => {
                 literal(&format!("'{}'@'%'", self.asker.user))

@@ -204,6 +204,7 @@ async fn what_clients_ask_when_they_connect_is_answered() {
         [["lower_case_table_names", "0"]]
     );
     assert_eq!(port.rows("SELECT 1 + 1 AS two").await, [["2"]]);
+    assert_eq!(port.rows("select current_version() as ver;").await, [["3.5.0 stand-in"]]);
     assert_eq!(port.rows("SHOW WARNINGS").await, Vec::<Vec<String>>::new());
     assert_eq!(port.refusal("SELECT @@no_such").await.0, 1193);
     port.client.ping().await.unwrap();

@@ -2,6 +2,8 @@
 
 use std::io::Write as _;
 
+use warehouse::cluster::Event;
+
 use crate::warehouse::{doris, expect};
 use crate::wire::Request;
 
@@ -74,6 +76,43 @@ fn row_34_group_commit_with_a_label_is_refused() {
     expect(&reply, &[("Status", "Fail"), ("Message", text)]);
     expect(&grouped("sometimes").send(warehouse.frontend()), &[("status", "FAILED")]);
     expect(&grouped("off_mode").follow(warehouse.frontend()), &[("Status", "Success")]);
+}
+
+#[test]
+fn row_34_a_table_turns_group_commit_on_where_the_header_does_not_turn_it_off() {
+    let warehouse = doris();
+    let property = "ALTER TABLE shop.orders SET (\"group_commit_mode\" = \"async_mode\")";
+    assert_eq!(warehouse.statement("shop", property)["msg"], "success");
+    let silent = Request::load("mine", "1,x,1\n").send(warehouse.backend());
+    expect(&silent, &[("Status", "Success"), ("GroupCommit", "true")]);
+    expect(&silent, &[("GroupCommitMode", "async_mode"), ("NumberLoadedRows", "1")]);
+    let label = silent.json()["Label"].as_str().unwrap().to_owned();
+    assert!(label.starts_with("group_commit_"), "{silent:?}");
+    assert!(!silent.body.contains("TwoPhaseCommit") && !silent.body.contains("BeginTxnTimeMs"));
+    assert_eq!((warehouse.state("mine"), warehouse.rows().len()), ("UNKNOWN", 0));
+    warehouse.happen(Event::SkipSeconds(10));
+    assert_eq!((warehouse.state(&label), warehouse.rows()), ("VISIBLE", vec!["1=x".to_owned()]));
+
+    let off = Request::load("off", "2,y,1\n").header("group_commit", "off_mode");
+    expect(&off.send(warehouse.backend()), &[("Status", "Success"), ("Label", "off")]);
+    let staged = Request::load("staged", "3,z,1\n").header("two_phase_commit", "true");
+    expect(&staged.send(warehouse.backend()), &[("Label", "staged"), ("TwoPhaseCommit", "true")]);
+    assert_eq!(
+        (warehouse.state("staged"), warehouse.rows()),
+        ("PRECOMMITTED", vec!["1=x".to_owned(), "2=y".to_owned()])
+    );
+}
+
+#[test]
+fn row_34_a_load_that_asks_for_group_commit_has_no_label_or_loses_it() {
+    let warehouse = doris();
+    let load = Request::load("a", "1,x,1\n").header("group_commit", "sync_mode");
+    let unlabelled = load.clone().without("label").send(warehouse.backend());
+    expect(&unlabelled, &[("Status", "Success"), ("GroupCommit", "true")]);
+    assert_eq!(warehouse.rows(), ["1=x"]);
+    let chunked = load.chunked().send(warehouse.backend());
+    expect(&chunked, &[("Status", "Success"), ("GroupCommitMode", "sync_mode")]);
+    assert_eq!(warehouse.state("a"), "UNKNOWN");
 }
 
 #[test]

@@ -198,7 +198,7 @@ fn a_frontend_says_how_it_is_and_what_columns_there_are() {
     assert_eq!(health.json()["data"]["online_backend_num"], 2);
     let schema = Request::get("/api/shop/orders/_schema").send(warehouse.frontend()).json();
     assert_eq!(schema["data"]["keysType"], "UNIQUE_KEYS");
-    assert_eq!(schema["data"]["properties"][1]["type"], "VARCHAR(8)");
+    assert_eq!(schema["data"]["properties"][1]["type"], "VARCHAR");
     let wrong = Request::post("/api/shop/orders/_stream_load").send(warehouse.frontend());
     expect(&wrong, &[("msg", "Internal Error"), ("code", "500")]);
     let backend = Request::get("/api/health").send(warehouse.backend());

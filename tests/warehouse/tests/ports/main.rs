@@ -12,6 +12,7 @@ mod curl;
 mod doris_data;
 mod doris_faults;
 mod doris_labels;
+mod doris_statements;
 mod doris_wire;
 mod process;
 mod starrocks_data;

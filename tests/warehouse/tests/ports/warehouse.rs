@@ -9,7 +9,7 @@ use warehouse::cluster::{Call, Cluster, Effect, Event, Fault, Setup, State};
 use warehouse::http::{Listen, Server};
 use warehouse::table::{Column, KeyModel, Table, Type};
 
-use crate::wire::Reply;
+use crate::wire::{Reply, Request};
 
 pub(crate) struct Warehouse {
     pub(crate) cluster: Cluster,
@@ -106,6 +106,13 @@ impl Warehouse {
                 rows.unwrap().map(Result::unwrap).collect()
             })
             .unwrap()
+    }
+
+    /// What a frontend of Doris answers to SQL over HTTP.
+    pub(crate) fn statement(&self, database: &str, sql: &str) -> serde_json::Value {
+        let body = serde_json::json!({ "stmt": sql }).to_string();
+        let request = Request::post(format!("/api/query/default_cluster/{database}")).body(body);
+        request.send(self.frontend()).json()
     }
 
     pub(crate) fn update<T>(&self, act: impl FnOnce(&mut State) -> T) -> T {

@@ -19,7 +19,7 @@ use super::super::answer::Answer;
 use super::super::asked::{Asked, Framing};
 use super::super::load::{self, Ending, Order, Outcome, Phases};
 use super::super::site::{Site, Stop, error_log, not_found, refusals};
-use super::{access_denied, from_frontend, no_credentials};
+use super::{access_denied, from_frontend, grouping, no_credentials};
 
 const TIMEOUT_MAX_SECS: u64 = 259_200;
 
@@ -53,11 +53,23 @@ async fn load(
     name: TableName,
     body: Incoming,
 ) -> Result<Answer, StoreError> {
-    let label = match asked.header("label") {
+    let given = match asked.header("label") {
         Some(label) => label.to_owned(),
         None => unique_label(site.cluster.update(|state| state.now)?),
     };
-    let ordered = site.cluster.with(|state| order(state, asked, &name, &label));
+    let grouped = site.cluster.update(|state| grouping::of_load(state, asked, &name))?;
+    let (refused, grouped) = match grouped {
+        Ok(grouped) => (None, grouped),
+        Err(refusal) => (Some(refusal), None),
+    };
+    let label = grouped.as_ref().map_or(given, |grouped| grouped.label.clone());
+    let ordered = site.cluster.with(|state| {
+        let order = order(state, asked, &name, &label, refused)?;
+        if let Some(grouped) = &grouped {
+            grouped.hold(state);
+        }
+        Ok(order)
+    });
     let outcome = match refusals(ordered)? {
         Ok(order) => load::run(site, id, order, body).await?,
         Err(refusal) => Outcome::refused(None, refusal),
@@ -66,8 +78,10 @@ async fn load(
         txn: outcome.txn,
         label: &label,
         two_phase: wants_two_phases(asked),
+        grouped: grouped.as_ref().map(|grouped| grouped.mode.as_str()),
         ending: match outcome.ending {
             Ending::Done => doris::Ending::Success,
+            Ending::PublishTimeout if grouped.is_some() => doris::Ending::Success,
             Ending::PublishTimeout => doris::Ending::PublishTimeout,
             Ending::Refused(refusal) => doris::Ending::Refused(refusal),
         },
@@ -82,9 +96,17 @@ async fn load(
 }
 
 /// What the headers ask for, checked in the order of the server.
-fn order(state: &mut State, asked: &Asked, name: &TableName, label: &str) -> Result<Order, Stop> {
+fn order(
+    state: &mut State,
+    asked: &Asked,
+    name: &TableName,
+    label: &str,
+    ungrouped: Option<Refusal>,
+) -> Result<Order, Stop> {
     let credentials = asked.credentials.as_ref().ok_or_else(no_credentials)?;
-    check_group_commit(asked)?;
+    if let Some(refusal) = ungrouped {
+        return Err(refusal.into());
+    }
     let mut options = Options::parse(System::Doris, &asked.headers)?;
     if matches!(options.format, Format::Json(_))
         && options.compression.is_some()
@@ -107,7 +129,7 @@ fn order(state: &mut State, asked: &Asked, name: &TableName, label: &str) -> Res
 }
 
 /// Exactly this text; any other is no.
-fn wants_two_phases(asked: &Asked) -> bool {
+pub(super) fn wants_two_phases(asked: &Asked) -> bool {
     asked.header("two_phase_commit") == Some("true")
 }
 
@@ -121,27 +143,6 @@ fn check_framing(framing: Framing) -> Result<(), Refusal> {
         }
     };
     Err(Refusal::new("INVALID_ARGUMENT", text))
-}
-
-fn check_group_commit(asked: &Asked) -> Result<(), Refusal> {
-    let Some(mode) = asked.header("group_commit").map(str::to_ascii_lowercase) else {
-        return Ok(());
-    };
-    match mode.as_str() {
-        "off_mode" => Ok(()),
-        "async_mode" | "sync_mode" if asked.header("label").is_some() => {
-            let text = "label and group_commit can't be set at the same time";
-            Err(Refusal::new("INVALID_ARGUMENT", text))
-        }
-        "async_mode" | "sync_mode" => Err(Refusal::new(
-            "NOT_IMPLEMENTED_ERROR",
-            "the stand-in does not have group commit: send `group_commit: off_mode`",
-        )),
-        _ => Err(Refusal::new(
-            "INVALID_ARGUMENT",
-            "group_commit can only be [async_mode, sync_mode, off_mode]",
-        )),
-    }
 }
 
 fn timeout(asked: &Asked) -> Result<Option<Duration>, Refusal> {

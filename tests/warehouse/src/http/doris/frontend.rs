@@ -1,35 +1,49 @@
 //! A frontend: redirects loads, and answers about itself and its labels.
 
 use hyper::Method;
+use hyper::body::Incoming;
 use serde_json::json;
 
 use crate::cluster::{Call, State};
 use crate::reply::doris;
 use crate::store::StoreError;
-use crate::table::{KeyModel, TableName};
+use crate::table::{Column, KeyModel, Table, TableName, Type};
 
 use super::super::answer::Answer;
 use super::super::asked::Asked;
 use super::super::site::{Site, not_found};
-use super::access_denied;
+use super::{access_denied, statements};
 
 const GROUP_COMMIT: [&str; 3] = ["async_mode", "sync_mode", "off_mode"];
 
-pub(super) fn answer(site: &Site, place: usize, asked: &Asked) -> Result<Answer, StoreError> {
+pub(super) async fn answer(
+    site: &Site,
+    place: usize,
+    asked: &Asked,
+    body: Incoming,
+) -> Result<Answer, StoreError> {
     let (get, put) = (asked.method == Method::GET, asked.method == Method::PUT);
+    let post = asked.method == Method::POST;
     match asked.path().as_slice() {
         ["api", "health"] if get => site.cluster.update(health),
         ["api", "bootstrap"] if get => site.cluster.update(|state| bootstrap(state, place)),
         ["api", _, _, "_stream_load"] if put => load(site, asked),
         ["api", .., "_stream_load_2pc"] if put => two_phase(site, asked),
         ["api", ..] if !site.admits(asked.credentials.as_ref())? => Ok(unauthorized(asked)),
+        ["api", "query", catalog, database] if post => {
+            statements::run(site, asked, body, catalog, database).await
+        }
+        ["api", "enable_light_schema_change", database, table] if get => {
+            statements::can_be_light(site, body, &TableName::new(*database, *table)).await
+        }
         ["api", "backends"] if get => site.cluster.update(|state| backends(state, asked)),
         ["api", database, "get_load_state"] if get => load_state(site, asked, database),
         ["api", database, table, "_schema"] if get => {
             let name = TableName::new(*database, *table);
             site.cluster.update(|state| schema(state, &name))
         }
-        ["api", .., "_stream_load" | "_stream_load_2pc" | "get_load_state"] => {
+        ["api", "query", _, _]
+        | ["api", .., "_stream_load" | "_stream_load_2pc" | "get_load_state"] => {
             let text = format!("Request method '{}' is not supported", asked.method);
             Ok(Answer::json(doris::answer("Internal Error", 500, text)))
         }
@@ -128,14 +142,55 @@ fn schema(state: &mut State, name: &TableName) -> Answer {
     match state.table_of_load(name) {
         Err(refusal) => Answer::json(doris::answer("Error", 1, refusal.message)),
         Ok(table) => {
-            let column = |column: &crate::table::Column| json!({ "name": column.name, "type": column.ty.to_string(), "comment": "" });
             let keys = match table.model {
                 KeyModel::Unique => "UNIQUE_KEYS",
                 KeyModel::Duplicate => "DUP_KEYS",
             };
-            let columns: Vec<_> = table.columns.iter().map(column).collect();
+            let columns: Vec<_> =
+                table.columns.iter().map(|column| described(&table, column)).collect();
             let data = json!({ "keysType": keys, "properties": columns, "status": 200 });
             Answer::json(doris::answer("success", 0, data))
+        }
+    }
+}
+
+/// The name of the type as the frontend has it inside; only decimals tell their size.
+fn described(table: &Table, column: &Column) -> serde_json::Value {
+    let mut told = json!({
+        "name": column.name,
+        "type": primitive(column.ty),
+        "comment": table.details.comments.get(&column.name).map_or("", String::as_str),
+        "aggregation_type": if column.is_key { "" } else { "NONE" },
+    });
+    if let (Type::Decimal { precision, scale }, Some(told)) = (column.ty, told.as_object_mut()) {
+        told.insert("precision".to_owned(), precision.to_string().into());
+        told.insert("scale".to_owned(), scale.to_string().into());
+    }
+    told
+}
+
+fn primitive(ty: Type) -> String {
+    match ty {
+        Type::Decimal { precision: 0..=9, .. } => "DECIMAL32".to_owned(),
+        Type::Decimal { precision: 10..=18, .. } => "DECIMAL64".to_owned(),
+        Type::Decimal { .. } => "DECIMAL128".to_owned(),
+        Type::Date => "DATEV2".to_owned(),
+        Type::DateTime(_) => "DATETIMEV2".to_owned(),
+        Type::Boolean
+        | Type::TinyInt
+        | Type::SmallInt
+        | Type::Int
+        | Type::BigInt
+        | Type::LargeInt
+        | Type::Float
+        | Type::Double
+        | Type::Char(_)
+        | Type::Varchar(_)
+        | Type::String
+        | Type::Json
+        | Type::Varbinary(_) => {
+            let written = ty.to_string();
+            written.split('(').next().unwrap_or_default().to_owned()
         }
     }
 }

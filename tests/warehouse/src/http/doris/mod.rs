@@ -2,6 +2,8 @@
 
 mod backend;
 mod frontend;
+mod grouping;
+mod statements;
 
 use hyper::body::Incoming;
 
@@ -20,7 +22,7 @@ pub(super) async fn answer(
     body: Incoming,
 ) -> Result<Answer, StoreError> {
     match site.node {
-        Node::Frontend(place) => frontend::answer(site, place, &asked),
+        Node::Frontend(place) => frontend::answer(site, place, &asked, body).await,
         Node::Backend(id) => backend::answer(site, id, asked, body).await,
     }
 }
@@ -36,6 +38,7 @@ pub(super) fn failure(call: Call, label: &str) -> Answer {
             txn: None,
             label,
             two_phase: false,
+            grouped: None,
             ending: doris::Ending::Refused(refusal),
             counts: Counts::default(),
             error_url: None,

@@ -29,11 +29,25 @@ fn what_is_malformed_is_refused_in_the_servers_words() {
     refused(Doris, &[("merge_type", "merge")], words);
     let words = "[INVALID_ARGUMENT]Not support DELETE ON clause when merge type is not MERGE.";
     refused(Doris, &[("delete", "a=1")], words);
+    for (system, name, value, words) in [
+        (Doris, "exec_mem_limit", "much", "Invalid mem limit format"),
+        (StarRocks, "load_mem_limit", "-1", "load_mem_limit must be equal or greater than 0"),
+        (StarRocks, "exec_mem_limit", "0", "exec_mem_limit must be greater than 0"),
+        (
+            StarRocks,
+            "log_rejected_record_num",
+            "-2",
+            "log_rejected_record_num must be equal or greater than -1",
+        ),
+        (StarRocks, "load_dop", "many", "Invalid load_dop format"),
+    ] {
+        refused(system, &[(name, value)], &format!("[INVALID_ARGUMENT]{words}"));
+    }
 }
 
 #[test]
 fn what_the_stand_in_does_not_have_may_be_declined() {
-    assert!(parse(Doris, &[("partial_columns", "false"), ("fuzzy_parse", "False")]).is_ok());
+    assert!(parse(Doris, &[("partial_columns", "false"), ("num_as_string", "False")]).is_ok());
     let words = "[NOT_IMPLEMENTED_ERROR]the stand-in does not have the header `partial_update`";
     refused(StarRocks, &[("partial_update", "true")], words);
 }
@@ -71,10 +85,15 @@ fn json_is_read_by_line_where_nothing_says_otherwise() {
         (Doris, &[("read_json_by_line", "true")], lines),
         (Doris, &[("read_json_by_line", "false")], Shape::Documents),
         (Doris, &[("strip_outer_array", "false")], Shape::Documents),
-        (Doris, &[("strip_outer_array", "true")], Shape::Array),
+        (Doris, &[("strip_outer_array", "true")], Shape::Array(Keys::Named)),
+        (
+            Doris,
+            &[("strip_outer_array", "true"), ("fuzzy_parse", "true")],
+            Shape::Array(Keys::OfTheFirst),
+        ),
         (StarRocks, &[], Shape::Documents),
         (StarRocks, &[("read_json_by_line", "true")], Shape::Documents),
-        (StarRocks, &[("strip_outer_array", "true")], Shape::Array),
+        (StarRocks, &[("strip_outer_array", "true")], Shape::Array(Keys::Named)),
     ] {
         let headers = headers.iter().copied().chain([("format", "JSON")]).collect();
         let options = Options::parse(system, &headers).unwrap();

@@ -3,7 +3,7 @@ use super::*;
 fn load(ending: Ending) -> Load<'static> {
     let counts = Counts { total: 4, loaded: 3, filtered: 1, unselected: 0, bytes: 40 };
     let txn = Some(TxnId(1_000));
-    Load { txn, label: "L", two_phase: true, ending, counts, error_url: None }
+    Load { txn, label: "L", two_phase: true, grouped: None, ending, counts, error_url: None }
 }
 
 fn keys(text: &str) -> Vec<&str> {
@@ -42,6 +42,17 @@ fn a_load_is_answered_with_all_its_keys_in_order_and_a_newline() {
     assert_eq!(value["TwoPhaseCommit"], "true", "a text, not a bool");
     assert_eq!(value["Status"], "Success");
     assert_eq!(value["Message"], "OK");
+}
+
+/// Row 34.
+#[test]
+fn a_load_among_others_is_answered_without_what_is_not_its_own() {
+    let text = Load { grouped: Some("sync_mode"), ..load(Ending::Success) }.to_json();
+    let keys = keys(&text);
+    assert_eq!(keys[2..6], ["Comment", "GroupCommit", "GroupCommitMode", "LoadId"]);
+    for alone in ["TwoPhaseCommit", "BeginTxnTimeMs", "CommitAndPublishTimeMs"] {
+        assert!(!keys.contains(&alone), "{text}");
+    }
 }
 
 /// Row 7.
