@@ -70,6 +70,64 @@ fn every_test_that_the_corner_cases_name_exists_in_its_file() {
     assert!(named > 100, "only {named} are named: is the page still a table?");
 }
 
+/// In `docs/warehouse-contract.md` every row of both checklists names its tests, or says in the sink's cell why
+/// there is none.
+#[test]
+fn every_row_of_the_warehouses_contracts_has_tests_that_exist_on_both_sides() {
+    let page = std::fs::read_to_string(root().join("docs/warehouse-contract.md")).unwrap();
+    let stand_in = tests_below(&["tests/warehouse/src", "tests/warehouse/tests"]);
+    let sink = tests_below(&["sinks/src/warehouse", "tests/tests"]);
+    let systems: Vec<&str> = page.split("\n## ").skip(1).collect();
+    assert_eq!(systems.len(), 2, "a section to each system");
+    for section in systems {
+        let system = section.lines().next().unwrap_or_default();
+        let rows = section.lines().filter_map(|line| line.strip_prefix("| ")?.strip_suffix(" |"));
+        let rows: Vec<Vec<&str>> = rows.map(|row| row.split(" | ").collect()).skip(1).collect();
+        let numbers: Vec<&str> = rows.iter().map(|row| row[0]).collect();
+        let expected: Vec<String> = (1..=CHECKLIST_ROWS).map(|row| row.to_string()).collect();
+        assert_eq!(numbers, expected, "{system}");
+        for row in rows {
+            let [number, _, of_stand_in, of_sink] = row[..] else { panic!("{system}: {row:?}") };
+            for (known, cell) in [(&stand_in, of_stand_in), (&sink, of_sink)] {
+                let named: Vec<&str> = cell.split('`').skip(1).step_by(2).collect();
+                let excused = cell == of_sink && cell.starts_with("none: ");
+                assert_eq!(excused, named.is_empty(), "{system} {number}: {cell}");
+                for name in named {
+                    let found = known.iter().filter(|path| path.ends_with(&format!("/{name}")));
+                    assert_eq!(
+                        found.count(),
+                        1,
+                        "{system} {number}: `{name}` is no test, or is two"
+                    );
+                }
+            }
+        }
+    }
+}
+
+/// Of the contract of each system.
+const CHECKLIST_ROWS: usize = 42;
+
+/// Every test below these folders, as `folder/file::test`.
+fn tests_below(folders: &[&str]) -> Vec<String> {
+    let mut found = Vec::new();
+    let mut open: Vec<_> = folders.iter().map(|folder| root().join(folder)).collect();
+    while let Some(folder) = open.pop() {
+        for entry in std::fs::read_dir(&folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                open.push(path);
+            } else if path.extension().is_some_and(|extension| extension == "rs") {
+                let file = path.with_extension("").display().to_string();
+                found.extend(
+                    tests_in(&path).split_whitespace().map(|name| format!("{file}::{name}")),
+                );
+            }
+        }
+    }
+    found
+}
+
 /// The names of the tests in a file, with blanks around each.
 fn tests_in(path: &Path) -> String {
     let text = std::fs::read_to_string(path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));

@@ -1,5 +1,6 @@
 //! The client against the stand-in: promises of both contracts' checklists, from the client's side.
 
+mod checklist;
 mod doris;
 mod sql;
 mod stand;

@@ -72,6 +72,9 @@ fn two_names_for_the_compression_are_one_too_many() {
 fn what_the_stand_in_does_not_have_is_refused_and_not_passed_over() {
     let words = "[NOT_IMPLEMENTED_ERROR]the stand-in does not have the header `where`";
     refused(Doris, &[("Where", "a > 1")], words);
+    let words =
+        "[NOT_IMPLEMENTED_ERROR]the stand-in does not have the header `enable_merge_commit`";
+    refused(StarRocks, &[("enable_merge_commit", "true")], words);
     let words = "[NOT_IMPLEMENTED_ERROR]the stand-in does not have the format `parquet`";
     refused(Doris, &[("format", "parquet")], words);
 }
