@@ -1,6 +1,7 @@
 //! The port to a destination.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 
@@ -92,6 +93,13 @@ pub trait Sink: Send {
     /// refused unless the user names that snapshot.
     fn rewinds(&self) -> bool;
 
-    /// Called when input pauses: a sink that people watch (print) shows what it holds.
+    /// Called when input pauses, and when [`Sink::flush_due`] says so: a sink that people watch (print)
+    /// shows what it holds.
     async fn flush(&mut self) -> Result<(), SinkError>;
+
+    /// In how long [`Sink::flush`] is to be called though input neither pauses nor comes; `None`: not at
+    /// all. Asked between any two calls, so it costs next to nothing; after `flush` it is more than zero.
+    fn flush_due(&self) -> Option<Duration> {
+        None
+    }
 }

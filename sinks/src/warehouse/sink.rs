@@ -18,6 +18,7 @@
 use std::collections::BTreeMap;
 use std::hash::{BuildHasher as _, Hasher as _, RandomState};
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use model::change::SchemaChange;
@@ -41,6 +42,8 @@ use super::token::Token;
 use crate::SinkContext;
 use crate::config::{ConfigError, Options};
 
+/// How often loads that nothing else waits for are looked after.
+const LOOK: Duration = Duration::from_millis(100);
 /// Loads' worth of rows that may wait in buffers, beside those under way.
 const WAITING_LOADS: usize = 2;
 
@@ -52,6 +55,8 @@ pub(crate) struct Warehouse {
     clock: Arc<dyn Clock>,
     tables: Tables,
     buffers: BTreeMap<TableName, Waiting>,
+    /// No row waits since before this; `None`: none waits.
+    oldest: Option<Instant>,
     /// Bytes in all buffers.
     bytes: usize,
     pub(super) loads: Loads,
@@ -103,6 +108,7 @@ impl Warehouse {
                 context.source_column.clone(),
             ),
             buffers: BTreeMap::new(),
+            oldest: None,
             bytes: 0,
             loads: Loads::new(
                 &context.sink_name,
@@ -144,6 +150,7 @@ impl Warehouse {
             .or_insert_with(|| Waiting { rows: Buffer::new(self.system), since: Instant::now() });
         if waiting.rows.is_empty() {
             waiting.since = Instant::now();
+            self.oldest.get_or_insert(waiting.since);
         }
         let before = waiting.rows.len();
         let deletes = self.choices.deletes;
@@ -424,11 +431,25 @@ impl Sink for Warehouse {
             return Ok(());
         }
         let interval = self.choices.interval;
-        let due = self.buffers.iter().filter(|(_, waiting)| waiting.since.elapsed() >= interval);
-        let due: Vec<TableName> = due.map(|(name, _)| name.clone()).collect();
-        for name in due {
-            self.send(&name).await?;
+        if self.oldest.is_some_and(|since| since.elapsed() >= interval) {
+            let due = self.buffers.iter().filter(|(_, held)| held.since.elapsed() >= interval);
+            let due: Vec<TableName> = due.map(|(name, _)| name.clone()).collect();
+            for name in due {
+                self.send(&name).await?;
+            }
+            self.oldest = self.buffers.values().map(|waiting| waiting.since).min();
         }
-        Ok(())
+        self.loads.ended()
+    }
+
+    fn flush_due(&self) -> Option<Duration> {
+        if self.choices.two_phase {
+            return None;
+        }
+        match self.oldest {
+            Some(since) => Some(self.choices.interval.saturating_sub(since.elapsed())),
+            // One that fails while nothing comes is an error all the same.
+            None => self.loads.are_under_way().then_some(LOOK),
+        }
     }
 }
