@@ -96,6 +96,11 @@ impl Warehouse {
             }
         })?;
         let client = Arc::new(client);
+        if !choices.settings.tls.verify {
+            tracing::warn!(sink = %context.sink_name, %system,
+                "`ssl.verify` is false: certificates are not looked at, so anybody on the way can pose as \
+                 the server and read the password and all rows");
+        }
         let name = format!("{}/{}", context.job, context.sink_name);
         Ok(Self {
             sink: context.sink_name.clone(),

@@ -4,4 +4,5 @@ mod doris;
 mod sql;
 mod stand;
 mod starrocks;
+mod tls;
 mod wire;

@@ -8,7 +8,7 @@ use warehouse::http::{Listen, Server};
 use warehouse::table::{Column, KeyModel, Table, Type};
 
 use crate::warehouse::client::{
-    Client, ClientError, Compression, DELETE_SIGN, Label, Load, OP, Password, Settings,
+    Client, ClientError, Compression, DELETE_SIGN, Label, Load, OP, Password, Settings, TlsSettings,
 };
 use crate::warehouse::system::System;
 use model::TableName;
@@ -62,6 +62,7 @@ impl Stand {
             be_override: std::collections::BTreeMap::new(),
             headers: std::collections::BTreeMap::new(),
             compression: Compression::None,
+            tls: TlsSettings::default(),
         }
     }
 
