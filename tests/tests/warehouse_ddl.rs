@@ -213,6 +213,107 @@ async fn under_lenient_columns_are_added_and_nothing_is_taken_away() -> Result<(
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn rows_that_are_there_show_the_default_of_a_column_that_is_added() -> Result<()> {
+    for behavior in ["evolve", "lenient"] {
+        on_both(&SERVERS, behavior, async |play| {
+            for (number, column) in [
+                "INT NOT NULL DEFAULT 5",
+                "INT NOT NULL",
+                "BIGINT UNSIGNED DEFAULT 18446744073709551615",
+                "DECIMAL(8, 3) NOT NULL DEFAULT -1.5",
+                "DOUBLE NOT NULL DEFAULT 0.25",
+                "VARCHAR(20) NOT NULL DEFAULT 'it''s \"so\"'",
+                "VARCHAR(20) NOT NULL",
+                "ENUM('no', 'yes') NOT NULL DEFAULT 'yes'",
+                "ENUM('no', 'yes') NOT NULL",
+                "SET('a', 'b', 'c') NOT NULL DEFAULT 'c,a'",
+                "DATE NOT NULL DEFAULT '2024-02-29'",
+                "DATETIME(3) NOT NULL DEFAULT '2024-02-29 10:11:12.5'",
+                "YEAR NOT NULL DEFAULT 2024",
+                "TIME NOT NULL DEFAULT '10:11:12'",
+                "CHAR(9) NOT NULL DEFAULT 'a '",
+                "VARCHAR(9) NOT NULL DEFAULT 1.50",
+                "TINYINT(1) NOT NULL DEFAULT TRUE",
+                "BIT(1) NOT NULL DEFAULT 1",
+                "BIT(9) NOT NULL",
+                "TEXT NOT NULL",
+                "FLOAT NOT NULL DEFAULT 0.1",
+                "INT DEFAULT NULL",
+                "INT",
+            ]
+            .into_iter()
+            .enumerate()
+            {
+                let id = 100 + 2 * number;
+                let change = format!(
+                    "INSERT IGNORE INTO d.t (id, v) VALUES ({id}, 1);\n\
+                     ALTER TABLE d.t ADD COLUMN n{number} {column};\n\
+                     INSERT IGNORE INTO d.t (id, v) VALUES ({}, 2)",
+                    id + 1
+                );
+                play.follows(&change, &["t"]).await?;
+            }
+            // What only the server knows is told, and not guessed.
+            let told = "rows that the target has already";
+            ensure!(!play.job.stderr().contains(told), "a warning without a reason");
+            let now = "ALTER TABLE d.other ADD COLUMN at DATETIME DEFAULT CURRENT_TIMESTAMP";
+            play.server.sql(now).await?;
+            play.mark().await?;
+            let log = play.job.stderr();
+            ensure!(log.contains(told) && log.contains("--resnapshot d.other"), "no warning");
+            // A column with a default can still become wider.
+            if behavior == "evolve" {
+                let wider = "ALTER TABLE d.t MODIFY COLUMN n0 BIGINT NOT NULL DEFAULT 5;\n\
+                             INSERT IGNORE INTO d.t (id, n0) VALUES (900, 5000000000)";
+                play.follows(wider, &["t"]).await?;
+            }
+            Ok(())
+        })
+        .await?;
+    }
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn tables_that_get_other_names_in_one_statement_keep_their_rows_also_through_kills()
+-> Result<()> {
+    on_both(&SERVERS, "evolve", async |play| {
+        let more = "CREATE TABLE d.x (id INT PRIMARY KEY, v INT);\n\
+                    INSERT INTO d.x VALUES (7, 7);\n\
+                    CREATE TABLE d.y (id INT PRIMARY KEY, v INT, w INT);\n\
+                    INSERT INTO d.y VALUES (8, 8, 8), (9, 9, 9)";
+        play.follows(more, &["x", "y"]).await?;
+        play.follows(
+            "INSERT INTO d.x VALUES (10, 1);\nRENAME TABLE d.x TO d.x2, d.y TO d.y2;\n\
+             INSERT INTO d.x2 VALUES (11, 1);\nUPDATE d.y2 SET w = 0 WHERE id = 8",
+            &["x2", "y2", "t"],
+        )
+        .await?;
+        play.tables(&["mark", "other", "t", "x2", "y2"]).await?;
+        let swap = "RENAME TABLE d.x2 TO d.tmp, d.y2 TO d.x2, d.tmp TO d.y2";
+        let after = "INSERT INTO d.x2 VALUES (20, 2, 2);\nUPDATE d.y2 SET v = 0 WHERE id = 7";
+        play.follows(&format!("{swap};\n{after}"), &["x2", "y2"]).await?;
+        // Three change places, and a fourth takes the place of the first.
+        play.follows(
+            "RENAME TABLE d.t TO d.gone, d.other TO d.t, d.x2 TO d.other, d.gone TO d.x2;\n\
+             UPDATE d.x2 SET v = 5 WHERE id = 1;\nUPDATE d.other SET w = 6 WHERE id = 9;\n\
+             DELETE FROM d.t WHERE id = 2",
+            &["t", "other", "x2", "y2"],
+        )
+        .await?;
+        for round in 0..6_u64 {
+            play.server.sql(swap).await?;
+            tokio::time::sleep(Duration::from_millis(40 * round)).await;
+            play.job.kill9()?;
+            play.job.start(&[])?;
+            play.equal(&["x2", "y2"]).await.with_context(|| format!("round {round}"))?;
+        }
+        play.tables(&["mark", "other", "t", "x2", "y2"]).await
+    })
+    .await
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_change_that_is_cut_short_by_a_kill_is_made_once_and_no_row_is_lost() -> Result<()> {
     on_both(&[Kind::any()?], "evolve", async |play| {
         let sql = "CREATE TABLE d.k (id INT PRIMARY KEY, w0 TINYINT, w1 TINYINT);\n\

@@ -15,7 +15,7 @@
 //! that the checkpoint counts as delivered. `restore` finds that out, and `begin` asks for these tables to be
 //! read again.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::hash::{BuildHasher as _, Hasher as _, RandomState};
 use std::sync::Arc;
 use std::time::Duration;
@@ -36,8 +36,8 @@ use super::options::Choices;
 use super::sequence::{self, Epoch};
 use super::system::System;
 use super::tables::{Planned, Tables};
-use super::target::KeyModel;
 use super::target::alteration::{Change, Pace};
+use super::target::{KeyModel, create};
 use super::token::Token;
 use crate::SinkContext;
 use crate::config::{ConfigError, Options};
@@ -71,6 +71,8 @@ pub(crate) struct Warehouse {
     checkpoint: u64,
     /// Loads since then.
     part: u32,
+    /// See [`Token::marks`].
+    marks: Vec<TableName>,
     /// Tables whose prepared rows the server has thrown away, and what it says.
     lost: BTreeMap<TableName, String>,
 }
@@ -127,6 +129,7 @@ impl Warehouse {
             attempt: format!("{:x}", RandomState::new().build_hasher().finish()),
             checkpoint: 0,
             part: 0,
+            marks: Vec::new(),
             lost: BTreeMap::new(),
             clock: Arc::clone(&context.clock),
             client,
@@ -228,30 +231,48 @@ impl Warehouse {
     /// Takes all that one statement did. A table that got another name is told as one that is gone and one
     /// that came; its rows stay where they are, and are not told again.
     async fn statement(&mut self, told: &[&SchemaChange]) -> Result<(), SinkError> {
-        let gone = told.iter().filter(|change| change.after.is_none() && !change.starts_over);
-        let gone: Vec<_> = gone.filter(|change| self.tables.is_known(&change.table)).collect();
-        let came = told.iter().filter(|change| change.after.is_some());
-        let came: Vec<_> = came.filter(|c| gone.iter().all(|g| g.table != c.table)).collect();
-        match (&gone[..], &came[..]) {
-            ([from], [to]) if told.len() == 2 => {
-                self.send(&self.tables.target_of(&from.table)).await?;
+        let renames = self.tables.renames(told)?;
+        let mut taken = BTreeSet::new();
+        if !renames.is_empty() {
+            let moved = told.iter().filter_map(|change| change.renamed_from.as_ref());
+            for source in moved.chain(told.iter().map(|change| &change.table)) {
+                let target = self.tables.target_of(source);
+                self.send(&target).await?;
                 self.loads.all().await?;
-                self.settle(&self.tables.target_of(&from.table)).await?;
-                self.tables.rename(from, to).await
+                self.settle(&target).await?;
             }
-            ([], _) | (_, []) => {
-                for change in told {
-                    self.schema(change).await?;
-                }
-                Ok(())
-            }
-            ([from, ..], [to, ..]) => Err(self.definite(format!(
-                "one statement gives several tables other names ({} and {} among them), and which is which \
-                 cannot be told: rename the targets by hand, then read these tables again \
-                 (`run --resnapshot`): {}",
-                from.table, to.table, from.sql
-            ))),
+            taken = self.tables.taken(&renames).await?;
         }
+        let is_moved = |table: &TableName| {
+            told.iter().any(|change| change.renamed_from.as_ref() == Some(table))
+        };
+        for change in told.iter().filter(|change| change.after.is_none()) {
+            let target = self.tables.target_of(&change.table);
+            if change.starts_over || !(is_moved(&change.table) || taken.contains(&target)) {
+                self.schema(change).await?;
+            } else if !is_moved(&change.table) {
+                // What is there is the table that has taken its place.
+                self.tables.let_go(&target);
+            }
+        }
+        if let Some(first) = told.first().filter(|_| !renames.is_empty()) {
+            let place = format!("{}{}{}", self.prefix, first.origin.file, first.sql);
+            let mark = format!("{:08x}_{}", crc32fast::hash(place.as_bytes()), first.origin.pos);
+            self.marks.extend(self.tables.rename(&renames, &mark).await?);
+        }
+        for change in told.iter().filter(|change| change.after.is_some()) {
+            self.schema(change).await?;
+        }
+        Ok(())
+    }
+
+    /// What told an earlier run how far a statement was, which does not come again.
+    async fn drop_marks(&mut self, marks: &[TableName]) -> Result<(), SinkError> {
+        for mark in marks {
+            self.client.execute(&create::drop(mark)).await?;
+        }
+        self.marks.retain(|mark| !marks.contains(mark));
+        Ok(())
     }
 
     async fn schema(&mut self, change: &SchemaChange) -> Result<(), SinkError> {
@@ -349,6 +370,7 @@ impl Sink for Warehouse {
         };
         self.epoch = token.epoch;
         self.lost = self.commit_all(token.staged).await?;
+        self.drop_marks(&token.marks).await?;
         self.abort_leftovers(&token.databases).await
     }
 
@@ -411,7 +433,8 @@ impl Sink for Warehouse {
         let staged = self.loads.take();
         self.prepared.extend(staged.iter().cloned());
         (self.checkpoint, self.part) = (barrier.id.0, 0);
-        let token = Token::new(staged, self.tables.databases(), self.epoch.clone());
+        let mut token = Token::new(staged, self.tables.databases(), self.epoch.clone());
+        token.marks.clone_from(&self.marks);
         token.write().map_err(|what| self.definite(what))
     }
 
@@ -420,7 +443,7 @@ impl Sink for Warehouse {
         let lost = self.commit_all(token.staged.clone()).await?;
         self.refuse_lost(&lost)?;
         self.prepared.retain(|held| !token.staged.iter().any(|done| done.label == held.label));
-        Ok(())
+        self.drop_marks(&token.marks).await
     }
 
     fn rewinds(&self) -> bool {

@@ -293,11 +293,6 @@ impl Tables {
         Ok(self.client.alter(alteration, &self.choices.create).await?)
     }
 
-    pub(crate) fn is_known(&self, source: &TableName) -> bool {
-        let target = self.by_name.get(&self.routes.target(source));
-        target.is_some_and(|target| target.sources.contains_key(source))
-    }
-
     /// Does the change come with another definition than the one of before?
     pub(crate) fn is_new_to(&self, change: &SchemaChange) -> bool {
         let target = self.by_name.get(&self.routes.target(&change.table));

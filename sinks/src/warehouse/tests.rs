@@ -17,6 +17,7 @@ use crate::testing::{barrier, batch, column, context, int, origin, rows, table};
 
 mod changes;
 mod recovery;
+mod renames;
 
 /// A cluster and its ports.
 pub(super) struct Far {
@@ -150,6 +151,8 @@ pub(super) fn change(after: Option<Arc<TableSchema>>) -> SchemaChange {
         starts_over: false,
         truncated: false,
         renamed: Vec::new(),
+        filled: Vec::new(),
+        renamed_from: None,
         origin: origin(RowsKind::Insert),
     }
 }
