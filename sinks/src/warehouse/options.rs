@@ -70,7 +70,7 @@ pub(crate) const DORIS: &[OptionDoc] = options![
     doc(
         "auto-redirect",
         "true",
-        "of other engines, without effect here: without `benodes`, loads go where a frontend sends them"
+        "loads go where a frontend sends them; false: a frontend is asked for its backends, and they are spoken to directly"
     ),
     doc(
         "sequence",
@@ -120,6 +120,7 @@ impl Choices {
             sql: sql_nodes(options, &fe)?,
             fe,
             be,
+            auto_redirect: system == System::StarRocks || options.flag("auto-redirect")?,
             username: options.text("username")?.to_owned(),
             password: Password::new(options.maybe("password").unwrap_or_default()),
             max_retries: options.number("max-retries", 0, u32::MAX)?,

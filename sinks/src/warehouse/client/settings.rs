@@ -14,6 +14,9 @@ pub(crate) struct Settings {
     pub fe: Vec<String>,
     /// Backends, in the same way. Where there are any, loads go to them and to no other.
     pub be: Vec<String>,
+    /// Where `be` names none: loads go to frontends, which send them on. Else a frontend is asked for its
+    /// backends, and they are spoken to. Doris alone.
+    pub auto_redirect: bool,
     /// Frontends, `host:port` of the MySQL protocol.
     pub sql: Vec<String>,
     pub username: String,

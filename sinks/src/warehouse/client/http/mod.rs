@@ -15,6 +15,7 @@ use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use hyper::header::{AUTHORIZATION, CONTENT_LENGTH, EXPECT, HOST, HeaderMap, HeaderValue};
 use hyper::{Method, Request};
+use serde::Deserialize;
 use tokio_rustls::TlsConnector;
 use url::Url;
 
@@ -220,6 +221,35 @@ impl Http {
         })
     }
 
+    /// The nodes of a list of backends (`GET /api/backends`) that live.
+    ///
+    /// # Errors
+    /// One that is no list, or of nodes that nothing is to be sent to.
+    pub(super) fn listed(&self, answer: &Answer) -> Result<Vec<String>, Failure> {
+        let unreached = |why: String| Failure::Unreached { node: answer.node.clone(), why };
+        let list: Listed = serde_json::from_slice(&answer.raw)
+            .map_err(|error| unreached(format!("no list of backends ({error})")))?;
+        let living = list.data.backends.into_iter().filter(|backend| backend.is_alive);
+        let mut nodes = Vec::new();
+        for Backend { ip, http_port, .. } in living {
+            let host = if ip.contains(':') { format!("[{ip}]") } else { ip };
+            let (node, _) =
+                self.place(&format!("http://{host}:{http_port}/")).map_err(unreached)?;
+            if !self.may_follow(&answer.node, &node) {
+                return Err(Failure::Unsafe {
+                    why: format!("its list of backends leads from https to http, to {node}"),
+                    node: answer.node.clone(),
+                    hint: PLAIN_HINT,
+                });
+            }
+            nodes.push(node);
+        }
+        if nodes.is_empty() {
+            return Err(unreached("no backend is alive".to_owned()));
+        }
+        Ok(nodes)
+    }
+
     /// What was sent over TLS, the password first of all, is not shown to others unasked.
     pub(super) fn may_follow(&self, from: &str, to: &str) -> bool {
         self.plain_redirects || to.starts_with(HTTPS) || !from.starts_with(HTTPS)
@@ -249,6 +279,23 @@ impl Http {
         };
         Ok((named, target))
     }
+}
+
+#[derive(Deserialize)]
+struct Listed {
+    data: Backends,
+}
+
+#[derive(Deserialize)]
+struct Backends {
+    backends: Vec<Backend>,
+}
+
+#[derive(Deserialize)]
+struct Backend {
+    ip: String,
+    http_port: u16,
+    is_alive: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

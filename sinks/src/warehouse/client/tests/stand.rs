@@ -53,6 +53,7 @@ impl Stand {
             sink: "sink[0]".to_owned(),
             fe: self.frontends.iter().map(ToString::to_string).collect(),
             be: Vec::new(),
+            auto_redirect: true,
             sql: self.sql.iter().map(ToString::to_string).collect(),
             username: "root".to_owned(),
             password: Password::new(PASSWORD),

@@ -206,6 +206,16 @@ async fn a_redirect_from_https_to_http_is_refused_unless_the_job_allows_it() {
         );
         assert!(!what.contains("p%40s"), "{what}");
         assert_eq!(far.stand.transactions(), 0, "{system}: a backend was asked");
+        if system == System::Doris {
+            let settings = Settings {
+                fe: vec![far.frontend.https()],
+                auto_redirect: false,
+                tls: authority.believed(),
+                ..far.settings()
+            };
+            let what = definite(far.stand.client_with(settings).load(&load).await);
+            assert!(what.contains("list of backends leads from https to http"), "{what}");
+        }
         let tls = TlsSettings { plain_redirects: true, ..authority.believed() };
         let client = far.client(tls);
         let staged = client.stage(&far.stand.load("b", &["1=x"])).await.unwrap();

@@ -20,6 +20,7 @@ fn http(socket_timeout: Duration) -> Http {
         sink: "sink[0]".to_owned(),
         fe: Vec::new(),
         be: Vec::new(),
+        auto_redirect: true,
         sql: Vec::new(),
         username: "root".to_owned(),
         password: Password::new(""),
