@@ -34,19 +34,17 @@ impl<'a> Play<'a> {
     async fn begin(
         server: &'a Server,
         warehouse: &'a mut Warehouse,
-        behavior: &str,
+        options: &[(&str, &str)],
     ) -> Result<Self> {
         server.sql(SETUP).await?;
         let mut job = Job::new("ddl")?;
-        job.script(
-            &Script::new("ddl", server, "d", ".*")
-                .into_warehouse(warehouse)
-                .option("checkpoint", "300")
-                .option("sink.schema.change.behavior", behavior)
-                .set("restart-strategy", "fixed-delay")
-                .set("restart-strategy.fixed-delay.attempts", "1000")
-                .set("restart-strategy.fixed-delay.delay", "100ms"),
-        )?;
+        let script = Script::new("ddl", server, "d", ".*")
+            .into_warehouse(warehouse)
+            .option("checkpoint", "300")
+            .set("restart-strategy", "fixed-delay")
+            .set("restart-strategy.fixed-delay.attempts", "1000")
+            .set("restart-strategy.fixed-delay.delay", "100ms");
+        job.script(&options.iter().fold(script, |script, (key, value)| script.option(key, value)))?;
         job.start(&[])?;
         job.live(PATIENCE).await?;
         Ok(Self { server, warehouse, job, marks: 0 })
@@ -119,13 +117,22 @@ impl<'a> Play<'a> {
     }
 }
 
+const BEHAVIOR: &str = "sink.schema.change.behavior";
+
 async fn on_both<F>(servers: &[Kind], behavior: &str, body: F) -> Result<()>
+where
+    F: AsyncFn(&mut Play<'_>) -> Result<()>,
+{
+    with_options(servers, &[(BEHAVIOR, behavior)], body).await
+}
+
+async fn with_options<F>(servers: &[Kind], options: &[(&str, &str)], body: F) -> Result<()>
 where
     F: AsyncFn(&mut Play<'_>) -> Result<()>,
 {
     on_servers(servers, &[], async |server| {
         for_each_system(async |warehouse| {
-            let mut play = Play::begin(server, warehouse, behavior).await?;
+            let mut play = Play::begin(server, warehouse, options).await?;
             let played = body(&mut play).await;
             played.with_context(|| format!("the job's log:\n{}", play.log()))?;
             play.job.sigterm().await
@@ -301,16 +308,40 @@ async fn tables_that_get_other_names_in_one_statement_keep_their_rows_also_throu
             &["t", "other", "x2", "y2"],
         )
         .await?;
-        for round in 0..6_u64 {
-            play.server.sql(swap).await?;
-            tokio::time::sleep(Duration::from_millis(40 * round)).await;
-            play.job.kill9()?;
-            play.job.start(&[])?;
-            play.equal(&["x2", "y2"]).await.with_context(|| format!("round {round}"))?;
-        }
+        swapped_through_kills(play, "x2", "y2").await?;
         play.tables(&["mark", "other", "t", "x2", "y2"]).await
     })
     .await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn tables_that_swap_names_keep_their_rows_through_kills_also_at_least_once() -> Result<()> {
+    let options = [(BEHAVIOR, "evolve"), ("sink.enable-2pc", "false")];
+    with_options(&[Kind::any()?], &options, async |play| {
+        swapped_through_kills(play, "t", "other").await
+    })
+    .await
+}
+
+/// Two tables change places again and again, with rows on both sides of it and a kill somewhere.
+async fn swapped_through_kills(play: &mut Play<'_>, one: &str, two: &str) -> Result<()> {
+    for round in 0..6_u64 {
+        let (id, before, after) = (1000 + 2 * round, 10 * round, 10 * round + 1);
+        let sql = format!(
+            "INSERT INTO d.{one} (id, v) VALUES ({id}, {before});\n\
+             UPDATE d.{two} SET v = {before};\n\
+             RENAME TABLE d.{one} TO d.tmp, d.{two} TO d.{one}, d.tmp TO d.{two};\n\
+             UPDATE d.{two} SET v = {after};\n\
+             INSERT INTO d.{one} (id, v) VALUES ({}, {after})",
+            id + 1
+        );
+        play.server.sql(&sql).await?;
+        tokio::time::sleep(Duration::from_millis(40 * round)).await;
+        play.job.kill9()?;
+        play.job.start(&[])?;
+        play.equal(&[one, two]).await.with_context(|| format!("round {round}"))?;
+    }
+    Ok(())
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -80,8 +80,9 @@ pub trait Sink: Send {
     /// `restore`, with the token from the checkpoint.
     async fn commit(&mut self, token: &SinkToken) -> Result<(), SinkError>;
 
-    /// True where rows become visible at [`Sink::commit`]. The sink then hears of a schema change when
-    /// all that came before it is committed: nothing is open or prepared. There is one exception, a
+    /// True where rows become visible at [`Sink::commit`], or those of before a schema change must not be
+    /// told again behind it. The sink then hears of a schema change when all that came before it is
+    /// committed: nothing is open or prepared. There is one exception, a
     /// change while the rows of another table, one without a key, come in its one pass: no checkpoint
     /// can be taken then, and the sink has to commit by itself what is in its way.
     fn stages(&self) -> bool {

@@ -450,8 +450,10 @@ impl Sink for Warehouse {
         false
     }
 
+    /// Also where rows are visible at once: rows of before a change, told again behind it, would go to
+    /// tables that have other columns by then, or other names.
     fn stages(&self) -> bool {
-        self.choices.two_phase
+        true
     }
 
     async fn flush(&mut self) -> Result<(), SinkError> {
