@@ -155,6 +155,9 @@ impl Tables {
                  the source's hold its DEFAULT: {why}; `run --resnapshot {}` reads them again",
                 change.table);
         };
+        // Of a shadow table, or read from the server: what may be NULL and says no more is NULL.
+        let sql = change.sql.to_ascii_lowercase();
+        let is_plain = !sql.contains("default") && !sql.contains(" as");
         for alteration in &mut step.alterations {
             let Change::AddColumn(added) = &alteration.change else { continue };
             match filled(&added.name) {
@@ -170,6 +173,7 @@ impl Tables {
                         None => warn(&added.name, "the target's type has no such default"),
                     }
                 }
+                None if is_plain && column(&added.name).is_some_and(|column| column.nullable) => {}
                 None => warn(&added.name, "what it is only the source knows"),
             }
         }

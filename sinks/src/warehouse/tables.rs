@@ -247,6 +247,8 @@ impl Tables {
             return Err(self.definite(what));
         }
         for column in missing {
+            tracing::info!(table = %name, column = %column.name, "adds a column that the table lacks: rows \
+                that are there hold NULL in it until they are loaded again");
             let add = Alteration::new(&name, Change::AddColumn(column));
             self.alter(&add).await?;
         }
