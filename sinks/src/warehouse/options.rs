@@ -277,6 +277,55 @@ fn with_prefix(given: &BTreeMap<String, String>, prefix: &str) -> BTreeMap<Strin
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::testing::context;
+
+    fn choices(system: System, given: &[(&str, &str)]) -> Result<Choices, ConfigError> {
+        let known = if system == System::Doris { DORIS } else { STARROCKS };
+        let all = given.iter().chain(&[("username", "loader")]);
+        let given = all.map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
+        let options = Options::new(system.connector(), &given, known, "sink[0]")?;
+        Choices::parse(system, &options, &context())
+    }
+
+    #[test]
+    fn frontends_are_reached_as_they_are_written_and_their_mysql_port_beside() {
+        let given = [("fenodes", "https://fe1:8050/, http://fe2:8030,fe3:8030")];
+        let settings = choices(System::Doris, &given).unwrap().settings;
+        assert_eq!(settings.fe, ["https://fe1:8050", "fe2:8030", "fe3:8030"]);
+        assert_eq!(settings.sql, ["fe1:9030", "fe2:9030", "fe3:9030"]);
+        assert!(settings.auto_redirect && settings.tls == TlsSettings::default());
+        for bad in ["https://fe1", "https://", "https://fe1:8050/api", "ftp://fe1:8050"] {
+            let refused = choices(System::StarRocks, &[("load-url", bad)]).unwrap_err();
+            assert!(refused.to_string().contains("`load-url`"), "{bad}: {refused}");
+        }
+    }
+
+    #[test]
+    fn tls_is_read_with_all_that_belongs_to_it() {
+        let given = [
+            ("fenodes", "https://fe1:8050"),
+            ("ssl.ca", "/etc/ca.pem"),
+            ("ssl.cert", "own.pem"),
+            ("ssl.key", "own.key"),
+            ("ssl.verify", "false"),
+            ("ssl.mysql-port", "required"),
+            ("ssl.plain-redirects", "true"),
+            ("auto-redirect", "false"),
+            ("jdbc-url", "jdbc:mysql://fe1:9030?useSSL=false"),
+        ];
+        let settings = choices(System::Doris, &given).unwrap().settings;
+        assert!(!settings.auto_redirect);
+        let expected = TlsSettings {
+            ca: Some("/etc/ca.pem".into()),
+            identity: Some(Identity { chain: "own.pem".into(), key: "own.key".into() }),
+            verify: false,
+            mysql: MySqlTls::Required,
+            plain_redirects: true,
+        };
+        assert_eq!(settings.tls, expected);
+        let half = choices(System::Doris, &given[..3]).unwrap_err().to_string();
+        assert!(half.contains("`ssl.key`") && half.contains("`ssl.cert`"), "{half}");
+    }
 
     #[test]
     fn a_url_of_jdbc_says_whether_the_mysql_port_is_spoken_to_over_tls() {
