@@ -34,19 +34,17 @@ impl<'a> Play<'a> {
     async fn begin(
         server: &'a Server,
         warehouse: &'a mut Warehouse,
-        behavior: &str,
+        options: &[(&str, &str)],
     ) -> Result<Self> {
         server.sql(SETUP).await?;
         let mut job = Job::new("ddl")?;
-        job.script(
-            &Script::new("ddl", server, "d", ".*")
-                .into_warehouse(warehouse)
-                .option("checkpoint", "300")
-                .option("sink.schema.change.behavior", behavior)
-                .set("restart-strategy", "fixed-delay")
-                .set("restart-strategy.fixed-delay.attempts", "1000")
-                .set("restart-strategy.fixed-delay.delay", "100ms"),
-        )?;
+        let script = Script::new("ddl", server, "d", ".*")
+            .into_warehouse(warehouse)
+            .option("checkpoint", "300")
+            .set("restart-strategy", "fixed-delay")
+            .set("restart-strategy.fixed-delay.attempts", "1000")
+            .set("restart-strategy.fixed-delay.delay", "100ms");
+        job.script(&options.iter().fold(script, |script, (key, value)| script.option(key, value)))?;
         job.start(&[])?;
         job.live(PATIENCE).await?;
         Ok(Self { server, warehouse, job, marks: 0 })
@@ -119,13 +117,22 @@ impl<'a> Play<'a> {
     }
 }
 
+const BEHAVIOR: &str = "sink.schema.change.behavior";
+
 async fn on_both<F>(servers: &[Kind], behavior: &str, body: F) -> Result<()>
+where
+    F: AsyncFn(&mut Play<'_>) -> Result<()>,
+{
+    with_options(servers, &[(BEHAVIOR, behavior)], body).await
+}
+
+async fn with_options<F>(servers: &[Kind], options: &[(&str, &str)], body: F) -> Result<()>
 where
     F: AsyncFn(&mut Play<'_>) -> Result<()>,
 {
     on_servers(servers, &[], async |server| {
         for_each_system(async |warehouse| {
-            let mut play = Play::begin(server, warehouse, behavior).await?;
+            let mut play = Play::begin(server, warehouse, options).await?;
             let played = body(&mut play).await;
             played.with_context(|| format!("the job's log:\n{}", play.log()))?;
             play.job.sigterm().await
@@ -210,6 +217,131 @@ async fn under_lenient_columns_are_added_and_nothing_is_taken_away() -> Result<(
         play.tables(&["mark", "other", "t"]).await
     })
     .await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn rows_that_are_there_show_the_default_of_a_column_that_is_added() -> Result<()> {
+    for behavior in ["evolve", "lenient"] {
+        on_both(&SERVERS, behavior, async |play| {
+            for (number, column) in [
+                "INT NOT NULL DEFAULT 5",
+                "INT NOT NULL",
+                "BIGINT UNSIGNED DEFAULT 18446744073709551615",
+                "DECIMAL(8, 3) NOT NULL DEFAULT -1.5",
+                "DOUBLE NOT NULL DEFAULT 0.25",
+                "VARCHAR(20) NOT NULL DEFAULT 'it''s \"so\"'",
+                "VARCHAR(20) NOT NULL",
+                "ENUM('no', 'yes') NOT NULL DEFAULT 'yes'",
+                "ENUM('no', 'yes') NOT NULL",
+                "SET('a', 'b', 'c') NOT NULL DEFAULT 'c,a'",
+                "DATE NOT NULL DEFAULT '2024-02-29'",
+                "DATETIME(3) NOT NULL DEFAULT '2024-02-29 10:11:12.5'",
+                "YEAR NOT NULL DEFAULT 2024",
+                "TIME NOT NULL DEFAULT '10:11:12'",
+                "CHAR(9) NOT NULL DEFAULT 'a '",
+                "VARCHAR(9) NOT NULL DEFAULT 1.50",
+                "TINYINT(1) NOT NULL DEFAULT TRUE",
+                "BIT(1) NOT NULL DEFAULT 1",
+                "BIT(9) NOT NULL",
+                "TEXT NOT NULL",
+                "FLOAT NOT NULL DEFAULT 0.1",
+                "INT DEFAULT NULL",
+                "INT",
+            ]
+            .into_iter()
+            .enumerate()
+            {
+                let id = 100 + 2 * number;
+                let change = format!(
+                    "INSERT IGNORE INTO d.t (id, v) VALUES ({id}, 1);\n\
+                     ALTER TABLE d.t ADD COLUMN n{number} {column};\n\
+                     INSERT IGNORE INTO d.t (id, v) VALUES ({}, 2)",
+                    id + 1
+                );
+                play.follows(&change, &["t"]).await?;
+            }
+            // What only the server knows is told, and not guessed.
+            let told = "rows that the target has already";
+            ensure!(!play.job.stderr().contains(told), "a warning without a reason");
+            let now = "ALTER TABLE d.other ADD COLUMN at DATETIME DEFAULT CURRENT_TIMESTAMP";
+            play.server.sql(now).await?;
+            play.mark().await?;
+            let log = play.job.stderr();
+            ensure!(log.contains(told) && log.contains("--resnapshot d.other"), "no warning");
+            // A column with a default can still become wider.
+            if behavior == "evolve" {
+                let wider = "ALTER TABLE d.t MODIFY COLUMN n0 BIGINT NOT NULL DEFAULT 5;\n\
+                             INSERT IGNORE INTO d.t (id, n0) VALUES (900, 5000000000)";
+                play.follows(wider, &["t"]).await?;
+            }
+            Ok(())
+        })
+        .await?;
+    }
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn tables_that_get_other_names_in_one_statement_keep_their_rows_also_through_kills()
+-> Result<()> {
+    on_both(&SERVERS, "evolve", async |play| {
+        let more = "CREATE TABLE d.x (id INT PRIMARY KEY, v INT);\n\
+                    INSERT INTO d.x VALUES (7, 7);\n\
+                    CREATE TABLE d.y (id INT PRIMARY KEY, v INT, w INT);\n\
+                    INSERT INTO d.y VALUES (8, 8, 8), (9, 9, 9)";
+        play.follows(more, &["x", "y"]).await?;
+        play.follows(
+            "INSERT INTO d.x VALUES (10, 1);\nRENAME TABLE d.x TO d.x2, d.y TO d.y2;\n\
+             INSERT INTO d.x2 VALUES (11, 1);\nUPDATE d.y2 SET w = 0 WHERE id = 8",
+            &["x2", "y2", "t"],
+        )
+        .await?;
+        play.tables(&["mark", "other", "t", "x2", "y2"]).await?;
+        let swap = "RENAME TABLE d.x2 TO d.tmp, d.y2 TO d.x2, d.tmp TO d.y2";
+        let after = "INSERT INTO d.x2 VALUES (20, 2, 2);\nUPDATE d.y2 SET v = 0 WHERE id = 7";
+        play.follows(&format!("{swap};\n{after}"), &["x2", "y2"]).await?;
+        // Three change places, and a fourth takes the place of the first.
+        play.follows(
+            "RENAME TABLE d.t TO d.gone, d.other TO d.t, d.x2 TO d.other, d.gone TO d.x2;\n\
+             UPDATE d.x2 SET v = 5 WHERE id = 1;\nUPDATE d.other SET w = 6 WHERE id = 9;\n\
+             DELETE FROM d.t WHERE id = 2",
+            &["t", "other", "x2", "y2"],
+        )
+        .await?;
+        swapped_through_kills(play, "x2", "y2").await?;
+        play.tables(&["mark", "other", "t", "x2", "y2"]).await
+    })
+    .await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn tables_that_swap_names_keep_their_rows_through_kills_also_at_least_once() -> Result<()> {
+    let options = [(BEHAVIOR, "evolve"), ("sink.enable-2pc", "false")];
+    with_options(&[Kind::any()?], &options, async |play| {
+        swapped_through_kills(play, "t", "other").await
+    })
+    .await
+}
+
+/// Two tables change places again and again, with rows on both sides of it and a kill somewhere.
+async fn swapped_through_kills(play: &mut Play<'_>, one: &str, two: &str) -> Result<()> {
+    for round in 0..6_u64 {
+        let (id, before, after) = (1000 + 2 * round, 10 * round, 10 * round + 1);
+        let sql = format!(
+            "INSERT INTO d.{one} (id, v) VALUES ({id}, {before});\n\
+             UPDATE d.{two} SET v = {before};\n\
+             RENAME TABLE d.{one} TO d.tmp, d.{two} TO d.{one}, d.tmp TO d.{two};\n\
+             UPDATE d.{two} SET v = {after};\n\
+             INSERT INTO d.{one} (id, v) VALUES ({}, {after})",
+            id + 1
+        );
+        play.server.sql(&sql).await?;
+        tokio::time::sleep(Duration::from_millis(40 * round)).await;
+        play.job.kill9()?;
+        play.job.start(&[])?;
+        play.equal(&[one, two]).await.with_context(|| format!("round {round}"))?;
+    }
+    Ok(())
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -93,7 +93,24 @@ pub struct SchemaChange {
     /// statement's words did not tell, so that the definition was read from the server.
     #[serde(default)]
     pub renamed: Vec<(Arc<str>, Arc<str>)>,
+    /// Columns that came, and what the rows that were there hold in them. One that came and is not
+    /// here holds what only the server knows: an expression, the time of the statement, numbers; or
+    /// the statement's words did not tell.
+    #[serde(default)]
+    pub filled: Vec<(Arc<str>, Filled)>,
+    /// The name that the table had before the statement, which was told as gone beside this.
+    #[serde(default)]
+    pub renamed_from: Option<TableName>,
     pub origin: Origin,
+}
+
+/// What rows that were there hold in a column that came.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Filled {
+    Null,
+    /// This, as the column's type takes it: `5` is `5.00` in a DECIMAL(4, 2).
+    Literal(Arc<str>),
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

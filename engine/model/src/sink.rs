@@ -1,6 +1,7 @@
 //! The port to a destination.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 
@@ -79,8 +80,9 @@ pub trait Sink: Send {
     /// `restore`, with the token from the checkpoint.
     async fn commit(&mut self, token: &SinkToken) -> Result<(), SinkError>;
 
-    /// True where rows become visible at [`Sink::commit`]. The sink then hears of a schema change when
-    /// all that came before it is committed: nothing is open or prepared. There is one exception, a
+    /// True where rows become visible at [`Sink::commit`], or those of before a schema change must not be
+    /// told again behind it. The sink then hears of a schema change when all that came before it is
+    /// committed: nothing is open or prepared. There is one exception, a
     /// change while the rows of another table, one without a key, come in its one pass: no checkpoint
     /// can be taken then, and the sink has to commit by itself what is in its way.
     fn stages(&self) -> bool {
@@ -92,6 +94,13 @@ pub trait Sink: Send {
     /// refused unless the user names that snapshot.
     fn rewinds(&self) -> bool;
 
-    /// Called when input pauses: a sink that people watch (print) shows what it holds.
+    /// Called when input pauses, and when [`Sink::flush_due`] says so: a sink that people watch (print)
+    /// shows what it holds.
     async fn flush(&mut self) -> Result<(), SinkError>;
+
+    /// In how long [`Sink::flush`] is to be called though input neither pauses nor comes; `None`: not at
+    /// all. Asked between any two calls, so it costs next to nothing; after `flush` it is more than zero.
+    fn flush_due(&self) -> Option<Duration> {
+        None
+    }
 }

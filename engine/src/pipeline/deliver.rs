@@ -4,6 +4,7 @@
 //! that slept through its lease learns it here, before its next write.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use model::checkpoint::Fence;
 use model::sink::SinkToken;
@@ -64,8 +65,10 @@ pub async fn run(
     mut commits: mpsc::Receiver<SinkToken>,
 ) -> Result<(), EngineError> {
     loop {
+        // Before the queue, which may never be empty.
         tokio::select! { biased;
             Some(token) = commits.recv() => held.commit(&token).await?,
+            () = passed(held.sink.flush_due()) => held.sink()?.flush().await?,
             delivery = queue.recv() => {
                 let Some((delivery, room)) = delivery else { break };
                 match delivery {
@@ -94,3 +97,16 @@ pub async fn run(
     }
     Ok(())
 }
+
+/// The time is over; never, where there is none.
+async fn passed(due: Option<Duration>) {
+    match due {
+        None => std::future::pending().await,
+        // A timer would let what else is ready go first.
+        Some(Duration::ZERO) => {}
+        Some(wait) => tokio::time::sleep(wait).await,
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use binlog::event::QueryEvent;
+use model::change::Filled;
 use model::table::{Collation, Column, ColumnType, Index, TableName, TableSchema};
 
 use super::catalog::choose_key;
@@ -17,6 +18,8 @@ use super::ddl::creation::{Creation, TextDefault, creation};
 use super::ddl::index::IndexDef;
 use super::dialect::Dialect;
 use super::dialect::types::ROW_BYTES_MAX;
+
+mod filling;
 
 /// `NO_BACKSLASH_ESCAPES` in a logged `sql_mode` (MySQL manual, "Server SQL Modes").
 const NO_BACKSLASH_ESCAPES: u64 = 0x0010_0000;
@@ -32,6 +35,8 @@ pub struct Altered {
     pub schema: TableSchema,
     /// Columns that kept their values under another name: from, to.
     pub renamed: Renamed,
+    /// Columns that came, and what the rows that were there hold in them.
+    pub filled: Vec<(Arc<str>, Filled)>,
 }
 
 pub type Renamed = Vec<(Arc<str>, Arc<str>)>;
@@ -39,7 +44,7 @@ pub type Renamed = Vec<(Arc<str>, Arc<str>)>;
 impl From<TableSchema> for Altered {
     /// All columns have the names that they had, or are new.
     fn from(schema: TableSchema) -> Self {
-        Self { schema, renamed: Renamed::new() }
+        Self { schema, renamed: Renamed::new(), filled: Vec::new() }
     }
 }
 
@@ -52,7 +57,8 @@ pub fn altered(before: &TableSchema, query: &QueryEvent, dialect: &Dialect) -> O
     let mut after = Definition::of(before, query, dialect)?;
     let renamed = after.columns(&clauses)?;
     after.indexes(&clauses)?;
-    Some(Altered { schema: after.finish(), renamed })
+    let filled = after.filled(before, &clauses);
+    Some(Altered { schema: after.finish(), renamed, filled })
 }
 
 /// The table that a statement creates; `like`: the definition of another in force here.
@@ -298,6 +304,18 @@ impl<'a> Definition<'a> {
             self.columns.insert(at, column);
         }
         Some(())
+    }
+
+    fn filled(&self, before: &TableSchema, clauses: &[Clause]) -> Vec<(Arc<str>, Filled)> {
+        let added = clauses.iter().filter_map(|clause| {
+            let Clause::Add { column: def, .. } = clause else { return None };
+            let column = self.columns.get(self.at(&def.name)?)?;
+            // IF NOT EXISTS, and it did.
+            let was_there = before.columns.contains(column);
+            (!was_there).then_some(())?;
+            Some((Arc::clone(&column.name), filling::of(def, column)?))
+        });
+        added.collect()
     }
 
     fn rename_in_indexes(&mut self, renamed: &BTreeMap<String, Option<String>>) {

@@ -247,6 +247,8 @@ impl MySqlSource {
                 starts_over: true,
                 truncated: false,
                 renamed: Vec::new(),
+                filled: Vec::new(),
+                renamed_from: None,
                 origin,
             };
             self.batcher.push_change(change);

@@ -104,7 +104,7 @@ impl MySqlSource {
         query: &QueryEvent,
         delivered: &Delivered,
     ) -> Result<(), SourceError> {
-        let Err(error) = self.touch(touch.clone(), hop, query, delivered).await else {
+        let Err(error) = self.touch(touch.clone(), hop.clone(), query, delivered).await else {
             return Ok(());
         };
         self.set_apart(error, self.place_of(delivered))?;
@@ -316,7 +316,7 @@ impl MySqlSource {
     async fn derive(
         &mut self,
         table: &TableName,
-        Altered { schema, renamed }: Altered,
+        Altered { schema, renamed, filled }: Altered,
         rows: Rows,
         query: &QueryEvent,
         delivered: &Delivered,
@@ -326,7 +326,7 @@ impl MySqlSource {
         (followed.unknown, followed.unproven) = (None, None);
         let redefined = followed.redefine(Arc::clone(&schema));
         self.planned_anew(table, redefined).await?;
-        self.announce(table, Told { rows, renamed, ..Told::of(schema) }, query, delivered);
+        self.announce(table, Told { rows, renamed, filled, ..Told::of(schema) }, query, delivered);
         Ok(())
     }
 

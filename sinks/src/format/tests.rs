@@ -286,6 +286,8 @@ fn a_schema_change_is_a_record_of_its_own_in_both_formats() {
             starts_over: false,
             truncated: false,
             renamed: vec![],
+            filled: vec![],
+            renamed_from: None,
             origin: origin(RowsKind::Insert),
         })
     };
@@ -316,6 +318,8 @@ fn rows_after_a_schema_change_have_the_new_columns() {
         starts_over: false,
         truncated: false,
         renamed: vec![],
+        filled: vec![],
+        renamed_from: None,
         origin: origin(RowsKind::Insert),
     };
     let records = objects(&[

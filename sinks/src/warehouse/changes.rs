@@ -2,14 +2,13 @@
 
 use std::sync::Arc;
 
-use model::change::SchemaChange;
-use model::table::quote;
+use model::change::{Filled, SchemaChange};
 use model::{SinkError, TableName, TableSchema};
 
 use super::tables::{Tables, Target, as_spelled};
 use super::target::alteration::{Alteration, Change, OnFailure};
 use super::target::evolve::{self, TableChange};
-use super::target::{KeyModel, TargetColumn, TargetTable};
+use super::target::{KeyModel, TargetColumn, TargetTable, fill};
 
 /// A change of a table that the target is to follow.
 #[derive(Debug)]
@@ -36,8 +35,8 @@ impl Tables {
         }
         let Some(existing) = self.client.table(&target).await? else { return Ok(()) };
         // A table that got another name is told as one that is gone and one that came.
-        let mut schemas = all.iter().filter(|other| other.sql == change.sql);
-        let schema = change.after.as_ref().or_else(|| schemas.find_map(|c| c.after.as_ref()));
+        let came = all.iter().find(|other| other.renamed_from.as_ref() == Some(&change.table));
+        let schema = change.after.as_ref().or_else(|| came.and_then(|came| came.after.as_ref()));
         let schema = schema.map_or_else(|| nothing(&change.table), Arc::clone);
         let wanted = self.wanted(&schema, &target).ok();
         let sql = change.sql.to_ascii_lowercase();
@@ -63,54 +62,6 @@ impl Tables {
         self.stand(&target, table);
         if let Some(found) = self.by_name.get_mut(&target) {
             found.sources.insert(change.table.clone(), schema);
-        }
-        Ok(())
-    }
-
-    /// A table of the source got another name: so does its target. Everything of it must be settled.
-    pub(crate) async fn rename(
-        &mut self,
-        gone: &SchemaChange,
-        came: &SchemaChange,
-    ) -> Result<(), SinkError> {
-        let (from, to) = (self.routed(&gone.table)?, self.routed(&came.table)?);
-        let is_shared = |name: &TableName, source: &TableName| {
-            let known = self.by_name.get(name);
-            known.is_some_and(|known| known.sources.keys().any(|other| other != source))
-        };
-        if from != to {
-            let merged = is_shared(&from, &gone.table) || is_shared(&to, &came.table);
-            if merged || from.db != to.db {
-                return Err(self.definite(format!(
-                    "{} is {} now, and the rows of its target {from} cannot be taken to {to} ({}): read the \
-                     table again (`run --resnapshot {}`)",
-                    gone.table,
-                    came.table,
-                    if merged { "tables are merged there" } else { "it is of another database" },
-                    came.table
-                )));
-            }
-            let (old, new) = (self.client.table(&from).await?, self.client.table(&to).await?);
-            match (old, new) {
-                (Some(_), Some(_)) => {
-                    return Err(self.definite(format!(
-                        "{} is {} now, and {} has a table {to} already: drop it, or rename {from} by hand",
-                        gone.table, came.table, self.system
-                    )));
-                }
-                (Some(_), None) => {
-                    let sql = format!("ALTER TABLE {} RENAME {}", from.quoted(), quote(&to.table));
-                    self.client.execute(&sql).await?;
-                }
-                // Renamed before a restart.
-                (None, _) => {}
-            }
-        }
-        self.plans.retain(|_, planned| planned.target != from && planned.target != to);
-        self.by_name.remove(&from);
-        self.by_name.remove(&to);
-        if let Some(schema) = &came.after {
-            self.meet(schema).await?;
         }
         Ok(())
     }
@@ -152,11 +103,12 @@ impl Tables {
                 } else {
                     wanted
                 };
-                return self.planned_step(
-                    TableChange::Altered { before: &known.table, after, renamed: &renamed(change) },
-                    change,
-                    target,
-                );
+                let renamed = renamed(change);
+                let altered =
+                    TableChange::Altered { before: &known.table, after, renamed: &renamed };
+                let mut step = self.planned_step(altered, change, target)?;
+                self.fill(&mut step, change, &known, is_shared);
+                return Ok(Some(step));
             }
         };
         if is_shared {
@@ -164,7 +116,7 @@ impl Tables {
                 its rows stay, though the source has emptied or dropped this one");
             return Ok(None);
         }
-        self.planned_step(what, change, target)
+        self.planned_step(what, change, target).map(Some)
     }
 
     fn planned_step(
@@ -172,25 +124,66 @@ impl Tables {
         what: TableChange<'_>,
         change: &SchemaChange,
         target: TableName,
-    ) -> Result<Option<Step>, SinkError> {
+    ) -> Result<Step, SinkError> {
         let plan = evolve::plan(self.system, what, &self.choices.policy)
             .map_err(|refused| self.definite(refused.to_string()))?;
         for left in &plan.left {
             tracing::warn!(table = %change.table, "{left}");
         }
-        let adds = plan.alterations.iter().any(|step| matches!(step.change, Change::AddColumn(_)));
-        if adds && change.sql.to_ascii_lowercase().contains("default") {
-            tracing::warn!(table = %change.table, %target, "a column was added with a DEFAULT: in rows that the \
-                target has already it is NULL; `run --resnapshot {}` reads them again", change.table);
-        }
         let gone = change.after.is_none() && plan.table.is_some();
-        Ok(Some(Step {
+        Ok(Step {
             target,
             alterations: plan.alterations,
             after: plan.table.filter(|_| !gone),
             source: change.table.clone(),
             schema: change.after.clone(),
-        }))
+        })
+    }
+
+    /// Rows that are in the target hold in a column that came what the source's hold in it, or the log says
+    /// that they do not.
+    fn fill(&self, step: &mut Step, change: &SchemaChange, known: &Target, is_shared: bool) {
+        let Some(schema) = &change.after else { return };
+        let column = |name: &str| schema.columns.iter().find(|c| c.name.eq_ignore_ascii_case(name));
+        let filled = |name: &str| {
+            let mut filled = change.filled.iter();
+            filled.find(|(column, _)| column.eq_ignore_ascii_case(name)).map(|(_, filled)| filled)
+        };
+        let warn = |name: &str, why: &str| {
+            tracing::warn!(table = %change.table, target = %known.table.name, column = name,
+                "a column came, and rows that the target has already hold NULL, or what they held, where \
+                 the source's hold its DEFAULT: {why}; `run --resnapshot {}` reads them again",
+                change.table);
+        };
+        // Of a shadow table, or read from the server: what may be NULL and says no more is NULL.
+        let sql = change.sql.to_ascii_lowercase();
+        let is_plain = !sql.contains("default") && !sql.contains(" as");
+        for alteration in &mut step.alterations {
+            let Change::AddColumn(added) = &alteration.change else { continue };
+            match filled(&added.name) {
+                Some(Filled::Null) => {}
+                Some(Filled::Literal(_)) if is_shared => {
+                    warn(&added.name, "the target has rows of other tables, too");
+                }
+                Some(Filled::Literal(literal)) => {
+                    let default = column(&added.name)
+                        .and_then(|column| fill::default(column, added.ty, literal));
+                    match default {
+                        Some(default) => alteration.fill = Some(default.into()),
+                        None => warn(&added.name, "the target's type has no such default"),
+                    }
+                }
+                None if is_plain && column(&added.name).is_some_and(|column| column.nullable) => {}
+                None => warn(&added.name, "what it is only the source knows"),
+            }
+        }
+        // The target has kept it when the source dropped it, or it was made by hand, or for other tables.
+        for (name, _) in change.filled.iter().filter(|(_, filled)| *filled != Filled::Null) {
+            let there = known.table.find(name);
+            if there.is_some_and(|there| there.source.is_none() || is_shared) {
+                warn(name, "the target had the column before");
+            }
+        }
     }
 
     /// A table whose rows are read again starts out empty.

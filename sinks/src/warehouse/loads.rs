@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use model::{SinkError, TableName};
-use tokio::task::JoinSet;
+use tokio::task::{JoinError, JoinSet};
 
 use super::client::{Client, Load, Staged};
 
@@ -77,7 +77,22 @@ impl Loads {
 
     /// Waits for one of those under way.
     pub(crate) async fn one(&mut self) -> Result<(), SinkError> {
-        let Some(done) = self.tasks.join_next().await else { return Ok(()) };
+        self.tasks.join_next().await.map_or(Ok(()), |done| self.done(done))
+    }
+
+    /// Looks at those that have ended.
+    pub(crate) fn ended(&mut self) -> Result<(), SinkError> {
+        while let Some(done) = self.tasks.try_join_next() {
+            self.done(done)?;
+        }
+        Ok(())
+    }
+
+    pub(crate) fn are_under_way(&self) -> bool {
+        !self.tasks.is_empty()
+    }
+
+    fn done(&mut self, done: Result<Loaded, JoinError>) -> Result<(), SinkError> {
         let (number, table, bytes, done) = done.map_err(|error| SinkError::Transient {
             sink: self.sink.clone(),
             what: format!("a load ended: {error}"),

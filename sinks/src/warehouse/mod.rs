@@ -10,6 +10,7 @@ mod client;
 mod encode;
 mod loads;
 pub(crate) mod options;
+mod renames;
 mod sequence;
 mod settle;
 mod sink;

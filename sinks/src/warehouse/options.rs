@@ -1,11 +1,12 @@
 //! What a job says of a Doris or StarRocks sink.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use model::{CheckpointMode, TimeZone};
 
-use super::client::{Compression, Password, Settings};
+use super::client::{Compression, HTTPS, Identity, MySqlTls, Password, Settings, TlsSettings};
 use super::system::System;
 use super::target::TypeRules;
 use super::target::create::CreateOptions;
@@ -41,7 +42,13 @@ macro_rules! options {
             doc("connect.timeout-ms", "10000", "how long a connection may take"),
             doc("socket.timeout-ms", "600000", "how long an answer may take"),
             doc("compression", "none", "how loads are compressed: none, gzip or lz4"),
-            doc("be-override", "", "backends by the address to reach them at: `HOST:PORT=HOST:PORT,…`"),
+            doc("be-override", "", "backends by the address to reach them at: `HOST:PORT=HOST:PORT,…`, or `HOST:PORT=https://HOST:PORT`"),
+            doc("ssl.ca", "", "certificates of the authorities, a PEM file; by default the public ones"),
+            doc("ssl.cert", "", "certificate to show the servers, a PEM file; goes with `ssl.key`"),
+            doc("ssl.key", "", "its private key, a PEM file"),
+            doc("ssl.verify", "true", "false: certificates are not looked at, so that anybody can pose as the server"),
+            doc("ssl.mysql-port", "offered", "TLS on the MySQL port: offered (where the server has it), required or off"),
+            doc("ssl.plain-redirects", "false", "redirects from https to http are followed, with the password"),
             doc("properties.*", "", "headers of every load"),
             doc("auto.create", "true", "databases and tables that are missing are created"),
             doc("table.create.properties.*", "", "properties of created tables"),
@@ -58,12 +65,12 @@ macro_rules! options {
 }
 
 pub(crate) const DORIS: &[OptionDoc] = options![
-    required("fenodes", "frontends, `HOST:8030,…`"),
+    required("fenodes", "frontends, `HOST:8030,…` or `https://HOST:8050,…`"),
     doc("benodes", "", "backends, `HOST:8040,…`: loads go there without asking a frontend"),
     doc(
         "auto-redirect",
         "true",
-        "of other engines, without effect here: without `benodes`, loads go where a frontend sends them"
+        "loads go where a frontend sends them; false: a frontend is asked for its backends, and they are spoken to directly"
     ),
     doc(
         "sequence",
@@ -73,7 +80,7 @@ pub(crate) const DORIS: &[OptionDoc] = options![
 ];
 
 pub(crate) const STARROCKS: &[OptionDoc] =
-    options![required("load-url", "frontends, `HOST:8030;…`"),];
+    options![required("load-url", "frontends, `HOST:8030;…` or `https://HOST:8030;…`"),];
 
 /// The options, read.
 #[derive(Debug)]
@@ -113,6 +120,7 @@ impl Choices {
             sql: sql_nodes(options, &fe)?,
             fe,
             be,
+            auto_redirect: system == System::StarRocks || options.flag("auto-redirect")?,
             username: options.text("username")?.to_owned(),
             password: Password::new(options.maybe("password").unwrap_or_default()),
             max_retries: options.number("max-retries", 0, u32::MAX)?,
@@ -125,6 +133,7 @@ impl Choices {
                 "lz4" => Compression::Lz4,
                 _ => Compression::None,
             },
+            tls: tls(options)?,
         };
         let time_zone = match options.maybe("timezone") {
             None => context.time_zone,
@@ -170,11 +179,12 @@ fn nodes(options: &Options<'_>, option: &str) -> Result<Vec<String>, ConfigError
         .filter(|node| !node.is_empty())
         .collect();
     let fits = |node: &String| {
-        node.rsplit_once(':')
-            .is_some_and(|(host, port)| !host.is_empty() && port.parse::<u16>().is_ok())
+        let address = node.strip_prefix(HTTPS).unwrap_or(node).rsplit_once(':');
+        let is_host = |host: &str| !host.is_empty() && !host.contains('/');
+        address.is_some_and(|(host, port)| is_host(host) && port.parse::<u16>().is_ok())
     };
     if nodes.is_empty() || !nodes.iter().all(fits) {
-        let expected = "a list of HOST:PORT, for instance fe1:8030,fe2:8030 (http alone)";
+        let expected = "a list of HOST:PORT, for instance fe1:8030,fe2:8030 or https://fe1:8050";
         return Err(options.bad(option, text, expected.to_owned()));
     }
     Ok(nodes)
@@ -183,7 +193,8 @@ fn nodes(options: &Options<'_>, option: &str) -> Result<Vec<String>, ConfigError
 /// From `jdbc:mysql://a:9030,b:9030/db?x=y`, else the frontends with the usual port.
 fn sql_nodes(options: &Options<'_>, fe: &[String]) -> Result<Vec<String>, ConfigError> {
     let Some(url) = options.maybe("jdbc-url") else {
-        let hosts = fe.iter().filter_map(|node| node.rsplit_once(':'));
+        let hosts = fe.iter().map(|node| node.strip_prefix(HTTPS).unwrap_or(node));
+        let hosts = hosts.filter_map(|node| node.rsplit_once(':'));
         return Ok(hosts.map(|(host, _)| format!("{host}:{SQL_PORT}")).collect());
     };
     let rest = url.trim().trim_start_matches("jdbc:").trim_start_matches("mysql://");
@@ -198,6 +209,48 @@ fn sql_nodes(options: &Options<'_>, fe: &[String]) -> Result<Vec<String>, Config
     hosts.split(',').map(|node| port(node.trim())).collect::<Option<Vec<_>>>().ok_or_else(|| {
         options.bad("jdbc-url", url, "a URL like jdbc:mysql://fe1:9030,fe2:9030".to_owned())
     })
+}
+
+fn tls(options: &Options<'_>) -> Result<TlsSettings, ConfigError> {
+    let path = |option| options.maybe(option).map(|path| PathBuf::from(path.trim()));
+    let identity = match (path("ssl.cert"), path("ssl.key")) {
+        (None, None) => None,
+        (Some(chain), Some(key)) => Some(Identity { chain, key }),
+        (Some(_), None) => {
+            return Err(options.bad("ssl.key", "", "the key of `ssl.cert`".to_owned()));
+        }
+        (None, Some(_)) => {
+            return Err(options.bad("ssl.cert", "", "the certificate of `ssl.key`".to_owned()));
+        }
+    };
+    let mysql = match options.choice("ssl.mysql-port", &["offered", "required", "off"])? {
+        "required" => MySqlTls::Required,
+        "off" => MySqlTls::Off,
+        _ if options.is_given("ssl.mysql-port") => MySqlTls::Offered,
+        _ => options.maybe("jdbc-url").and_then(by_jdbc).unwrap_or_default(),
+    };
+    let (verify, plain_redirects) =
+        (options.flag("ssl.verify")?, options.flag("ssl.plain-redirects")?);
+    Ok(TlsSettings { ca: path("ssl.ca"), identity, verify, mysql, plain_redirects })
+}
+
+/// What a URL of JDBC says of TLS.
+fn by_jdbc(url: &str) -> Option<MySqlTls> {
+    let (_, properties) = url.split_once('?')?;
+    let properties: BTreeMap<String, String> = properties
+        .split('&')
+        .filter_map(|pair| pair.split_once('='))
+        .map(|(key, value)| (key.to_ascii_lowercase(), value.to_ascii_lowercase()))
+        .collect();
+    let is = |key: &str, value: &str| properties.get(key).is_some_and(|given| given == value);
+    match properties.get("sslmode").map(String::as_str) {
+        Some("disabled") => Some(MySqlTls::Off),
+        Some("required" | "verify_ca" | "verify_identity") => Some(MySqlTls::Required),
+        Some(_) => None,
+        None if is("usessl", "false") => Some(MySqlTls::Off),
+        None if is("usessl", "true") && is("requiressl", "true") => Some(MySqlTls::Required),
+        None => None,
+    }
 }
 
 fn millis(options: &Options<'_>, option: &str) -> Result<Duration, ConfigError> {
@@ -219,4 +272,75 @@ fn be_override(options: &Options<'_>) -> Result<BTreeMap<String, String>, Config
 fn with_prefix(given: &BTreeMap<String, String>, prefix: &str) -> BTreeMap<String, String> {
     let stripped = given.iter().filter_map(|(key, value)| Some((key.strip_prefix(prefix)?, value)));
     stripped.map(|(key, value)| (key.to_owned(), value.clone())).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::context;
+
+    fn choices(system: System, given: &[(&str, &str)]) -> Result<Choices, ConfigError> {
+        let known = if system == System::Doris { DORIS } else { STARROCKS };
+        let all = given.iter().chain(&[("username", "loader")]);
+        let given = all.map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
+        let options = Options::new(system.connector(), &given, known, "sink[0]")?;
+        Choices::parse(system, &options, &context())
+    }
+
+    #[test]
+    fn frontends_are_reached_as_they_are_written_and_their_mysql_port_beside() {
+        let given = [("fenodes", "https://fe1:8050/, http://fe2:8030,fe3:8030")];
+        let settings = choices(System::Doris, &given).unwrap().settings;
+        assert_eq!(settings.fe, ["https://fe1:8050", "fe2:8030", "fe3:8030"]);
+        assert_eq!(settings.sql, ["fe1:9030", "fe2:9030", "fe3:9030"]);
+        assert!(settings.auto_redirect && settings.tls == TlsSettings::default());
+        for bad in ["https://fe1", "https://", "https://fe1:8050/api", "ftp://fe1:8050"] {
+            let refused = choices(System::StarRocks, &[("load-url", bad)]).unwrap_err();
+            assert!(refused.to_string().contains("`load-url`"), "{bad}: {refused}");
+        }
+    }
+
+    #[test]
+    fn tls_is_read_with_all_that_belongs_to_it() {
+        let given = [
+            ("fenodes", "https://fe1:8050"),
+            ("ssl.ca", "/etc/ca.pem"),
+            ("ssl.cert", "own.pem"),
+            ("ssl.key", "own.key"),
+            ("ssl.verify", "false"),
+            ("ssl.mysql-port", "required"),
+            ("ssl.plain-redirects", "true"),
+            ("auto-redirect", "false"),
+            ("jdbc-url", "jdbc:mysql://fe1:9030?useSSL=false"),
+        ];
+        let settings = choices(System::Doris, &given).unwrap().settings;
+        assert!(!settings.auto_redirect);
+        let expected = TlsSettings {
+            ca: Some("/etc/ca.pem".into()),
+            identity: Some(Identity { chain: "own.pem".into(), key: "own.key".into() }),
+            verify: false,
+            mysql: MySqlTls::Required,
+            plain_redirects: true,
+        };
+        assert_eq!(settings.tls, expected);
+        let half = choices(System::Doris, &given[..3]).unwrap_err().to_string();
+        assert!(half.contains("`ssl.key`") && half.contains("`ssl.cert`"), "{half}");
+    }
+
+    #[test]
+    fn a_url_of_jdbc_says_whether_the_mysql_port_is_spoken_to_over_tls() {
+        let says = |properties: &str| by_jdbc(&format!("jdbc:mysql://fe:9030{properties}"));
+        for (properties, expected) in [
+            ("", None),
+            ("/db?useUnicode=true", None),
+            ("?useSSL=false", Some(MySqlTls::Off)),
+            ("?useSSL=true", None),
+            ("?useSSL=true&requireSSL=true", Some(MySqlTls::Required)),
+            ("?sslMode=DISABLED", Some(MySqlTls::Off)),
+            ("/?useSSL=false&sslMode=VERIFY_CA", Some(MySqlTls::Required)),
+            ("?sslMode=PREFERRED", None),
+        ] {
+            assert_eq!(says(properties), expected, "{properties}");
+        }
+    }
 }

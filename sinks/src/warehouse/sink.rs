@@ -15,9 +15,10 @@
 //! that the checkpoint counts as delivered. `restore` finds that out, and `begin` asks for these tables to be
 //! read again.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::hash::{BuildHasher as _, Hasher as _, RandomState};
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use model::change::SchemaChange;
@@ -35,12 +36,14 @@ use super::options::Choices;
 use super::sequence::{self, Epoch};
 use super::system::System;
 use super::tables::{Planned, Tables};
-use super::target::KeyModel;
 use super::target::alteration::{Change, Pace};
+use super::target::{KeyModel, create};
 use super::token::Token;
 use crate::SinkContext;
 use crate::config::{ConfigError, Options};
 
+/// How often loads that nothing else waits for are looked after.
+const LOOK: Duration = Duration::from_millis(100);
 /// Loads' worth of rows that may wait in buffers, beside those under way.
 const WAITING_LOADS: usize = 2;
 
@@ -52,6 +55,8 @@ pub(crate) struct Warehouse {
     clock: Arc<dyn Clock>,
     tables: Tables,
     buffers: BTreeMap<TableName, Waiting>,
+    /// No row waits since before this; `None`: none waits.
+    oldest: Option<Instant>,
     /// Bytes in all buffers.
     bytes: usize,
     pub(super) loads: Loads,
@@ -66,6 +71,8 @@ pub(crate) struct Warehouse {
     checkpoint: u64,
     /// Loads since then.
     part: u32,
+    /// See [`Token::marks`].
+    marks: Vec<TableName>,
     /// Tables whose prepared rows the server has thrown away, and what it says.
     lost: BTreeMap<TableName, String>,
 }
@@ -91,6 +98,11 @@ impl Warehouse {
             }
         })?;
         let client = Arc::new(client);
+        if !choices.settings.tls.verify {
+            tracing::warn!(sink = %context.sink_name, %system,
+                "`ssl.verify` is false: certificates are not looked at, so anybody on the way can pose as \
+                 the server and read the password and all rows");
+        }
         let name = format!("{}/{}", context.job, context.sink_name);
         Ok(Self {
             sink: context.sink_name.clone(),
@@ -103,6 +115,7 @@ impl Warehouse {
                 context.source_column.clone(),
             ),
             buffers: BTreeMap::new(),
+            oldest: None,
             bytes: 0,
             loads: Loads::new(
                 &context.sink_name,
@@ -116,6 +129,7 @@ impl Warehouse {
             attempt: format!("{:x}", RandomState::new().build_hasher().finish()),
             checkpoint: 0,
             part: 0,
+            marks: Vec::new(),
             lost: BTreeMap::new(),
             clock: Arc::clone(&context.clock),
             client,
@@ -144,6 +158,7 @@ impl Warehouse {
             .or_insert_with(|| Waiting { rows: Buffer::new(self.system), since: Instant::now() });
         if waiting.rows.is_empty() {
             waiting.since = Instant::now();
+            self.oldest.get_or_insert(waiting.since);
         }
         let before = waiting.rows.len();
         let deletes = self.choices.deletes;
@@ -216,30 +231,48 @@ impl Warehouse {
     /// Takes all that one statement did. A table that got another name is told as one that is gone and one
     /// that came; its rows stay where they are, and are not told again.
     async fn statement(&mut self, told: &[&SchemaChange]) -> Result<(), SinkError> {
-        let gone = told.iter().filter(|change| change.after.is_none() && !change.starts_over);
-        let gone: Vec<_> = gone.filter(|change| self.tables.is_known(&change.table)).collect();
-        let came = told.iter().filter(|change| change.after.is_some());
-        let came: Vec<_> = came.filter(|c| gone.iter().all(|g| g.table != c.table)).collect();
-        match (&gone[..], &came[..]) {
-            ([from], [to]) if told.len() == 2 => {
-                self.send(&self.tables.target_of(&from.table)).await?;
+        let renames = self.tables.renames(told)?;
+        let mut taken = BTreeSet::new();
+        if !renames.is_empty() {
+            let moved = told.iter().filter_map(|change| change.renamed_from.as_ref());
+            for source in moved.chain(told.iter().map(|change| &change.table)) {
+                let target = self.tables.target_of(source);
+                self.send(&target).await?;
                 self.loads.all().await?;
-                self.settle(&self.tables.target_of(&from.table)).await?;
-                self.tables.rename(from, to).await
+                self.settle(&target).await?;
             }
-            ([], _) | (_, []) => {
-                for change in told {
-                    self.schema(change).await?;
-                }
-                Ok(())
-            }
-            ([from, ..], [to, ..]) => Err(self.definite(format!(
-                "one statement gives several tables other names ({} and {} among them), and which is which \
-                 cannot be told: rename the targets by hand, then read these tables again \
-                 (`run --resnapshot`): {}",
-                from.table, to.table, from.sql
-            ))),
+            taken = self.tables.taken(&renames).await?;
         }
+        let is_moved = |table: &TableName| {
+            told.iter().any(|change| change.renamed_from.as_ref() == Some(table))
+        };
+        for change in told.iter().filter(|change| change.after.is_none()) {
+            let target = self.tables.target_of(&change.table);
+            if change.starts_over || !(is_moved(&change.table) || taken.contains(&target)) {
+                self.schema(change).await?;
+            } else if !is_moved(&change.table) {
+                // What is there is the table that has taken its place.
+                self.tables.let_go(&target);
+            }
+        }
+        if let Some(first) = told.first().filter(|_| !renames.is_empty()) {
+            let place = format!("{}{}{}", self.prefix, first.origin.file, first.sql);
+            let mark = format!("{:08x}_{}", crc32fast::hash(place.as_bytes()), first.origin.pos);
+            self.marks.extend(self.tables.rename(&renames, &mark).await?);
+        }
+        for change in told.iter().filter(|change| change.after.is_some()) {
+            self.schema(change).await?;
+        }
+        Ok(())
+    }
+
+    /// What told an earlier run how far a statement was, which does not come again.
+    async fn drop_marks(&mut self, marks: &[TableName]) -> Result<(), SinkError> {
+        for mark in marks {
+            self.client.execute(&create::drop(mark)).await?;
+        }
+        self.marks.retain(|mark| !marks.contains(mark));
+        Ok(())
     }
 
     async fn schema(&mut self, change: &SchemaChange) -> Result<(), SinkError> {
@@ -337,6 +370,7 @@ impl Sink for Warehouse {
         };
         self.epoch = token.epoch;
         self.lost = self.commit_all(token.staged).await?;
+        self.drop_marks(&token.marks).await?;
         self.abort_leftovers(&token.databases).await
     }
 
@@ -399,7 +433,8 @@ impl Sink for Warehouse {
         let staged = self.loads.take();
         self.prepared.extend(staged.iter().cloned());
         (self.checkpoint, self.part) = (barrier.id.0, 0);
-        let token = Token::new(staged, self.tables.databases(), self.epoch.clone());
+        let mut token = Token::new(staged, self.tables.databases(), self.epoch.clone());
+        token.marks.clone_from(&self.marks);
         token.write().map_err(|what| self.definite(what))
     }
 
@@ -408,15 +443,17 @@ impl Sink for Warehouse {
         let lost = self.commit_all(token.staged.clone()).await?;
         self.refuse_lost(&lost)?;
         self.prepared.retain(|held| !token.staged.iter().any(|done| done.label == held.label));
-        Ok(())
+        self.drop_marks(&token.marks).await
     }
 
     fn rewinds(&self) -> bool {
         false
     }
 
+    /// Also where rows are visible at once: rows of before a change, told again behind it, would go to
+    /// tables that have other columns by then, or other names.
     fn stages(&self) -> bool {
-        self.choices.two_phase
+        true
     }
 
     async fn flush(&mut self) -> Result<(), SinkError> {
@@ -424,11 +461,25 @@ impl Sink for Warehouse {
             return Ok(());
         }
         let interval = self.choices.interval;
-        let due = self.buffers.iter().filter(|(_, waiting)| waiting.since.elapsed() >= interval);
-        let due: Vec<TableName> = due.map(|(name, _)| name.clone()).collect();
-        for name in due {
-            self.send(&name).await?;
+        if self.oldest.is_some_and(|since| since.elapsed() >= interval) {
+            let due = self.buffers.iter().filter(|(_, held)| held.since.elapsed() >= interval);
+            let due: Vec<TableName> = due.map(|(name, _)| name.clone()).collect();
+            for name in due {
+                self.send(&name).await?;
+            }
+            self.oldest = self.buffers.values().map(|waiting| waiting.since).min();
         }
-        Ok(())
+        self.loads.ended()
+    }
+
+    fn flush_due(&self) -> Option<Duration> {
+        if self.choices.two_phase {
+            return None;
+        }
+        match self.oldest {
+            Some(since) => Some(self.choices.interval.saturating_sub(since.elapsed())),
+            // One that fails while nothing comes is an error all the same.
+            None => self.loads.are_under_way().then_some(LOOK),
+        }
     }
 }

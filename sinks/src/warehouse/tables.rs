@@ -247,6 +247,8 @@ impl Tables {
             return Err(self.definite(what));
         }
         for column in missing {
+            tracing::info!(table = %name, column = %column.name, "adds a column that the table lacks: rows \
+                that are there hold NULL in it until they are loaded again");
             let add = Alteration::new(&name, Change::AddColumn(column));
             self.alter(&add).await?;
         }
@@ -291,11 +293,6 @@ impl Tables {
 
     pub(super) async fn alter(&self, alteration: &Alteration) -> Result<(), SinkError> {
         Ok(self.client.alter(alteration, &self.choices.create).await?)
-    }
-
-    pub(crate) fn is_known(&self, source: &TableName) -> bool {
-        let target = self.by_name.get(&self.routes.target(source));
-        target.is_some_and(|target| target.sources.contains_key(source))
     }
 
     /// Does the change come with another definition than the one of before?

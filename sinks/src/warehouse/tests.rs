@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use model::change::SchemaChange;
@@ -16,6 +17,7 @@ use crate::testing::{barrier, batch, column, context, int, origin, rows, table};
 
 mod changes;
 mod recovery;
+mod renames;
 
 /// A cluster and its ports.
 pub(super) struct Far {
@@ -149,6 +151,8 @@ pub(super) fn change(after: Option<Arc<TableSchema>>) -> SchemaChange {
         starts_over: false,
         truncated: false,
         renamed: Vec::new(),
+        filled: Vec::new(),
+        renamed_from: None,
         origin: origin(RowsKind::Insert),
     }
 }
@@ -277,6 +281,68 @@ async fn at_least_once_shows_rows_before_their_checkpoint() {
         checkpoint(&mut sink, 1).await;
         assert_eq!(far.query(ALL), ["1|2"], "{system}");
     }
+}
+
+#[tokio::test]
+async fn at_least_once_a_row_waits_for_the_interval_and_no_longer() {
+    for system in System::ALL {
+        let mut far = Far::new(system);
+        let interval = Duration::from_millis(300);
+        let options = [("enable-2pc", "false"), ("buffer-flush.interval", "300ms")];
+        let mut sink = far.sink(&options).await;
+        sink.restore(None).await.unwrap();
+        let t = pairs();
+        begin(&mut sink, &[Arc::clone(&t)]).await.unwrap();
+        assert_eq!(sink.flush_due(), None, "{system}: nothing waits");
+        sink.write(one(block(&t, RowsKind::Insert, &[(1, 1)]))).await.unwrap();
+        sink.flush().await.unwrap();
+        let wait = sink.flush_due().unwrap();
+        assert!(!wait.is_zero() && wait <= interval, "{system}: {wait:?}");
+        // Later rows do not put it off.
+        tokio::time::sleep(wait / 2).await;
+        sink.write(one(block(&t, RowsKind::Insert, &[(2, 2)]))).await.unwrap();
+        assert!(sink.flush_due().unwrap() <= wait / 2, "{system}");
+        tokio::time::sleep(wait / 2).await;
+        sink.flush().await.unwrap();
+        while let Some(wait) = sink.flush_due() {
+            tokio::time::sleep(wait).await;
+            sink.flush().await.unwrap();
+        }
+        assert_eq!(far.query(ALL), ["1|1", "2|2"], "{system}");
+    }
+}
+
+#[tokio::test]
+async fn at_least_once_a_load_that_fails_is_an_error_though_nothing_comes() {
+    for system in System::ALL {
+        let mut far = Far::new(system);
+        let options = [("enable-2pc", "false"), ("buffer-flush.interval", "0ms")];
+        let mut sink = far.sink(&options).await;
+        sink.restore(None).await.unwrap();
+        let t = pairs();
+        begin(&mut sink, &[Arc::clone(&t)]).await.unwrap();
+        let name = warehouse::table::TableName::new("shop", "t");
+        far.cluster.update(|state| state.drop_table(&name)).unwrap().unwrap();
+        sink.write(one(block(&t, RowsKind::Insert, &[(1, 1)]))).await.unwrap();
+        let failed = loop {
+            tokio::time::sleep(sink.flush_due().unwrap()).await;
+            if let Err(error) = sink.flush().await {
+                break error.to_string();
+            }
+        };
+        assert!(failed.contains("shop"), "{system}: {failed}");
+    }
+}
+
+#[tokio::test]
+async fn rows_that_wait_for_their_checkpoint_ask_for_no_flush() {
+    let mut far = Far::new(System::Doris);
+    let mut sink = far.sink(&[("buffer-flush.interval", "0ms")]).await;
+    sink.restore(None).await.unwrap();
+    let t = pairs();
+    begin(&mut sink, &[Arc::clone(&t)]).await.unwrap();
+    sink.write(one(block(&t, RowsKind::Insert, &[(1, 1)]))).await.unwrap();
+    assert_eq!(sink.flush_due(), None);
 }
 
 #[tokio::test]

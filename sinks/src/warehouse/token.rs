@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use model::TableName;
 use serde::{Deserialize, Serialize};
 
 use super::client::Staged;
@@ -19,11 +20,14 @@ pub(crate) struct Token {
     /// Databases that were written to: leftovers are looked for there.
     pub databases: BTreeSet<String>,
     pub epoch: Epoch,
+    /// Tables that tell that names have been changed round, of no use once the checkpoint is stored.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub marks: Vec<TableName>,
 }
 
 impl Token {
     pub(crate) fn new(staged: Vec<Staged>, databases: BTreeSet<String>, epoch: Epoch) -> Self {
-        Self { version: VERSION, staged, databases, epoch }
+        Self { version: VERSION, staged, databases, epoch, marks: Vec::new() }
     }
 
     /// # Errors

@@ -1,6 +1,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use model::change::Filled;
 use model::checkpoint::{
     Away, Counters, HeldId, HeldRows, OnlineDdlState, PreparedXa, Quarantine, Quarantined,
     ServerIdentity, ShadowState, SourceState, TablePhase, TableState, Unproven, XaState,
@@ -250,6 +251,8 @@ fn untold() -> Vec<SchemaChange> {
         starts_over: false,
         truncated: true,
         renamed,
+        filled: vec![("a".into(), Filled::Null), ("b".into(), Filled::Literal("5".into()))],
+        renamed_from: Some(TableName::new("shop", "orders_0")),
         origin: Origin {
             ts_ms: 1_663_840_800_123,
             server_id: 7,

@@ -257,6 +257,8 @@ fn answered_behind_a_change(m: &mut Machine, id: u64, now: Ms) -> Effect {
         starts_over: false,
         truncated: false,
         renamed: vec![],
+        filled: vec![],
+        renamed_from: None,
         origin: Origin {
             ts_ms: 0,
             server_id: 1,

@@ -146,6 +146,8 @@ fn what_is_read_again_brings_no_places_of_another_server() {
         starts_over: false,
         truncated: false,
         renamed: vec![],
+        filled: vec![],
+        renamed_from: None,
         origin: Origin {
             ts_ms: 0,
             server_id: 1,

@@ -18,6 +18,21 @@ pub struct ColumnDef {
     pub invisible: bool,
     pub key: Option<ColumnKey>,
     pub place: Option<Place>,
+    pub default: Option<DefaultDef>,
+    /// Each row has a value of its own: it is computed, or counted.
+    pub is_of_the_row: bool,
+}
+
+/// What DEFAULT says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum DefaultDef {
+    Null,
+    /// As it is written.
+    Number(String),
+    /// Without its quotes.
+    Text(String),
+    /// Known to the server alone.
+    Other,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -59,6 +74,8 @@ impl Tokens<'_> {
             invisible: false,
             key: None,
             place: None,
+            default: None,
+            is_of_the_row: false,
         };
         if column.ty.word == "SERIAL" {
             // BIGINT UNSIGNED NOT NULL AUTO_INCREMENT UNIQUE (manual, "Numeric Data Type Syntax").
@@ -66,6 +83,7 @@ impl Tokens<'_> {
             column.ty.unsigned = true;
             column.nullable = Some(false);
             column.key = Some(ColumnKey::Unique);
+            column.is_of_the_row = true;
         }
         while let Some(word) = self.word() {
             if !self.attribute(&mut column, &word)? {
@@ -114,34 +132,27 @@ impl Tokens<'_> {
             "UNSIGNED" => column.ty.unsigned = true,
             "SIGNED" | "STORED" | "PERSISTENT" | "AUTO_INCREMENT" | "VISIBLE" => {
                 column.generated &= !matches!(word, "STORED" | "PERSISTENT");
+                column.is_of_the_row |= word == "AUTO_INCREMENT";
             }
             "ZEROFILL" => (column.ty.zerofill, column.ty.unsigned) = (true, true),
             "CHARSET" => column.charset = Some(self.name_of_set()?),
             "CHARACTER" => {
-                if !self.take(&["SET"]) {
-                    return None;
-                }
+                self.must("SET")?;
                 column.charset = Some(self.name_of_set()?);
             }
             "COLLATE" => column.collation = Some(self.name_of_set()?),
             "NULL" => column.nullable = Some(true),
             "NOT" => {
-                if !self.take(&["NULL"]) {
-                    return None;
-                }
+                self.must("NULL")?;
                 column.nullable = Some(false);
             }
-            "DEFAULT" => self.default_value()?,
+            "DEFAULT" => column.default = Some(self.default_def()?),
             "ON" => {
-                if !self.take(&["UPDATE"]) {
-                    return None;
-                }
+                self.must("UPDATE")?;
                 self.default_value()?;
             }
             "PRIMARY" => {
-                if !self.take(&["KEY"]) {
-                    return None;
-                }
+                self.must("KEY")?;
                 column.key = Some(ColumnKey::Primary);
             }
             "KEY" => column.key = Some(ColumnKey::Primary),
@@ -149,14 +160,11 @@ impl Tokens<'_> {
                 self.take(&["KEY"]);
                 column.key = Some(ColumnKey::Unique);
             }
-            "GENERATED" => {
-                if !self.take(&["ALWAYS"]) {
-                    return None;
-                }
-            }
+            "GENERATED" => self.must("ALWAYS")?,
             "AS" => {
                 self.group()?;
                 column.generated = true;
+                column.is_of_the_row = true;
             }
             "VIRTUAL" => column.generated = true,
             "INVISIBLE" => column.invisible = true,
@@ -185,6 +193,40 @@ impl Tokens<'_> {
             return None;
         }
         self.string().or_else(|| self.identifier()).map(|name| name.to_ascii_lowercase())
+    }
+
+    fn must(&mut self, word: &str) -> Option<()> {
+        self.take(&[word]).then_some(())
+    }
+
+    fn default_def(&mut self) -> Option<DefaultDef> {
+        let begun = self.at;
+        let mut sign = "";
+        while let Some(Token::Minus | Token::Plus) = self.tokens.get(self.at) {
+            if self.tokens.get(self.at) == Some(&Token::Minus) {
+                sign = if sign.is_empty() { "-" } else { "" };
+            }
+            self.at += 1;
+        }
+        let is_signed = self.at > begun;
+        let token = self.tokens.get(self.at)?;
+        let def = if let Token::Number(text, _) = token {
+            DefaultDef::Number(format!("{sign}{text}"))
+        } else if is_signed {
+            DefaultDef::Other
+        } else if let Token::SingleQuotedString(text) | Token::DoubleQuotedString(text) = token {
+            DefaultDef::Text(text.clone())
+        } else {
+            match self.word().as_deref() {
+                Some("NULL") => DefaultDef::Null,
+                Some("TRUE") => DefaultDef::Number("1".to_owned()),
+                Some("FALSE") => DefaultDef::Number("0".to_owned()),
+                Some(_) | None => DefaultDef::Other,
+            }
+        };
+        self.at = begun;
+        self.default_value()?;
+        Some(def)
     }
 
     /// Past a literal, a function or an expression in brackets.

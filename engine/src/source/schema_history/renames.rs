@@ -13,10 +13,10 @@ use super::Told;
 
 /// A table may be renamed twice in one statement (`a TO tmp, b TO a, tmp TO b`). The name in between
 /// is nobody's to see, and no pattern's to match.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(super) struct Hop {
-    /// The name it has here is one in between.
-    has_begun: bool,
+    /// The name it had, where the one it has here is one in between.
+    began: Option<TableName>,
     /// The name it gets is.
     pub(super) goes_on: bool,
 }
@@ -26,11 +26,18 @@ impl Hop {
     pub(super) fn of(touches: &[Touch], n: usize) -> Self {
         let (before, rest) = touches.split_at(n.min(touches.len()));
         let Some((Touch::Rename { from, to }, after)) = rest.split_first() else {
-            return Self { has_begun: false, goes_on: false };
+            return Self { began: None, goes_on: false };
         };
-        let gave = |t: &Touch| matches!(t, Touch::Rename { to, .. } if to == from);
+        let mut began = None;
+        for touch in before.iter().rev() {
+            if let Touch::Rename { from: earlier, to } = touch
+                && to == began.as_ref().unwrap_or(from)
+            {
+                began = Some(earlier.clone());
+            }
+        }
         let takes = |t: &Touch| matches!(t, Touch::Rename { from, .. } if from == to);
-        Self { has_begun: before.iter().any(gave), goes_on: after.iter().any(takes) }
+        Self { began, goes_on: after.iter().any(takes) }
     }
 }
 
@@ -49,7 +56,7 @@ impl MySqlSource {
             self.announce_dropped(&to, query, delivered);
         }
         if let Some(known) = self.let_go_of_quarantined(from) {
-            if !hop.has_begun {
+            if hop.began.is_none() {
                 self.announce_dropped(from, query, delivered);
             }
             if wanted {
@@ -65,7 +72,7 @@ impl MySqlSource {
             return Ok(());
         };
         self.shared.planner.lock().await.remove(followed.plan);
-        if !hop.has_begun {
+        if hop.began.is_none() {
             self.announce_dropped(from, query, delivered);
         }
         if !wanted {
@@ -79,16 +86,19 @@ impl MySqlSource {
             false => Some(TableSchema::clone(&followed.schema).into()),
         };
         let exact = proven && derived.is_some();
-        let Altered { schema, renamed } =
+        let Altered { schema, renamed, filled } =
             derived.unwrap_or_else(|| TableSchema::clone(&followed.schema).into());
-        let renamed = if exact { renamed } else { Renamed::new() };
+        let (renamed, filled) = if exact { (renamed, filled) } else { (Renamed::new(), vec![]) };
         let schema = Arc::new(TableSchema { name: to.clone(), ..schema });
         followed.rename(Arc::clone(&schema));
         self.tables.followed.insert(to.clone(), followed);
         if hop.goes_on {
             return Ok(());
         }
-        self.announce(&to, Told { renamed, ..Told::of(schema) }, query, delivered);
+        let renamed_from =
+            Some(hop.began.map_or_else(|| from.clone(), |name| self.tables.stored(&name)));
+        let told = Told { renamed, filled, renamed_from, ..Told::of(schema) };
+        self.announce(&to, told, query, delivered);
         self.plan(&to).await;
         if exact { Ok(()) } else { self.redefine_quietly(&to).await }
     }
@@ -119,11 +129,13 @@ mod tests {
         let hops = |pairs: &[(&'static str, &'static str)]| -> Vec<(bool, bool)> {
             let touches: Vec<Touch> = pairs.iter().copied().map(rename).collect();
             let hop = |n| Hop::of(&touches, n);
-            (0..touches.len()).map(|n| (hop(n).has_begun, hop(n).goes_on)).collect()
+            (0..touches.len()).map(|n| (hop(n).began.is_some(), hop(n).goes_on)).collect()
         };
         let swap = [("a", "tmp"), ("b", "a"), ("tmp", "b")];
         assert_eq!(hops(&swap), [(false, true), (false, false), (true, false)]);
         assert_eq!(hops(&[("a", "b"), ("b", "c")]), [(false, true), (true, false)]);
+        let far: Vec<_> = [("a", "b"), ("x", "y"), ("b", "c"), ("c", "d")].map(rename).into();
+        assert_eq!(Hop::of(&far, 3).began, Some(TableName::new("d", "a")));
         // As the tools that alter online cut over: no name is in between.
         assert_eq!(hops(&[("a", "_a_del"), ("_a_gho", "a")]), [(false, false); 2]);
     }

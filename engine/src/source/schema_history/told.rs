@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use binlog::event::QueryEvent;
 use binlog::reader::Delivered;
+use model::change::Filled;
 use model::{SchemaChange, TableName, TableSchema};
 
 use super::super::definition::Renamed;
@@ -24,6 +25,8 @@ pub(super) struct Told {
     pub after: Option<Arc<TableSchema>>,
     pub rows: Rows,
     pub renamed: Renamed,
+    pub filled: Vec<(Arc<str>, Filled)>,
+    pub renamed_from: Option<TableName>,
 }
 
 impl Told {
@@ -45,7 +48,7 @@ impl MySqlSource {
     pub(super) fn announce(
         &mut self,
         table: &TableName,
-        Told { after, rows, renamed }: Told,
+        Told { after, rows, renamed, filled, renamed_from }: Told,
         query: &QueryEvent,
         delivered: &Delivered,
     ) {
@@ -56,6 +59,8 @@ impl MySqlSource {
             starts_over: false,
             truncated: rows == Rows::Gone,
             renamed,
+            filled,
+            renamed_from,
             origin: stream::origin(delivered),
         };
         self.tell(change);

@@ -30,6 +30,8 @@ fn change(table: &str) -> SchemaChange {
         starts_over: false,
         truncated: true,
         renamed: vec![],
+        filled: vec![],
+        renamed_from: None,
         origin: Origin {
             ts_ms: 0,
             server_id: 1,

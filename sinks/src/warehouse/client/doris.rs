@@ -136,9 +136,10 @@ impl Doris<'_> {
         doing: &str,
         phases: Phases,
     ) -> Result<Reply, ClientError> {
-        let backends = &self.0.http.backends;
-        backends.turn();
-        let backend = backends.order().into_iter().next();
+        let backend = match self.backend().await {
+            Ok(backend) => backend,
+            Err(failure) => return Ok(Reply::Refused(failure.into())),
+        };
         let to = backend.as_deref().map_or(To::Frontend, To::Backend);
         let answer = match self.0.http.ask(ask, to).await {
             Ok(answer) => answer,
@@ -160,6 +161,20 @@ impl Doris<'_> {
             },
             _ => Reply::Refused(Refusal::said(&answer)),
         })
+    }
+
+    /// The one that is asked; `None`: one that a frontend chooses.
+    async fn backend(&self) -> Result<Option<String>, Failure> {
+        let backends = &self.0.http.backends;
+        backends.turn();
+        let named = backends.order().into_iter().next();
+        if named.is_some() || self.0.settings.auto_redirect {
+            return Ok(named);
+        }
+        let target = "/api/backends?is_alive=true".to_owned();
+        let ask = Ask { method: Method::GET, target, headers: HeaderMap::new(), body: None };
+        let answer = self.0.http.ask(&ask, To::Frontend).await?;
+        Ok(backends.pick(&self.0.http.listed(&answer)?))
     }
 
     /// Nobody waits any more for what is under way: the node that worked on it is gone, or hangs.
@@ -251,7 +266,10 @@ impl Doris<'_> {
         }
         let target = format!("/api/{}/_stream_load_2pc", encoded(&staged.db));
         let ask = Ask { method: Method::PUT, target, headers, body: None };
-        Ok(self.0.http.ask(&ask, To::Frontend).await?)
+        // Where redirects lead to no place that can be reached, this one does not either.
+        let backend = if self.0.settings.auto_redirect { None } else { self.backend().await? };
+        let to = backend.as_deref().map_or(To::Frontend, To::Backend);
+        Ok(self.0.http.ask(&ask, to).await?)
     }
 }
 

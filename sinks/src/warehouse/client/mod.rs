@@ -14,6 +14,7 @@ mod settings;
 mod sql;
 mod starrocks;
 mod states;
+mod tls;
 mod verdict;
 mod wire;
 
@@ -27,6 +28,7 @@ pub(crate) use error::ClientError;
 pub(crate) use label::Label;
 #[allow(unused_imports, reason = "wired by the sinks")]
 pub(crate) use settings::{Compression, Password, Settings};
+pub(crate) use tls::{HTTPS, Identity, MySqlTls, TlsSettings};
 
 use super::system::System;
 use super::target::alteration::Alteration;
@@ -96,7 +98,8 @@ impl Client {
     /// # Errors
     /// Settings that name no frontend, or a property that would make labels meaningless.
     pub(crate) fn new(system: System, settings: Settings) -> Result<Self, ClientError> {
-        let (http, sql) = (Http::new(&settings), Sql::new(&settings));
+        let unfit = |what| ClientError::Definite { sink: settings.sink.clone(), what };
+        let (http, sql) = (Http::new(&settings).map_err(unfit)?, Sql::new(&settings));
         let wire = Wire { system, settings, http, sql, pace: Pace::default() };
         if wire.http.frontends.is_empty() || wire.settings.sql.is_empty() {
             return Err(wire.definite(format!(

@@ -4,14 +4,19 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
 
+pub(crate) use super::tls::TlsSettings;
+
 #[derive(Debug, Clone)]
 pub(crate) struct Settings {
     /// Name of the sink within the job, for errors.
     pub sink: String,
-    /// Frontends, `host:port` of HTTP; at least one.
+    /// Frontends, `host:port` of HTTP, or `https://host:port`; at least one.
     pub fe: Vec<String>,
-    /// Backends, `host:port` of HTTP. Where there are any, loads go to them and to no other.
+    /// Backends, in the same way. Where there are any, loads go to them and to no other.
     pub be: Vec<String>,
+    /// Where `be` names none: loads go to frontends, which send them on. Else a frontend is asked for its
+    /// backends, and they are spoken to. Doris alone.
+    pub auto_redirect: bool,
     /// Frontends, `host:port` of the MySQL protocol.
     pub sql: Vec<String>,
     pub username: String,
@@ -22,11 +27,12 @@ pub(crate) struct Settings {
     /// How long a connection may stand still.
     pub socket_timeout: Duration,
     /// Where a backend is reached that frontends name by an address of their own network: `host:port`
-    /// or `host` as they name it, to `host:port`.
+    /// or `host` as they name it, to `host:port` or `https://host:port`.
     pub be_override: BTreeMap<String, String>,
     /// Further headers of every load.
     pub headers: BTreeMap<String, String>,
     pub compression: Compression,
+    pub tls: TlsSettings,
 }
 
 /// What is done to a load's body. JSON may be compressed since Doris 2.1 (its later releases) and

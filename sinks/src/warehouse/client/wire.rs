@@ -13,6 +13,7 @@ use super::http::{Answer, Ask, Failure, Http, To};
 use super::pace::{Pace, Retries};
 use super::settings::{Compression, Settings};
 use super::sql::Sql;
+use super::tls::HTTPS;
 use super::verdict::{Verdict, verdict};
 use super::{Load, Staged, System};
 
@@ -60,7 +61,8 @@ impl Refusal {
 
     pub(super) fn verdict(&self) -> Verdict {
         match self {
-            Self::Failure(_) => Verdict::Soon,
+            Self::Failure(Failure::Unsafe { hint, .. }) => Verdict::Never(hint),
+            Self::Failure(Failure::Unreached { .. } | Failure::Lost { .. }) => Verdict::Soon,
             Self::Said { words, .. } => verdict(words),
         }
     }
@@ -103,6 +105,9 @@ impl Wire {
     pub(super) async fn refused(&self, doing: &str, refusal: &Refusal) -> ClientError {
         let system = self.system;
         match refusal {
+            Refusal::Failure(Failure::Unsafe { node, why, hint }) => {
+                self.definite(format!("{system} at {node}: {doing}: {why}; {hint}"))
+            }
             Refusal::Failure(failure) => {
                 let (node, why) = (failure.node(), failure.why());
                 self.transient(format!(
@@ -116,7 +121,7 @@ impl Wire {
                 }
                 Verdict::Never(hint) => {
                     let reasons = match error_url {
-                        Some(url) => self.reasons(url).await,
+                        Some(url) => self.reasons(node, url).await,
                         None => String::new(),
                     };
                     self.definite(format!(
@@ -137,13 +142,17 @@ impl Wire {
     }
 
     /// The first lines of an error log, without the rows: what they hold is nobody's business here.
-    async fn reasons(&self, url: &str) -> String {
+    async fn reasons(&self, from: &str, url: &str) -> String {
         let placed = self.http.place(url).ok();
         // Elsewhere than at a backend it is no place to send a password to.
-        let Some((node, target)) = placed.filter(|(_, target)| target.starts_with("/api/")) else {
+        let fits = |(node, target): &(String, String)| {
+            target.starts_with("/api/") && self.http.may_follow(from, node)
+        };
+        let Some((node, target)) = placed.filter(fits) else {
             return format!(" (the rows and why: {})", without_user(url));
         };
-        let shown = format!("http://{node}{target}");
+        let scheme = if node.starts_with(HTTPS) { "" } else { "http://" };
+        let shown = format!("{scheme}{node}{target}");
         let ask = Ask { method: Method::GET, target, headers: HeaderMap::new(), body: None };
         let Ok(answer) = self.http.ask(&ask, To::Backend(&node)).await else {
             return format!(" (the rows and why: {shown})");

@@ -19,6 +19,8 @@ use crate::warehouse::system::System;
 pub(crate) struct Alteration {
     pub table: TableName,
     pub change: Change,
+    /// DEFAULT of a column that is added: what rows that are there hold in it.
+    pub fill: Option<Arc<str>>,
     pub on_failure: OnFailure,
 }
 
@@ -27,6 +29,8 @@ pub(crate) enum Change {
     Create(Box<TargetTable>),
     Drop,
     Truncate,
+    /// `to` is a name that no table had.
+    Rename(TableName),
     /// As the last column.
     AddColumn(TargetColumn),
     DropColumn(Arc<str>),
@@ -59,19 +63,26 @@ pub(crate) enum Pace {
 
 impl Alteration {
     pub(crate) fn new(table: &TableName, change: Change) -> Self {
-        Self { table: table.clone(), change, on_failure: OnFailure::Stop }
+        Self { table: table.clone(), change, fill: None, on_failure: OnFailure::Stop }
     }
 
-    /// `options` are those of new tables.
-    pub(crate) fn statement(&self, system: System, options: &CreateOptions) -> String {
+    /// `options` are those of new tables; `existing` what the table has.
+    pub(crate) fn statement(
+        &self,
+        system: System,
+        options: &CreateOptions,
+        existing: &[ExistingColumn],
+    ) -> String {
         let alter = |clause| format!("ALTER TABLE {} {clause}", self.table.quoted());
         match &self.change {
             Change::Create(table) => create::table(system, table, options),
             Change::Drop => create::drop(&self.table),
             Change::Truncate => create::truncate(&self.table),
+            Change::Rename(to) => alter(format!("RENAME {}", quote(&to.table))),
             Change::AddColumn(column) => {
                 let definition = definition(system, column);
-                alter(format!("ADD COLUMN {} {definition}", quote(&column.name)))
+                let default = default(self.fill.as_deref());
+                alter(format!("ADD COLUMN {} {definition}{default}", quote(&column.name)))
             }
             Change::DropColumn(name) => alter(format!("DROP COLUMN {}", quote(name))),
             Change::RenameColumn { from, to } => {
@@ -80,7 +91,10 @@ impl Alteration {
             }
             Change::Modify(column) => {
                 let definition = definition(system, column);
-                alter(format!("MODIFY COLUMN {} {definition}", quote(&column.name)))
+                // One that is not said again would be taken away, which both systems refuse.
+                let there = find(existing, &column.name);
+                let default = default(there.and_then(|there| there.default.as_deref()));
+                alter(format!("MODIFY COLUMN {} {definition}{default}", quote(&column.name)))
             }
         }
     }
@@ -105,6 +119,7 @@ impl Alteration {
             Change::Create(_) => !existing.is_empty(),
             Change::Drop => existing.is_empty(),
             Change::Truncate => false,
+            Change::Rename(_) => existing.is_empty(),
             Change::AddColumn(column) => find(existing, &column.name)
                 .and_then(|there| there.ty(system))
                 .is_some_and(|ty| ty.holds(column.ty)),
@@ -114,6 +129,17 @@ impl Alteration {
                 there.ty(system) == Some(column.ty) && (there.nullable || !column.nullable)
             }),
         }
+    }
+}
+
+/// As a statement says it, behind the rest.
+fn default(value: Option<&str>) -> String {
+    match value {
+        None => String::new(),
+        Some(now) if now.to_ascii_uppercase().starts_with("CURRENT_TIMESTAMP") => {
+            format!(" DEFAULT {now}")
+        }
+        Some(value) => format!(" DEFAULT {}", create::text(value)),
     }
 }
 
@@ -137,7 +163,7 @@ mod tests {
             column_type: column_type.to_owned(),
             nullable: true,
             is_key: false,
-            has_default: false,
+            default: None,
         }
     }
 
@@ -161,7 +187,7 @@ mod tests {
     fn each_step_has_its_statement_in_the_words_of_the_system() {
         let of = |system| {
             let options = CreateOptions::default();
-            steps().iter().skip(1).map(|s| s.statement(system, &options)).collect::<Vec<_>>()
+            steps().iter().skip(1).map(|s| s.statement(system, &options, &[])).collect::<Vec<_>>()
         };
         let mut expected = [
             "DROP TABLE IF EXISTS `dw`.`emp`",

@@ -15,7 +15,8 @@ pub(crate) struct ExistingColumn {
     pub column_type: String,
     pub nullable: bool,
     pub is_key: bool,
-    pub has_default: bool,
+    /// COLUMN_DEFAULT.
+    pub default: Option<String>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -101,7 +102,10 @@ impl Comparison<'_> {
             return ANEW.to_owned();
         }
         let step = Alteration::new(&self.wanted.name, Change::Modify(column.clone()));
-        format!("run `{}`", step.statement(self.system, &CreateOptions::default()))
+        format!(
+            "run `{}`",
+            step.statement(self.system, &CreateOptions::default(), &self.existing.columns)
+        )
     }
 
     fn model(&mut self) {
@@ -205,7 +209,7 @@ impl Comparison<'_> {
             if self.wanted.find(name).is_some() {
                 continue;
             }
-            if there.nullable || there.has_default {
+            if there.nullable || there.default.is_some() {
                 self.harmless(format!(
                     "its column `{name}` is none of the source's and stays empty"
                 ));

@@ -136,7 +136,7 @@ fn properties<'a>(
 }
 
 /// In double quotes.
-fn text(text: &str) -> String {
+pub(super) fn text(text: &str) -> String {
     format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\""))
 }
 

@@ -12,6 +12,7 @@ pub(crate) mod alteration;
 pub(crate) mod compare;
 pub(crate) mod create;
 pub(crate) mod evolve;
+pub(crate) mod fill;
 pub(crate) mod map;
 mod names;
 #[cfg(test)]

@@ -1,5 +1,7 @@
 //! Schema changes, and tables that are there already.
 
+use model::change::Filled;
+
 use super::*;
 
 fn with_note() -> Arc<TableSchema> {
@@ -11,11 +13,81 @@ fn with_note() -> Arc<TableSchema> {
     ])
 }
 
+fn under(name: &str, t: &TableSchema) -> Arc<TableSchema> {
+    let name = model::TableName::new("shop", name);
+    Arc::new(TableSchema { name, ..t.clone() })
+}
+
+/// A table that had another name.
+fn came(from: &str, now: &Arc<TableSchema>) -> SchemaChange {
+    SchemaChange {
+        table: now.name.clone(),
+        renamed_from: Some(model::TableName::new("shop", from)),
+        ..change(Some(Arc::clone(now)))
+    }
+}
+
 async fn begun(far: &mut Far, options: &[(&str, &str)], t: &Arc<TableSchema>) -> Box<dyn Sink> {
     let mut sink = far.sink(options).await;
     sink.restore(None).await.unwrap();
     begin(&mut sink, &[Arc::clone(t)]).await.unwrap();
     sink
+}
+
+#[tokio::test]
+async fn rows_that_are_there_hold_the_default_of_a_column_that_comes() {
+    for system in System::ALL {
+        for behavior in ["lenient", "evolve"] {
+            let mut far = Far::new(system);
+            let (t, wider) = (pairs(), with_note());
+            let options = [("schema.change.behavior", behavior)];
+            let mut sink = begun(&mut far, &options, &t).await;
+            sink.write(one(block(&t, RowsKind::Insert, &[(1, 1)]))).await.unwrap();
+            let filled = vec![("m".into(), Filled::Literal("5".into()))];
+            let add = SchemaChange { filled, ..change(Some(Arc::clone(&wider))) };
+            sink.write(one(Item::Schema(add.clone()))).await.unwrap();
+            let rows = |rows: &[[Cell<'_>; 3]]| {
+                let rows: Vec<&[Cell<'_>]> = rows.iter().map(|row| &row[..]).collect();
+                one(crate::testing::rows(&wider, RowsKind::Insert, &rows))
+            };
+            let row = |id, m| [Cell::Int(id), Cell::Int(id), m];
+            sink.write(rows(&[row(2, Cell::Int(7)), row(3, Cell::Null)])).await.unwrap();
+            checkpoint(&mut sink, 1).await;
+            let all = "SELECT id, n, m FROM \"shop.t\" ORDER BY id";
+            assert_eq!(far.query(all), ["1|1|5", "2|2|7", "3|3|NULL"], "{system} {behavior}");
+
+            // Told again after a restart.
+            drop(sink);
+            let mut sink = far.sink(&options).await;
+            sink.restore(None).await.unwrap();
+            begin_behind(&mut sink, &[Arc::clone(&wider)], vec![add.clone()]).await.unwrap();
+            sink.write(one(Item::Schema(add))).await.unwrap();
+            checkpoint(&mut sink, 2).await;
+            assert_eq!(far.query(all), ["1|1|5", "2|2|7", "3|3|NULL"], "{system} {behavior}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_column_with_a_default_can_be_widened() {
+    for system in System::ALL {
+        let mut far = Far::new(system);
+        let t = pairs();
+        let mut narrow = TableSchema::clone(&with_note());
+        narrow.columns[2].ty = model::ColumnType::Int { bytes: 4, unsigned: false };
+        let mut sink = begun(&mut far, &[], &t).await;
+        sink.write(one(block(&t, RowsKind::Insert, &[(1, 1)]))).await.unwrap();
+        let filled = vec![("m".into(), Filled::Literal("5".into()))];
+        let add = SchemaChange { filled, ..change(Some(Arc::new(narrow))) };
+        sink.write(one(Item::Schema(add))).await.unwrap();
+        let wide = with_note();
+        sink.write(one(Item::Schema(change(Some(Arc::clone(&wide)))))).await.unwrap();
+        let row: &[Cell<'_>] = &[Cell::Int(2), Cell::Int(2), Cell::Int(i64::MAX)];
+        sink.write(one(rows(&wide, RowsKind::Insert, &[row]))).await.unwrap();
+        checkpoint(&mut sink, 1).await;
+        let all = "SELECT id, m FROM \"shop.t\" ORDER BY id";
+        assert_eq!(far.query(all), ["1|5".to_owned(), format!("2|{}", i64::MAX)], "{system}");
+    }
 }
 
 #[tokio::test]
@@ -65,9 +137,8 @@ async fn a_table_that_gets_another_name_takes_its_rows_along() {
         let t = pairs();
         let mut sink = begun(&mut far, &[], &t).await;
         sink.write(one(block(&t, RowsKind::Insert, &[(1, 1)]))).await.unwrap();
-        let name = model::TableName::new("shop", "u");
-        let u = Arc::new(TableSchema { name: name.clone(), ..TableSchema::clone(&t) });
-        let came = SchemaChange { table: name, ..change(Some(Arc::clone(&u))) };
+        let u = under("u", &t);
+        let came = came("t", &u);
         let both = vec![Item::Schema(change(None)), Item::Schema(came)];
         sink.write(batch(both)).await.unwrap();
         sink.write(one(block(&u, RowsKind::Insert, &[(2, 2)]))).await.unwrap();
@@ -137,9 +208,8 @@ async fn a_run_that_begins_behind_a_new_name_takes_the_rows_along() {
         checkpoint(&mut sink, 1).await;
         drop(sink);
 
-        let name = model::TableName::new("shop", "u");
-        let u = Arc::new(TableSchema { name: name.clone(), ..TableSchema::clone(&t) });
-        let came = SchemaChange { table: name, ..change(Some(Arc::clone(&u))) };
+        let u = under("u", &t);
+        let came = came("t", &u);
         let untold = vec![change(None), came];
         let mut sink = far.sink(&[]).await;
         sink.restore(None).await.unwrap();

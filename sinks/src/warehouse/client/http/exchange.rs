@@ -18,9 +18,13 @@ use hyper::client::conn::http1;
 use hyper::header::LOCATION;
 use hyper::{Request, StatusCode};
 use hyper_util::rt::TokioIo;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::sync::oneshot;
 use tokio::time::{Sleep, sleep, timeout};
+use tokio_rustls::TlsConnector;
+
+use super::super::tls::{HTTPS, handshake, is_distrust};
 
 const GO_AHEAD_MAX: Duration = Duration::from_secs(2);
 const PIECE_BYTES: usize = 256 << 10;
@@ -37,9 +41,16 @@ pub(super) struct Exchanged {
 pub(super) enum Broken {
     /// Nothing was sent.
     Unreached(String),
+    /// Nothing was sent, for the other end is not who it should be.
+    Distrusted(String),
     /// Whatever was asked may have been done.
     Lost(String),
 }
+
+/// What a connection is: plain, or TLS over it.
+trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
+
+impl<S: AsyncRead + AsyncWrite + Send + Unpin> Stream for S {}
 
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Timeouts {
@@ -48,23 +59,20 @@ pub(super) struct Timeouts {
     pub(super) idle: Duration,
 }
 
-/// The request's headers are complete but for what the body says of itself.
+/// `tls` is for a node of [`HTTPS`]. The request's headers are complete but for what the body says of itself.
 pub(super) async fn exchange(
     node: &str,
     request: Request<()>,
     body: Bytes,
+    tls: &TlsConnector,
     timeouts: Timeouts,
 ) -> Result<Exchanged, Broken> {
-    let unreached = |why: String| Broken::Unreached(why);
-    let stream = timeout(timeouts.connect, TcpStream::connect(node))
+    let stream = timeout(timeouts.connect, connect(node, tls))
         .await
-        .map_err(|_| unreached(format!("no connection within {:?}", timeouts.connect)))?
-        .map_err(|error| unreached(error.to_string()))?;
-    // An answer does not wait for a full packet; where it cannot be had, it is only slower.
-    let _ = stream.set_nodelay(true);
+        .map_err(|_| Broken::Unreached(format!("no connection within {:?}", timeouts.connect)))??;
     let (mut sender, connection) = http1::handshake(TokioIo::new(stream))
         .await
-        .map_err(|error| unreached(error.to_string()))?;
+        .map_err(|error| Broken::Unreached(error.to_string()))?;
 
     let sent = Arc::new(AtomicUsize::new(0));
     let (go_ahead, gate) = oneshot::channel();
@@ -110,6 +118,20 @@ pub(super) async fn exchange(
         Broken::Lost(format!("{error}{cause}"))
     };
     until_idle(answer, &sent, timeouts.idle).await?.map_err(lost)
+}
+
+async fn connect(node: &str, tls: &TlsConnector) -> Result<Box<dyn Stream>, Broken> {
+    let secure = node.strip_prefix(HTTPS);
+    let stream = TcpStream::connect(secure.unwrap_or(node)).await;
+    let stream = stream.map_err(|error| Broken::Unreached(error.to_string()))?;
+    // An answer does not wait for a full packet; where it cannot be had, it is only slower.
+    let _ = stream.set_nodelay(true);
+    let Some(secure) = secure else { return Ok(Box::new(stream)) };
+    match handshake(tls, secure, stream).await {
+        Ok(stream) => Ok(Box::new(stream)),
+        Err(error) if is_distrust(&error) => Err(Broken::Distrusted(error.to_string())),
+        Err(error) => Err(Broken::Unreached(format!("TLS: {error}"))),
+    }
 }
 
 /// Ends what waits for longer than `idle` while nothing more of the body leaves.

@@ -15,14 +15,20 @@ use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use hyper::header::{AUTHORIZATION, CONTENT_LENGTH, EXPECT, HOST, HeaderMap, HeaderValue};
 use hyper::{Method, Request};
+use serde::Deserialize;
+use tokio_rustls::TlsConnector;
 use url::Url;
 
 use super::reply::Fields;
 use super::settings::Settings;
+use super::tls::{HINT, HTTPS};
 use exchange::{Broken, Exchanged, Timeouts, exchange};
 pub(super) use nodes::Nodes;
 
 const HOPS_MAX: usize = 5;
+const PLAIN_HINT: &str = "there the password and all rows could be read by others: let TLS end in front of the \
+                          backends too and name the places in `be-override` (`HOST:PORT=https://HOST:PORT`), \
+                          or allow it by `ssl.plain-redirects` = true";
 
 pub(super) struct Http {
     pub(super) frontends: Nodes,
@@ -30,6 +36,8 @@ pub(super) struct Http {
     elsewhere: BTreeMap<String, String>,
     authorization: HeaderValue,
     timeouts: Timeouts,
+    tls: TlsConnector,
+    plain_redirects: bool,
 }
 
 /// What is asked; the same wherever it goes.
@@ -59,6 +67,8 @@ pub(super) struct Answer {
 pub(super) enum Failure {
     /// Nothing was done.
     Unreached { node: String, why: String },
+    /// Nothing was done, and the same again would not be either; with what would help.
+    Unsafe { node: String, why: String, hint: &'static str },
     /// Whatever was asked may have been done.
     Lost { node: String, why: String },
 }
@@ -66,13 +76,15 @@ pub(super) enum Failure {
 impl Failure {
     pub(super) fn node(&self) -> &str {
         match self {
-            Self::Unreached { node, .. } | Self::Lost { node, .. } => node,
+            Self::Unreached { node, .. } | Self::Unsafe { node, .. } | Self::Lost { node, .. } => {
+                node
+            }
         }
     }
 
     pub(super) fn why(&self) -> &str {
         match self {
-            Self::Unreached { why, .. } | Self::Lost { why, .. } => why,
+            Self::Unreached { why, .. } | Self::Unsafe { why, .. } | Self::Lost { why, .. } => why,
         }
     }
 }
@@ -86,20 +98,24 @@ pub(super) enum To<'a> {
 }
 
 impl Http {
-    pub(super) fn new(settings: &Settings) -> Self {
+    /// # Errors
+    /// Files of TLS that cannot be used.
+    pub(super) fn new(settings: &Settings) -> Result<Self, String> {
         let credentials = format!("{}:{}", settings.username, settings.password.reveal());
         let basic = format!("Basic {}", STANDARD.encode(credentials));
         // Base64 is always a header.
         let mut authorization =
             HeaderValue::from_str(&basic).unwrap_or(HeaderValue::from_static(""));
         authorization.set_sensitive(true);
-        Self {
+        Ok(Self {
             frontends: Nodes::new(settings.fe.clone()),
             backends: Nodes::new(settings.be.clone()),
             elsewhere: settings.be_override.clone(),
             authorization,
             timeouts: Timeouts { connect: settings.connect_timeout, idle: settings.socket_timeout },
-        }
+            tls: settings.tls.connector()?,
+            plain_redirects: settings.tls.plain_redirects,
+        })
     }
 
     pub(super) async fn ask(&self, ask: &Ask, to: To<'_>) -> Result<Answer, Failure> {
@@ -121,6 +137,7 @@ impl Http {
                     nodes.reached(&node);
                     return Err(Failure::Unreached { node: at, why });
                 }
+                Err(failure @ Failure::Unsafe { .. }) => return Err(failure),
                 Err(Failure::Lost { node: at, why }) => {
                     if at == node {
                         nodes.unreached(&node);
@@ -156,7 +173,15 @@ impl Http {
             let location = exchanged.location.ok_or_else(|| {
                 astray(format!("a redirect ({}) without a place to go", exchanged.status))
             })?;
-            (node, target) = self.place(&location).map_err(astray)?;
+            let (next, path) = self.place(&location).map_err(astray)?;
+            if !self.may_follow(&node, &next) {
+                return Err(Failure::Unsafe {
+                    why: format!("a redirect from https to http, to {next}"),
+                    node,
+                    hint: PLAIN_HINT,
+                });
+            }
+            (node, target) = (next, path);
         }
         let why = format!("more than {HOPS_MAX} redirects");
         Err(Failure::Unreached { node: format!("{node} (the last of them)"), why })
@@ -178,7 +203,8 @@ impl Http {
             .map_err(|error| unreached(error.to_string()))?;
         let headers = request.headers_mut();
         *headers = ask.headers.clone();
-        let host = HeaderValue::from_str(node).map_err(|error| unreached(error.to_string()))?;
+        let host = node.strip_prefix(HTTPS).unwrap_or(node);
+        let host = HeaderValue::from_str(host).map_err(|error| unreached(error.to_string()))?;
         headers.insert(HOST, host);
         headers.insert(AUTHORIZATION, self.authorization.clone());
         if ask.method != Method::GET {
@@ -187,31 +213,89 @@ impl Http {
         if ask.body.is_some() {
             headers.insert(EXPECT, HeaderValue::from_static("100-continue"));
         }
-        let sent = exchange(node, request, body, self.timeouts).await;
+        let sent = exchange(node, request, body, &self.tls, self.timeouts).await;
         sent.map_err(|broken| match broken {
             Broken::Unreached(why) => unreached(why),
+            Broken::Distrusted(why) => Failure::Unsafe { node: node.to_owned(), why, hint: HINT },
             Broken::Lost(why) => Failure::Lost { node: node.to_owned(), why },
         })
+    }
+
+    /// The nodes of a list of backends (`GET /api/backends`) that live.
+    ///
+    /// # Errors
+    /// One that is no list, or of nodes that nothing is to be sent to.
+    pub(super) fn listed(&self, answer: &Answer) -> Result<Vec<String>, Failure> {
+        let unreached = |why: String| Failure::Unreached { node: answer.node.clone(), why };
+        let list: Listed = serde_json::from_slice(&answer.raw)
+            .map_err(|error| unreached(format!("no list of backends ({error})")))?;
+        let living = list.data.backends.into_iter().filter(|backend| backend.is_alive);
+        let mut nodes = Vec::new();
+        for Backend { ip, http_port, .. } in living {
+            let host = if ip.contains(':') { format!("[{ip}]") } else { ip };
+            let (node, _) =
+                self.place(&format!("http://{host}:{http_port}/")).map_err(unreached)?;
+            if !self.may_follow(&answer.node, &node) {
+                return Err(Failure::Unsafe {
+                    why: format!("its list of backends leads from https to http, to {node}"),
+                    node: answer.node.clone(),
+                    hint: PLAIN_HINT,
+                });
+            }
+            nodes.push(node);
+        }
+        if nodes.is_empty() {
+            return Err(unreached("no backend is alive".to_owned()));
+        }
+        Ok(nodes)
+    }
+
+    /// What was sent over TLS, the password first of all, is not shown to others unasked.
+    pub(super) fn may_follow(&self, from: &str, to: &str) -> bool {
+        self.plain_redirects || to.starts_with(HTTPS) || !from.starts_with(HTTPS)
     }
 
     /// Node and target of a URL that a server gave. What it says of user and password is dropped, and
     /// appears nowhere.
     ///
     /// # Errors
-    /// A URL that is none of HTTP.
+    /// A URL that is none of HTTP. A node that goes over TLS begins with [`HTTPS`].
     pub(super) fn place(&self, url: &str) -> Result<(String, String), String> {
         let url = Url::parse(url).map_err(|error| format!("a redirect to no URL ({error})"))?;
-        let (Some(host), "http") = (url.host_str(), url.scheme()) else {
+        let (Some(host), "http" | "https") = (url.host_str(), url.scheme()) else {
             return Err(format!("a redirect to `{}:`, where loads are not taken", url.scheme()));
         };
+        let scheme = if url.scheme() == "https" { HTTPS } else { "" };
         let named = format!("{host}:{}", url.port_or_known_default().unwrap_or(80));
         let node = self.elsewhere.get(&named).or_else(|| self.elsewhere.get(host));
+        let named = match node {
+            Some(node) if node.starts_with(HTTPS) => node.clone(),
+            Some(node) => format!("{scheme}{node}"),
+            None => format!("{scheme}{named}"),
+        };
         let target = match url.query().filter(|query| !query.is_empty()) {
             Some(query) => format!("{}?{query}", url.path()),
             None => url.path().to_owned(),
         };
-        Ok((node.cloned().unwrap_or(named), target))
+        Ok((named, target))
     }
+}
+
+#[derive(Deserialize)]
+struct Listed {
+    data: Backends,
+}
+
+#[derive(Deserialize)]
+struct Backends {
+    backends: Vec<Backend>,
+}
+
+#[derive(Deserialize)]
+struct Backend {
+    ip: String,
+    http_port: u16,
+    is_alive: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -42,6 +42,12 @@ impl Nodes {
         order.into_iter().cloned().collect()
     }
 
+    /// One of nodes that are known from elsewhere, in turn.
+    pub(in super::super) fn pick(&self, listed: &[String]) -> Option<String> {
+        let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        listed.get(state.turn.checked_rem(listed.len())?).cloned()
+    }
+
     /// The next call begins with the next node.
     pub(in super::super) fn turn(&self) {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);

@@ -57,10 +57,11 @@ impl Wire {
         alteration: &Alteration,
         options: &CreateOptions,
     ) -> Result<(), ClientError> {
-        if self.is_done(alteration).await? {
+        let columns = self.columns(&alteration.table).await?;
+        if alteration.is_done(self.system, &columns) {
             return Ok(());
         }
-        let statement = alteration.statement(self.system, options);
+        let statement = alteration.statement(self.system, options, &columns);
         let doing = format!("`{statement}`");
         let (begun, mut looks, mut retries) = (Instant::now(), self.pace.looks(), self.retries());
         let has_job = alteration.pace(self.system) == Pace::Job || may_be_a_job(&alteration.change);
@@ -202,6 +203,6 @@ fn may_be_a_job(change: &Change) -> bool {
         | Change::DropColumn(_)
         | Change::RenameColumn { .. }
         | Change::Modify(_) => true,
-        Change::Create(_) | Change::Drop | Change::Truncate => false,
+        Change::Create(_) | Change::Drop | Change::Truncate | Change::Rename(_) => false,
     }
 }

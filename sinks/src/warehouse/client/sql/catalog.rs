@@ -55,7 +55,7 @@ impl Wire {
                 column_type: row.at(1)?.to_owned(),
                 nullable: row.at(2).is_some_and(|said| said.eq_ignore_ascii_case("yes")),
                 is_key: false,
-                has_default: row.at(3).is_some(),
+                default: row.at(3).map(str::to_owned),
             })
         });
         Ok(columns.collect())

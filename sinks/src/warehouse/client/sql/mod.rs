@@ -12,13 +12,14 @@ use std::time::Duration;
 
 use model::table::quote;
 use mysql_async::prelude::Queryable as _;
-use mysql_async::{Conn, Error, Opts, OptsBuilder, Row, Value};
+use mysql_async::{Conn, DriverError, Error, IoError, Opts, OptsBuilder, Row, SslOpts, Value};
 use tokio::sync::Mutex;
 use tokio::time::timeout;
 
 use super::error::ClientError;
 use super::http::Nodes;
-use super::settings::Settings;
+use super::settings::{Settings, TlsSettings};
+use super::tls::{HINT, MySqlTls, is_distrust};
 use super::verdict::{Verdict, verdict};
 use super::wire::Wire;
 
@@ -26,6 +27,8 @@ use super::wire::Wire;
 const STATEMENT_MAX: Duration = Duration::from_secs(600);
 const PACKET_BYTES_MAX: usize = 64 << 20;
 const ACCESS_CODES: [u16; 6] = [1044, 1045, 1142, 1143, 1227, 5203];
+const NO_TLS_HINT: &str =
+    "switch it on there, or leave `ssl.mysql-port` out: it is then plain text";
 const LABELS: &str = "SHOW TRANSACTION";
 
 pub(super) struct Sql {
@@ -33,6 +36,7 @@ pub(super) struct Sql {
     username: String,
     password: super::Password,
     connect_timeout: Duration,
+    tls: TlsSettings,
     connection: Mutex<Option<(String, Conn)>>,
 }
 
@@ -51,6 +55,12 @@ pub(super) enum Trouble {
         node: String,
         why: String,
     },
+    /// Nothing was asked, for it would not be safe; with what would help.
+    Unsafe {
+        node: String,
+        why: String,
+        hint: &'static str,
+    },
     /// It may have been done.
     Lost {
         node: String,
@@ -66,7 +76,7 @@ pub(super) enum Trouble {
 impl Trouble {
     fn words(&self) -> &str {
         match self {
-            Self::Unreached { why, .. } | Self::Lost { why, .. } => why,
+            Self::Unreached { why, .. } | Self::Unsafe { why, .. } | Self::Lost { why, .. } => why,
             Self::Refused { words, .. } => words,
         }
     }
@@ -103,6 +113,7 @@ impl Sql {
             username: settings.username.clone(),
             password: settings.password.clone(),
             connect_timeout: settings.connect_timeout,
+            tls: settings.tls.clone(),
             connection: Mutex::new(None),
         }
     }
@@ -144,23 +155,33 @@ impl Sql {
             why: "no MySQL address of a frontend is given".to_owned(),
         };
         for node in self.nodes.order() {
-            let why = match self.options(&node) {
-                Err(why) => why,
-                Ok(options) => match timeout(self.connect_timeout, Conn::new(options)).await {
-                    Ok(Ok(conn)) => {
-                        self.nodes.reached(&node);
-                        return Ok((node, conn));
+            let why = match timeout(self.connect_timeout, self.login(&node)).await {
+                Ok(Ok(conn)) => {
+                    self.nodes.reached(&node);
+                    return Ok((node, conn));
+                }
+                Ok(Err(Login::Failed(error))) => match *error {
+                    Error::Server(error) => {
+                        let (code, words) = (error.code, error.message);
+                        return Err(Trouble::Refused { node, code, words });
                     }
-                    Ok(Err(Error::Server(error))) => {
-                        return Err(Trouble::Refused {
-                            node,
-                            code: error.code,
-                            words: error.message,
-                        });
+                    Error::Driver(DriverError::NoClientSslFlagFromServer) => {
+                        let why = "the server has no TLS on its MySQL port".to_owned();
+                        return Err(Trouble::Unsafe { node, why, hint: NO_TLS_HINT });
                     }
-                    Ok(Err(error)) => error.to_string(),
-                    Err(_) => format!("no connection within {:?}", self.connect_timeout),
+                    Error::Io(IoError::Io(error)) if is_distrust(&error) => {
+                        let why = error.to_string();
+                        return Err(Trouble::Unsafe { node, why, hint: HINT });
+                    }
+                    error @ Error::Io(IoError::Tls(_)) => {
+                        return Err(Trouble::Unsafe { node, why: error.to_string(), hint: HINT });
+                    }
+                    error @ (Error::Driver(_) | Error::Io(_) | Error::Other(_) | Error::Url(_)) => {
+                        error.to_string()
+                    }
                 },
+                Ok(Err(Login::Address(why))) => why,
+                Err(_) => format!("no connection within {:?}", self.connect_timeout),
             };
             self.nodes.unreached(&node);
             last = Trouble::Unreached { node, why };
@@ -168,7 +189,20 @@ impl Sql {
         Err(last)
     }
 
-    fn options(&self, node: &str) -> Result<Opts, String> {
+    async fn login(&self, node: &str) -> Result<Conn, Login> {
+        let options = self.options(node, self.tls.of_mysql()).map_err(Login::Address)?;
+        match Box::pin(Conn::new(options)).await {
+            Err(Error::Driver(DriverError::NoClientSslFlagFromServer))
+                if self.tls.mysql == MySqlTls::Offered =>
+            {
+                let plain = self.options(node, None).map_err(Login::Address)?;
+                Ok(Box::pin(Conn::new(plain)).await?)
+            }
+            other => Ok(other?),
+        }
+    }
+
+    fn options(&self, node: &str, ssl: Option<SslOpts>) -> Result<Opts, String> {
         let (host, port) = node.rsplit_once(':').ok_or("the address has no port")?;
         let port: u16 = port.parse().map_err(|_| format!("`{port}` is no port"))?;
         let host = host.trim_matches(['[', ']']);
@@ -177,6 +211,7 @@ impl Sql {
             .tcp_port(port)
             .user(Some(self.username.clone()))
             .pass(Some(self.password.reveal().to_owned()))
+            .ssl_opts(ssl)
             .prefer_socket(false)
             // Given, so that they are not asked for.
             .max_allowed_packet(Some(PACKET_BYTES_MAX))
@@ -184,6 +219,18 @@ impl Sql {
             .tcp_keepalive(Some(Duration::from_secs(30)))
             .stmt_cache_size(0)
             .into())
+    }
+}
+
+/// Why there is no connection.
+enum Login {
+    Address(String),
+    Failed(Box<Error>),
+}
+
+impl From<Error> for Login {
+    fn from(error: Error) -> Self {
+        Self::Failed(Box::new(error))
     }
 }
 
@@ -241,6 +288,9 @@ impl Wire {
     fn troubled(&self, doing: &str, trouble: &Trouble) -> ClientError {
         let system = self.system;
         match trouble {
+            Trouble::Unsafe { node, why, hint } => {
+                self.definite(format!("{system} at {node}: {doing}: {why}; {hint}"))
+            }
             Trouble::Unreached { node, why } | Trouble::Lost { node, why } => {
                 self.transient(format!(
                     "{system} at {node}: {doing}: {why}; check that its MySQL port runs and can be \
@@ -265,6 +315,7 @@ impl Wire {
 /// A statement that was refused is refused again, but for what the server says of itself.
 fn of(trouble: &Trouble) -> Verdict {
     match trouble {
+        Trouble::Unsafe { hint, .. } => Verdict::Never(hint),
         Trouble::Unreached { .. } | Trouble::Lost { .. } => Verdict::Soon,
         Trouble::Refused { code, .. } if ACCESS_CODES.contains(code) => {
             Verdict::Never("check `username` and `password`, and what the user may do")

@@ -3,7 +3,7 @@
 use warehouse::cluster::{Call, Effect, Event};
 
 use super::stand::{Stand, definite, transient};
-use crate::warehouse::client::{DELETE_SIGN, Outcome, Password, SEQUENCE_COLUMN};
+use crate::warehouse::client::{DELETE_SIGN, Outcome, Password, SEQUENCE_COLUMN, Settings};
 use crate::warehouse::system::System;
 
 async fn doris() -> Stand {
@@ -41,6 +41,31 @@ async fn backends_that_are_named_take_loads_without_a_frontend_in_between() {
         let staged = client.stage(&stand.load(label, &["1=x"])).await.unwrap();
         assert_eq!(client.commit(&staged).await.unwrap(), Outcome::Visible);
     }
+}
+
+#[tokio::test]
+async fn without_redirects_the_backends_that_a_frontend_lists_are_spoken_to() {
+    let stand = doris().await;
+    let settings = Settings { auto_redirect: false, ..stand.settings() };
+    for call in [Call::Load, Call::Commit, Call::Rollback] {
+        stand.faults(Effect::RedirectToDead, call, 100);
+    }
+    let client = stand.client_with(settings);
+    for label in ["a", "b", "c", "d"] {
+        let staged = client.stage(&stand.load(label, &["1=x"])).await.unwrap();
+        assert_eq!(client.commit(&staged).await.unwrap(), Outcome::Visible);
+    }
+    let staged = client.stage(&stand.load("e", &["2=y"])).await.unwrap();
+    assert!(client.abort(&staged).await.unwrap());
+    assert_eq!(stand.rows(), ["1=x"]);
+    // One that has died, and is listed for a while, is passed over.
+    stand.happen(Event::KillBackend(0));
+    for label in ["f", "g"] {
+        client.load(&stand.load(label, &["3=z"])).await.unwrap();
+    }
+    stand.update(|state| state.nodes.backends.iter_mut().for_each(|node| node.alive = false));
+    let what = transient(client.load(&stand.load("h", &["3=z"])).await);
+    assert!(what.contains("no backend is alive"), "{what}");
 }
 
 #[tokio::test]

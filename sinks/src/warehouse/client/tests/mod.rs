@@ -5,4 +5,5 @@ mod doris;
 mod sql;
 mod stand;
 mod starrocks;
+mod tls;
 mod wire;

@@ -224,7 +224,7 @@ async fn a_change_whose_job_a_run_left_behind_is_waited_for_and_not_begun_again(
         let stand = Stand::start(system).await;
         slow_jobs(&stand);
         let change = Alteration::new(&name(), wider());
-        stand.client().execute(&change.statement(system, &options())).await.unwrap();
+        stand.client().execute(&change.statement(system, &options(), &[])).await.unwrap();
         stand.client().alter(&change, &options()).await.unwrap();
         assert!(columns(&stand).await[2].starts_with("amount bigint"));
         let jobs = stand.update(|state| state.jobs.of("shop").count());

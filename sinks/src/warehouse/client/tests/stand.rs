@@ -8,7 +8,7 @@ use warehouse::http::{Listen, Server};
 use warehouse::table::{Column, KeyModel, Table, Type};
 
 use crate::warehouse::client::{
-    Client, ClientError, Compression, DELETE_SIGN, Label, Load, OP, Password, Settings,
+    Client, ClientError, Compression, DELETE_SIGN, Label, Load, OP, Password, Settings, TlsSettings,
 };
 use crate::warehouse::system::System;
 use model::TableName;
@@ -53,6 +53,7 @@ impl Stand {
             sink: "sink[0]".to_owned(),
             fe: self.frontends.iter().map(ToString::to_string).collect(),
             be: Vec::new(),
+            auto_redirect: true,
             sql: self.sql.iter().map(ToString::to_string).collect(),
             username: "root".to_owned(),
             password: Password::new(PASSWORD),
@@ -62,6 +63,7 @@ impl Stand {
             be_override: std::collections::BTreeMap::new(),
             headers: std::collections::BTreeMap::new(),
             compression: Compression::None,
+            tls: TlsSettings::default(),
         }
     }
 

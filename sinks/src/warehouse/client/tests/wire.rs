@@ -9,7 +9,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 
 use crate::warehouse::client::http::{Answer, Ask, Failure, Http, To};
-use crate::warehouse::client::{Compression, Password, Settings};
+use crate::warehouse::client::{Compression, Password, Settings, TlsSettings};
 
 const MEGABYTES: usize = 32 << 20;
 const FAIL: &str =
@@ -20,6 +20,7 @@ fn http(socket_timeout: Duration) -> Http {
         sink: "sink[0]".to_owned(),
         fe: Vec::new(),
         be: Vec::new(),
+        auto_redirect: true,
         sql: Vec::new(),
         username: "root".to_owned(),
         password: Password::new(""),
@@ -29,7 +30,9 @@ fn http(socket_timeout: Duration) -> Http {
         be_override: std::collections::BTreeMap::new(),
         headers: std::collections::BTreeMap::new(),
         compression: Compression::None,
+        tls: TlsSettings::default(),
     })
+    .unwrap()
 }
 
 /// Puts that many zeros to a server that does `serve` with the connection, once it has the headers.
@@ -124,6 +127,8 @@ async fn where_a_redirect_leads_is_known_without_its_password() {
     let location = "http://root:p%40s%3As@be.internal:8040/api/shop/orders/_stream_load?";
     let (node, target) = http.place(location).unwrap();
     assert_eq!((&*node, &*target), ("be.internal:8040", "/api/shop/orders/_stream_load"));
-    let refused = http.place("https://root:secret@be:8050/api").unwrap_err();
-    assert!(refused.contains("https") && !refused.contains("secret"), "{refused}");
+    let (node, _) = http.place("https://root:secret@be:8050/api").unwrap();
+    assert_eq!(node, "https://be:8050");
+    let refused = http.place("ftp://root:secret@be:8050/api").unwrap_err();
+    assert!(refused.contains("ftp") && !refused.contains("secret"), "{refused}");
 }

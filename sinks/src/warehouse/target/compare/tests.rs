@@ -9,7 +9,7 @@ fn there(name: &str, column_type: &str, nullable: bool) -> ExistingColumn {
         column_type: column_type.to_owned(),
         nullable,
         is_key: name == "id",
-        has_default: false,
+        default: None,
     }
 }
 

@@ -127,7 +127,8 @@ impl<'a> Planner<'a> {
                 OnFailure::Stop
             }
         };
-        self.alterations.push(Alteration { table: self.table.name.clone(), change, on_failure });
+        let table = self.table.name.clone();
+        self.alterations.push(Alteration { table, change, fill: None, on_failure });
     }
 
     fn leave(&mut self, what: String) {

@@ -47,7 +47,7 @@ impl Case {
 
 fn clauses(system: System, plan: &Plan) -> Vec<String> {
     let options = CreateOptions::default();
-    let statements = plan.alterations.iter().map(|step| step.statement(system, &options));
+    let statements = plan.alterations.iter().map(|step| step.statement(system, &options, &[]));
     statements.map(|sql| sql.replace("ALTER TABLE `dw`.`emp` ", "")).collect()
 }
 
