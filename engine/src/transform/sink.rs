@@ -110,9 +110,8 @@ impl Transforming {
     fn change(&mut self, change: &SchemaChange) -> Result<Option<SchemaChange>, SinkError> {
         self.plans.retain(|_, planned| planned.schema.name != change.table);
         let Some(after) = &change.after else {
-            if !change.starts_over {
-                self.told.remove(&change.table);
-            }
+            // Where the table starts over, its rows come with whatever definition it has by then.
+            self.told.remove(&change.table);
             return Ok(Some(change.clone()));
         };
         let planned = self.planned(after)?;
