@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use job::{BacklogInterval, ClaimMode, JobSpec};
-use model::checkpoint::Fence;
+use model::checkpoint::{Fence, SourceState};
 use model::{CheckpointId, Clock, Sink};
 use sinks::SinkContext;
 use state::JobState;
@@ -34,6 +34,7 @@ use crate::source::open::Outputs;
 use crate::source::status::Status;
 use crate::source::{self, Inputs, snapshot};
 use crate::supervisor::Supervisor;
+use crate::transform::{self, Transforms};
 
 /// Room for answers: a sink's never waits for the coordinator.
 const QUESTIONS: usize = 64;
@@ -187,6 +188,7 @@ impl Daemon {
         // Only now, when the source is known to have what follows, is anything cut back.
         held.spent = true;
         let now = Arc::new(source.state());
+        self.fit(&now)?;
         let again: Vec<String> = again.iter().cloned().chain(held.lost.unsaid()).collect();
         self.anchor(fence, resume.as_ref(), &again, &now, &mut sinks).await?;
         held.lost.said();
@@ -296,6 +298,7 @@ impl Daemon {
 
     fn open_sinks(&self) -> Result<Vec<NamedSink>, EngineError> {
         let mut sinks = Vec::new();
+        let transforms = Arc::new(self.transforms()?);
         for spec in &self.job.sinks {
             let context = SinkContext {
                 job: self.job.name.clone(),
@@ -308,8 +311,20 @@ impl Daemon {
             };
             let sink = sinks::open(&spec.connector, &spec.options, context)
                 .map_err(|e| EngineError::Job(chain(&e)))?;
-            sinks.push((spec.name.clone(), sink));
+            sinks.push((spec.name.clone(), transforms.before(sink, &spec.name, &spec.connector)));
         }
         Ok(sinks)
+    }
+
+    fn transforms(&self) -> Result<Transforms, EngineError> {
+        Transforms::read(&self.job.transforms, self.job.time_zone).map_err(EngineError::Job)
+    }
+
+    /// That the job's transforms fit the tables: a start that they refuse must not have moved the job.
+    fn fit(&self, now: &SourceState) -> Result<(), EngineError> {
+        let transforms = self.transforms()?;
+        let needs_key = self.job.sinks.iter().any(|spec| transform::needs_key(&spec.connector));
+        let tables = now.tables.iter().map(|table| &table.schema);
+        transforms.check(tables, needs_key).map_err(EngineError::Job)
     }
 }

@@ -10,8 +10,8 @@ use model::Routes;
 use crate::Mode;
 use crate::diagnostics::{At, Dialect, NoteKind, Report};
 use crate::settings::{self, Kind, Scope};
-use crate::spec::TransformSpec;
 use crate::surroundings::Surroundings;
+use crate::transform::Drafted;
 use crate::value::Expected;
 
 /// The value of a key, and where both stand.
@@ -39,7 +39,7 @@ pub(crate) struct Draft<'a> {
     pub(crate) listed_at: Option<Range<usize>>,
     /// What a schema change does in sinks that do not say so themselves, and where that stands.
     pub(crate) behaviour: Option<(String, Range<usize>)>,
-    pub(crate) transforms: Vec<TransformSpec>,
+    pub(crate) transforms: Vec<Drafted>,
     set: BTreeMap<String, Entry>,
     with: BTreeMap<String, Entry>,
     /// What the building code asked for: the keys that are honoured in fact.

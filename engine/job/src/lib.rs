@@ -23,6 +23,7 @@ pub mod settings;
 mod spec;
 mod surroundings;
 mod tables;
+mod transform;
 mod value;
 
 use std::num::NonZeroU32;
@@ -31,10 +32,10 @@ pub use diagnostics::{Excerpt, Note, NoteKind, Place, ScriptError, ScriptErrors}
 pub use spec::{
     BacklogInterval, Checkpointing, ClaimMode, Host, JobSpec, OnTableError, RestartStrategy,
     RestoreSettings, Retention, RuntimeMode, Secret, ServerIds, SinkSpec, SourceSpec, SslMode,
-    StartOffset, StartupMode, Tls, TransformSpec,
+    StartOffset, StartupMode, Tls, TransformSpec, Written,
 };
 pub use surroundings::{Process, Surroundings};
-pub use tables::{PatternError, TablePatterns};
+pub use tables::{PatternError, TablePatterns, anywhere};
 pub use value::{parse_duration, parse_size};
 
 /// How to treat what Dinky drops in silence.
@@ -72,6 +73,8 @@ pub fn parse(
     match spec {
         Some(mut spec) if errors.errors.is_empty() => {
             spec.notes = notes;
+            let transforms = draft.transforms.into_iter();
+            spec.transforms = transforms.filter_map(|one| one.placed(&lines)).collect();
             for (sink, places) in spec.sinks.iter_mut().zip(draft.sink_places) {
                 let place = |(option, at)| (option, lines.place(&at));
                 sink.places = places.into_iter().map(place).collect();

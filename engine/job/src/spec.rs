@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use model::{BinlogFile, CheckpointMode, Gtids, Routes, TimeZone};
+use regex::Regex;
 
 use crate::diagnostics::{Note, Place};
 use crate::settings::is_sensitive;
@@ -28,7 +29,7 @@ pub struct JobSpec {
     /// Zone in which the format `changelog` shows TIMESTAMP columns (`table.local-time-zone`).
     pub time_zone: TimeZone,
     pub restore: RestoreSettings,
-    /// As the job has them. None asks for more than all columns of all rows: that is refused.
+    /// In the order in which they are tried.
     pub transforms: Vec<TransformSpec>,
     /// What the reader has to tell, to be logged once.
     pub notes: Vec<Note>,
@@ -210,18 +211,40 @@ impl fmt::Debug for SinkSpec {
 }
 
 /// What a job wants to be done to the rows of some tables.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone)]
 pub struct TransformSpec {
-    /// Patterns, with a dot between database and table, `\.` for any character.
+    /// Matched against `db.table`; anchored at both ends.
+    pub tables: Regex,
+    /// The patterns as the job has them.
     pub source_table: String,
-    pub projection: Option<String>,
-    pub filter: Option<String>,
-    pub primary_keys: Option<String>,
-    pub partition_keys: Option<String>,
-    pub table_options: Option<String>,
-    pub table_options_delimiter: Option<String>,
-    pub converter: Option<String>,
+    pub projection: Option<Written>,
+    pub filter: Option<Written>,
+    /// Names of columns with commas between.
+    pub primary_keys: Option<Written>,
     pub description: Option<String>,
+}
+
+/// A text of a job that is read once the tables are known, and where it stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Written {
+    pub text: String,
+    pub place: Place,
+    /// It stands in the job as it is, in one line.
+    pub in_one_piece: bool,
+}
+
+impl Written {
+    /// The place of a part of it, `before` characters in.
+    pub fn part(&self, before: usize) -> String {
+        match &self.place {
+            Place::Script { file, line, column } if self.in_one_piece => {
+                format!("{file}:{line}:{}", column + before)
+            }
+            place @ (Place::Script { .. } | Place::Override { .. } | Place::Whole { .. }) => {
+                format!("{place}, at character {} of the text", before + 1)
+            }
+        }
+    }
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]

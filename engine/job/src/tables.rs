@@ -146,7 +146,10 @@ pub(crate) fn whole(text: &str) -> Result<Regex, PatternError> {
 }
 
 /// A Java expression that is to match anywhere.
-pub(crate) fn anywhere(text: &str) -> Result<Regex, PatternError> {
+///
+/// # Errors
+/// It is none, or ours cannot express it.
+pub fn anywhere(text: &str) -> Result<Regex, PatternError> {
     let ours = ours(text)?;
     Regex::new(&ours).map_err(|error| refusal(text, 0, place_and_reason(&error, &ours).1))
 }

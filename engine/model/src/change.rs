@@ -171,9 +171,12 @@ impl RowsBlock {
         Ok(())
     }
 
-    /// Decodes one image, and refuses one that takes no bytes or does not fit the schema: a loop
-    /// that never ends and a row read with other columns are worse than an error.
-    fn image<'a>(
+    /// Decodes one image, and returns the bytes behind it. Refuses one that takes no bytes or does not fit
+    /// the schema: a loop that never ends and a row read with other columns are worse than an error.
+    ///
+    /// # Errors
+    /// It does not decode.
+    pub fn image<'a>(
         &'a self,
         bytes: &'a [u8],
         cells: &mut Vec<Cell<'a>>,

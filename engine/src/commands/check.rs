@@ -13,6 +13,7 @@ use crate::cli::CheckArgs;
 use crate::source::catalog::{self, CatalogTable};
 use crate::source::open::{sorted, source_options};
 use crate::source::order::KeyOrder;
+use crate::transform::{self, Transforms};
 
 /// What was found at one host.
 struct Looked {
@@ -111,7 +112,26 @@ async fn tables(job: &JobSpec, host: &Host) -> anyhow::Result<(Vec<CatalogTable>
         checks.push(lock_tables(&mut conn, first, keyless.len()).await?);
     }
     checks.extend(cascades(&mut conn, wanted).await?);
+    checks.extend(transforms(job, &tables));
     Ok((tables, checks))
+}
+
+/// Whether the job's transforms fit the tables as they are now.
+fn transforms(job: &JobSpec, tables: &[CatalogTable]) -> Option<Check> {
+    if job.transforms.is_empty() {
+        return None;
+    }
+    let needs_key = job.sinks.iter().any(|sink| transform::needs_key(&sink.connector));
+    let schemas = tables.iter().map(|table| &table.schema);
+    let fit = Transforms::read(&job.transforms, job.time_zone)
+        .and_then(|transforms| transforms.check(schemas, needs_key));
+    let fine = || format!("{} fit the tables as they are", job.transforms.len());
+    Some(Check {
+        name: "transforms",
+        outcome: if fit.is_ok() { Outcome::Ok } else { Outcome::Fail },
+        found: fit.err().unwrap_or_else(fine),
+        fix: None,
+    })
 }
 
 /// InnoDB changes rows that refer to others below the binlog, unless the server does it for it: that

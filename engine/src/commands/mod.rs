@@ -22,6 +22,7 @@ use model::checkpoint::Fence;
 use state::{JobOptions, StateUrl};
 
 use crate::cli::{ScriptArgs, StateArg};
+use crate::transform::Transforms;
 
 /// Exit codes of the whole program.
 pub mod exit {
@@ -60,7 +61,10 @@ pub fn read_job(args: &ScriptArgs) -> anyhow::Result<JobSpec> {
     let text = std::fs::read_to_string(&args.job)
         .map_err(|e| Usage(format!("cannot read the job script {path}: {e}")))?;
     let mode = if args.lenient { Mode::Lenient } else { Mode::Strict };
-    job::parse(&text, &path, mode, &args.set, &World).map_err(|e| Usage(e.to_string()).into())
+    let job =
+        job::parse(&text, &path, mode, &args.set, &World).map_err(|e| Usage(e.to_string()))?;
+    Transforms::read(&job.transforms, job.time_zone).map_err(Usage)?;
+    Ok(job)
 }
 
 /// Where the state is: as the command line says, else as the job's script does, else beside us.

@@ -35,7 +35,7 @@ const IDLE: [(&str, &str); 5] = [
     ("operator.uid.prefix", "Of Flink's job graph."),
     ("schema.operator.uid", "Of Flink's job graph."),
     ("sink.partitioning.strategy", "One ordered stream per job."),
-    ("transform.decimal.precision.mode", "Only with `transform`."),
+    ("transform.decimal.precision.mode", "Decimals are exact, up to 65 digits."),
 ];
 
 const BEHAVIOUR: &str = "schema.change.behavior";

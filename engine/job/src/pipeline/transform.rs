@@ -1,10 +1,12 @@
-//! The section `transform`. It is read whole, and what it asks for beyond all columns of all rows is
-//! refused: leaving it out would change the result.
+//! The section `transform`. What its expressions mean depends on the tables, so they are only carried
+//! along, each with its place. Keys that say how a table is made are refused: tables here are made by
+//! their sink's own options.
 
 use super::tree::{Node, What};
 use super::{map, near, selector, text, unique};
 use crate::draft::Draft;
-use crate::spec::TransformSpec;
+use crate::tables::{self, TablePatterns};
+use crate::transform::{Drafted, DraftedText};
 
 const SOURCE: &str = "source-table";
 
@@ -20,53 +22,40 @@ pub(super) fn transforms(node: &Node, draft: &mut Draft<'_>) {
     }
 }
 
-fn transform(node: &Node, draft: &mut Draft<'_>) -> Option<TransformSpec> {
+fn transform(node: &Node, draft: &mut Draft<'_>) -> Option<Drafted> {
     let pairs = map(node, "a transform", draft)?;
-    let mut transform = TransformSpec::default();
+    let mut transform = Drafted::default();
     let mut named = false;
     for pair in unique(pairs, draft) {
         let Some(value) = text(pair, draft) else { continue };
-        let some = Some(value.clone()).filter(|value| !value.trim().is_empty());
-        let field = match pair.key.as_str() {
+        let written = || DraftedText::new(&value, pair.value.at.clone());
+        match pair.key.as_str() {
             SOURCE => {
                 let place = |start: usize, len: usize| pair.value.part_at(start, len);
-                selector::check(SOURCE, &value, &place, &mut draft.report);
                 named = true;
+                if selector::check(SOURCE, &value, &place, &mut draft.report) {
+                    transform.tables = pattern(&value);
+                }
                 transform.source_table = value;
-                continue;
             }
-            "description" => {
-                transform.description = some;
-                continue;
+            "description" => transform.description = Some(value),
+            "projection" => transform.projection = written(),
+            "filter" => transform.filter = written(),
+            "primary-keys" => transform.primary_keys = written(),
+            key if REFUSED.iter().any(|(refused, _)| *refused == key) => {
+                let why = REFUSED.iter().find(|(refused, _)| *refused == key);
+                if let Some((_, why)) = why.filter(|_| !value.trim().is_empty()) {
+                    draft.report.error(pair.key_at.clone(), format!("`{key}` is not there: {why}"));
+                }
             }
-            // All columns; a star alone would be an alias, so it is often escaped.
-            "projection" if matches!(value.trim(), "*" | "\\*") => {
-                transform.projection = some;
-                continue;
-            }
-            "projection" => &mut transform.projection,
-            "filter" => &mut transform.filter,
-            "primary-keys" => &mut transform.primary_keys,
-            "partition-keys" => &mut transform.partition_keys,
-            "table-options" => &mut transform.table_options,
-            "table-options.delimiter" => &mut transform.table_options_delimiter,
-            "converter-after-transform" => &mut transform.converter,
             unknown => {
-                let near = near(pair, KEYS.into_iter(), draft);
+                let known = KEYS.into_iter().chain(REFUSED.into_iter().map(|(key, _)| key));
+                let near = near(pair, known, draft);
                 let fix = near.map_or_else(String::new, |n| format!(": did you mean `{n}`?"));
                 let message = format!("unknown key `{unknown}` of a transform{fix}");
                 draft.report.error(pair.key_at.clone(), message);
-                continue;
             }
-        };
-        if some.is_some() {
-            let message = format!(
-                "`{}` is not supported yet, and leaving it out would change the result",
-                pair.key
-            );
-            draft.report.error(pair.key_at.clone(), message);
         }
-        *field = some;
     }
     if !named {
         let message = format!("this transform has no `{SOURCE}`");
@@ -75,14 +64,21 @@ fn transform(node: &Node, draft: &mut Draft<'_>) -> Option<TransformSpec> {
     named.then_some(transform)
 }
 
-const KEYS: [&str; 9] = [
-    SOURCE,
-    "projection",
-    "filter",
-    "primary-keys",
-    "partition-keys",
-    "table-options",
-    "table-options.delimiter",
-    "converter-after-transform",
-    "description",
+/// One expression for the whole list, in which commas are alternatives.
+fn pattern(list: &str) -> Option<regex::Regex> {
+    let written = TablePatterns::written(list);
+    let alternatives: Vec<_> = written.iter().map(|(_, pattern)| selector::java(pattern)).collect();
+    tables::whole(&alternatives.join("|")).ok()
+}
+
+const KEYS: [&str; 5] = [SOURCE, "projection", "filter", "primary-keys", "description"];
+
+const REFUSED: [(&str, &str); 4] = [
+    (
+        "partition-keys",
+        "tables are made without partitions; make the table by hand before the start",
+    ),
+    ("table-options", "set `table.create.properties.*` of the sink, which counts for all tables"),
+    ("table-options.delimiter", "there are no `table-options`"),
+    ("converter-after-transform", "a delete stays a delete"),
 ];

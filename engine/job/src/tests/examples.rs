@@ -41,7 +41,7 @@ fn every_example_is_a_job() {
             read += 1;
         }
     }
-    assert_eq!(read, 7);
+    assert_eq!(read, 8);
 }
 
 #[test]

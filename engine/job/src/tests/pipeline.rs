@@ -235,24 +235,39 @@ fn routes_that_lead_nowhere_are_refused_in_their_place() {
 }
 
 #[test]
-fn transforms_are_read_and_refused_where_they_would_change_rows() {
+fn transforms_are_read_with_their_places() {
     let job = fine(&with(
-        "sink: {type: print}\ntransform:\n  - source-table: shop.\\.*\n    projection: \\*\n    \
-         description: as it is\n",
+        "sink: {type: print}\ntransform:\n  - source-table: shop.\\.*\n    projection: \\*, a + b AS c\n    \
+         filter: >\n      c > 1\n      AND d\n    primary-keys: [a, b]\n    description: as it is\n  \
+         - source-table: a.b, c.d\n",
     ));
-    assert_eq!(job.transforms.len(), 1);
-    assert_eq!(job.transforms[0].description.as_deref(), Some("as it is"));
+    let [first, second] = &job.transforms[..] else { panic!("{:?}", job.transforms) };
+    assert_eq!(first.description.as_deref(), Some("as it is"));
+    let projection = first.projection.as_ref().unwrap();
+    assert_eq!(projection.text, "\\*, a + b AS c");
+    assert_eq!(projection.part(4), "dir/job.yaml:10:21");
+    let filter = first.filter.as_ref().unwrap();
+    assert_eq!(filter.text.trim(), "c > 1 AND d");
+    assert_eq!(filter.part(4), "dir/job.yaml:12:7, at character 5 of the text");
+    assert_eq!(first.primary_keys.as_ref().unwrap().text, "a,b");
+    assert!(first.tables.is_match("shop.orders") && !first.tables.is_match("shops.orders"));
+    assert!(second.tables.is_match("c.d") && !second.tables.is_match("a.bc"));
+    assert!(second.projection.is_none() && second.filter.is_none());
+}
+
+#[test]
+fn what_a_transform_cannot_do_is_refused_by_name() {
     let text = with(
-        "sink: {type: print}\ntransform:\n  - source-table: shop.a\n    projection: id, \
-         UPPER(name) AS n\n    filter: id > 10\n    primary-keys: id\n  - projection: '*'\n    \
+        "sink: {type: print}\ntransform:\n  - source-table: shop.a\n    partition-keys: day\n    \
+         table-options: a=b\n    converter-after-transform: SOFT_DELETE\n  - projection: '*'\n    \
          filtre: x\n",
     );
     refused(
         &text,
         &[
-            "10:5: `projection` is not supported yet",
-            "11:5: `filter` is not supported yet, and leaving it out would change the result",
-            "12:5: `primary-keys` is not supported yet",
+            "10:5: `partition-keys` is not there: tables are made without partitions",
+            "11:5: `table-options` is not there: set `table.create.properties.*` of the sink",
+            "12:5: `converter-after-transform` is not there",
             "13:5: this transform has no `source-table`",
             "14:5: unknown key `filtre` of a transform: did you mean `filter`?",
         ],
