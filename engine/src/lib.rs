@@ -12,3 +12,4 @@ pub mod pipeline;
 pub mod progress;
 pub mod source;
 pub mod supervisor;
+pub mod verify;

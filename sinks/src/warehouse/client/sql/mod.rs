@@ -6,6 +6,7 @@
 
 mod alter;
 mod catalog;
+mod reading;
 mod unfinished;
 
 use std::time::Duration;
@@ -21,6 +22,8 @@ use super::http::Nodes;
 use super::settings::Settings;
 use super::verdict::{Verdict, verdict};
 use super::wire::Wire;
+
+pub(crate) use reading::Reading;
 
 /// A schema change returns when it is begun, and a light one when it is done; DROP waits for locks.
 const STATEMENT_MAX: Duration = Duration::from_secs(600);
