@@ -118,7 +118,7 @@ part "unit tests" cargo test --workspace --lib --bins
 part "the stand-in warehouse" cargo test -q --workspace --test ports
 # The longest first, so that none is left alone at the end.
 longest=(chain xa crash server_variety warehouse_ddl warehouse_sync restarts quarantine failover memory
-  warehouse_kills warehouse_types visibility lagging)
+  warehouse_kills warehouse_types verify visibility lagging)
 all=("${longest[@]}")
 for file in tests/tests/*.rs; do
   name=$(basename "$file" .rs)

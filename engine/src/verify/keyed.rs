@@ -228,6 +228,7 @@ impl<'a> Keyed<'a> {
             if cases.is_empty() {
                 return Ok(());
             }
+            tracing::debug!(round, keys = cases.len(), "keys in doubt");
             self.look(&mut cases, Case::begin).await?;
             let mark = self.shell.origin.end(&mut self.source).await?;
             let cover = self.covered(&mark, &mut cases, round > 0).await?;
