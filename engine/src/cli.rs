@@ -1,8 +1,10 @@
 //! What users type.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::num::{NonZeroU8, NonZeroU32};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use job::TablePatterns;
 use state::StateUrl;
 
 use crate::commands::reference::Reference;
@@ -42,6 +44,18 @@ Example:
 
 Exit codes: 0 fit, 2 wrong usage or script, 3 something is to be mended (the fix is shown).")]
     Check(CheckArgs),
+    /// Compare a job's tables in Doris or StarRocks with their sources, key by key
+    #[command(after_help = "\
+Examples:
+  seachange verify emp_1.sql
+  seachange verify emp_1.sql --tables 'emp_1\\.employees_.*' --json
+  seachange verify emp_1.sql --rows-per-second 20000 --parallelism 1      kind to busy servers
+  seachange verify emp_1.sql --show-values --keys 100 --wait 5m
+
+Only reads, from the source, the target and the job's state, while the job runs or is stopped.
+See docs/verify.md. Exit codes: 0 equal, 1 failed to run, 2 wrong usage or script, 3 not equal: rows
+differ or never stood still, a table or a column is missing, or a table could not be compared.")]
+    Verify(VerifyArgs),
     /// List checkpoints and savepoints, newest first, each read and verified
     #[command(after_help = "\
 Examples:
@@ -173,6 +187,35 @@ pub struct CheckArgs {
 }
 
 #[derive(Debug, Args)]
+pub struct VerifyArgs {
+    #[command(flatten)]
+    pub script: ScriptArgs,
+    #[command(flatten)]
+    pub state: StateArg,
+    /// Only tables of the source whose whole `db.table` matches, as in `table-name`
+    #[arg(long, value_name = "REGEX", value_parser = tables)]
+    pub tables: Option<TablePatterns>,
+    /// Differing keys that are named of each table
+    #[arg(long, value_name = "N", default_value_t = 20)]
+    pub keys: usize,
+    /// Show what differing columns hold, not their names alone
+    #[arg(long)]
+    pub show_values: bool,
+    /// Read no more rows of the source, all tables together
+    #[arg(long, value_name = "N")]
+    pub rows_per_second: Option<NonZeroU32>,
+    /// Tables at a time
+    #[arg(long, value_name = "N", default_value = "2")]
+    pub parallelism: NonZeroU8,
+    /// How long the job's next checkpoint is waited for; longer than the checkpoint interval
+    #[arg(long, value_name = "DURATION", default_value = "1m", value_parser = humantime::parse_duration)]
+    pub wait: std::time::Duration,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Debug, Args)]
 pub struct SnapshotsArgs {
     /// Name of the job, or its script; all jobs if not given
     pub job: Option<String>,
@@ -277,6 +320,10 @@ pub struct EditArgs {
 fn pair(text: &str) -> Result<(String, String), String> {
     let (key, value) = text.split_once('=').ok_or("expected K=V, for instance port=3307")?;
     Ok((key.trim().to_owned(), value.to_owned()))
+}
+
+fn tables(text: &str) -> Result<TablePatterns, String> {
+    TablePatterns::new(None, Some(text), None).map_err(|error| error.to_string())
 }
 
 fn address(text: &str) -> Result<SocketAddr, String> {

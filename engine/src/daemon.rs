@@ -8,7 +8,7 @@ mod tasks;
 use std::sync::Arc;
 use std::time::Duration;
 
-use job::{BacklogInterval, ClaimMode, JobSpec};
+use job::{BacklogInterval, ClaimMode, JobSpec, SinkSpec};
 use model::checkpoint::{Fence, SourceState};
 use model::{CheckpointId, Clock, Sink};
 use sinks::SinkContext;
@@ -300,15 +300,7 @@ impl Daemon {
         let mut sinks = Vec::new();
         let transforms = Arc::new(self.transforms()?);
         for spec in &self.job.sinks {
-            let context = SinkContext {
-                job: self.job.name.clone(),
-                sink_name: spec.name.clone(),
-                time_zone: self.job.time_zone,
-                mode: self.job.checkpointing.mode,
-                routes: spec.routes.clone(),
-                source_column: spec.source_column.clone(),
-                clock: Arc::clone(&self.clock),
-            };
+            let context = sink_context(&self.job, spec, Arc::clone(&self.clock));
             let sink = sinks::open(&spec.connector, &spec.options, context)
                 .map_err(|e| EngineError::Job(chain(&e)))?;
             sinks.push((spec.name.clone(), transforms.before(sink, &spec.name, &spec.connector)));
@@ -326,5 +318,18 @@ impl Daemon {
         let needs_key = self.job.sinks.iter().any(|spec| transform::needs_key(&spec.connector));
         let tables = now.tables.iter().map(|table| &table.schema);
         transforms.check(tables, needs_key).map_err(EngineError::Job)
+    }
+}
+
+/// What a sink knows of its job.
+pub fn sink_context(job: &JobSpec, spec: &SinkSpec, clock: Arc<dyn Clock>) -> SinkContext {
+    SinkContext {
+        job: job.name.clone(),
+        sink_name: spec.name.clone(),
+        time_zone: job.time_zone,
+        mode: job.checkpointing.mode,
+        routes: spec.routes.clone(),
+        source_column: spec.source_column.clone(),
+        clock,
     }
 }

@@ -13,3 +13,4 @@ pub mod progress;
 pub mod source;
 pub mod supervisor;
 pub mod transform;
+pub mod verify;

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use clap::Parser;
 use engine::cli::{Cli, Command};
-use engine::commands::{Usage, check, copy, edit, exit, inspect, prune, run, snapshots};
+use engine::commands::{Usage, check, copy, edit, exit, inspect, prune, run, snapshots, verify};
 use tracing_subscriber::EnvFilter;
 
 /// How long what is under way has to end. A write that is stuck, on a pipe that nobody reads, must
@@ -37,6 +37,7 @@ fn start(cli: Cli) -> anyhow::Result<u8> {
             Command::Prune(args) => prune::run(&args).await,
             Command::Copy(args) => copy::run(&args).await,
             Command::Edit(args) => edit::run(&args).await,
+            Command::Verify(args) => verify::run(&args).await,
         }
     });
     // A failed job's tasks are dropped on threads of their own, the state's database with them. To

@@ -17,6 +17,7 @@ mod testing;
 mod warehouse;
 
 pub use config::{ConfigError, OptionDoc};
+pub use warehouse::readback;
 
 use blackhole::Blackhole;
 use config::Options;
@@ -70,6 +71,28 @@ pub fn open(
         "starrocks" => Ok(Box::new(Warehouse::open(System::StarRocks, &options, &context)?)),
         _ => Err(no_such_connector(connector, &context.sink_name)),
     }
+}
+
+/// Opens what a sink has written, to read it back. `None`: a sink that keeps no tables.
+///
+/// # Errors
+/// As [`open`].
+pub fn read_back(
+    connector: &str,
+    options: &BTreeMap<String, String>,
+    context: &SinkContext,
+) -> Result<Option<readback::Readback>, ConfigError> {
+    let known = self::options(connector);
+    if known.is_empty() {
+        return Err(no_such_connector(connector, &context.sink_name));
+    }
+    let system = match connector {
+        "doris" => System::Doris,
+        "starrocks" => System::StarRocks,
+        _ => return Ok(None),
+    };
+    let options = Options::new(connector, options, known, &context.sink_name)?;
+    readback::Readback::open(system, &options, context).map(Some)
 }
 
 /// The options of a connector, for help texts and the manual; empty for one that cannot be opened.

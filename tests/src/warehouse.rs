@@ -230,10 +230,33 @@ impl Warehouse {
     /// # Errors
     /// The load is refused.
     pub async fn load(&self, db: &str, table: &str, label: &str, rows: &str) -> Result<()> {
+        self.load_with(db, table, &format!("label: {label}\r\n"), rows).await
+    }
+
+    /// Deletes rows, given whole as for [`Warehouse::load`], by the key of theirs.
+    ///
+    /// # Errors
+    /// The load is refused.
+    pub async fn delete(
+        &self,
+        db: &str,
+        table: &str,
+        label: &str,
+        columns: &str,
+        rows: &str,
+    ) -> Result<()> {
+        let deletes = match self.system {
+            System::Doris => "merge_type: DELETE\r\n".to_owned(),
+            System::StarRocks => format!("columns: {columns}, __op = 'delete'\r\n"),
+        };
+        self.load_with(db, table, &format!("label: {label}\r\n{deletes}"), rows).await
+    }
+
+    async fn load_with(&self, db: &str, table: &str, headers: &str, rows: &str) -> Result<()> {
         let address = format!("127.0.0.1:{}", self.backend);
         let path = format!("/api/{db}/{table}/_stream_load");
         let headers =
-            format!("Authorization: {AUTHORIZATION}\r\nExpect: 100-continue\r\nlabel: {label}\r\n");
+            format!("Authorization: {AUTHORIZATION}\r\nExpect: 100-continue\r\n{headers}");
         let asked = http::ask_with(&address, "PUT", &path, &headers, rows);
         let answer = tokio::time::timeout(ANSWER_MAX, asked).await.context("no answer")??;
         ensure!(answer.text("Status") == "Success", "{db}.{table}: {answer:?}");

@@ -2,7 +2,9 @@
 
 use std::str::FromStr;
 
-use chrono::{Datelike, FixedOffset, NaiveDate, NaiveDateTime, TimeZone as _, Timelike};
+use chrono::{
+    Datelike, FixedOffset, MappedLocalTime, NaiveDate, NaiveDateTime, TimeZone as _, Timelike,
+};
 use chrono_tz::Tz;
 use thiserror::Error;
 
@@ -34,13 +36,45 @@ impl TimeZone {
             Self::Offset(offset) => shown(at, |utc| offset.from_utc_datetime(&utc).naive_local()),
         }
     }
+
+    /// The moments of UTC, in their order, at which the zone's clocks showed `local`: two in the hour
+    /// for which they were set back, and none in one that they skipped.
+    pub fn moments(self, local: &DateTime) -> Vec<DateTime> {
+        let moments = match self {
+            Self::Utc => return vec![*local],
+            Self::Named(zone) => both(local, |there| {
+                zone.from_local_datetime(&there).map(|moment| moment.naive_utc())
+            }),
+            Self::Offset(offset) => both(local, |there| {
+                offset.from_local_datetime(&there).map(|moment| moment.naive_utc())
+            }),
+        };
+        moments.into_iter().flatten().map(|utc| shown(local, |_| utc)).collect()
+    }
+}
+
+/// The earlier and the later one, where they are two.
+fn both(
+    local: &DateTime,
+    moments: impl FnOnce(NaiveDateTime) -> MappedLocalTime<NaiveDateTime>,
+) -> [Option<NaiveDateTime>; 2] {
+    match naive(local).map(moments) {
+        Some(MappedLocalTime::Single(one)) => [Some(one), None],
+        Some(MappedLocalTime::Ambiguous(one, other)) => {
+            [Some(one.min(other)), Some(one.max(other))]
+        }
+        Some(MappedLocalTime::None) | None => [None, None],
+    }
+}
+
+fn naive(at: &DateTime) -> Option<NaiveDateTime> {
+    let Date { year, month, day } = at.date;
+    let day = NaiveDate::from_ymd_opt(year.into(), month.into(), day.into())?;
+    day.and_hms_opt(at.hour.into(), at.minute.into(), at.second.into())
 }
 
 fn shown(at: &DateTime, local: impl FnOnce(NaiveDateTime) -> NaiveDateTime) -> DateTime {
-    let Date { year, month, day } = at.date;
-    let utc = NaiveDate::from_ymd_opt(year.into(), month.into(), day.into())
-        .and_then(|day| day.and_hms_opt(at.hour.into(), at.minute.into(), at.second.into()));
-    let Some(utc) = utc else { return *at };
+    let Some(utc) = naive(at) else { return *at };
     let there = local(utc);
     let small = |part: u32| u8::try_from(part).unwrap_or_default();
     DateTime {

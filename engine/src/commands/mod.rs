@@ -8,8 +8,9 @@ pub mod inspect;
 pub mod prune;
 pub mod reference;
 pub mod run;
+mod snapshot_bytes;
 pub mod snapshots;
-mod verify;
+pub mod verify;
 mod words;
 
 use std::num::NonZeroU32;

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use state::StateUrl;
 
 use super::run::SystemClock;
-use super::verify::{Verified, verify};
+use super::snapshot_bytes::{Verified, verify};
 use super::words::{Progress, age, count, fits, grouped, position, terminal_width, time_text};
 use super::{exit, named, show, state_url};
 use crate::cli::SnapshotsArgs;

@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use model::checkpoint::SourceState;
@@ -122,10 +123,12 @@ impl Transforming {
         }
         let behind = Arc::clone(behind);
         self.told.insert(change.table.clone(), Arc::clone(&behind));
-        let renamed = change.renamed.iter();
-        let renamed = renamed.filter(|(_, to)| planned.plan.as_ref().is_none_or(|p| p.keeps(to)));
+        let keeps = |name: &str| planned.plan.as_ref().is_none_or(|plan| plan.keeps(name));
+        let renamed = change.renamed.iter().filter(|(_, to)| keeps(to));
+        let filled = change.filled.iter().filter(|(column, _)| keeps(column));
         Ok(Some(SchemaChange {
             renamed: renamed.cloned().collect(),
+            filled: filled.cloned().collect(),
             after: Some(behind),
             ..change.clone()
         }))
@@ -206,5 +209,9 @@ impl Sink for Transforming {
 
     async fn flush(&mut self) -> Result<(), SinkError> {
         self.sink.flush().await
+    }
+
+    fn flush_due(&self) -> Option<Duration> {
+        self.sink.flush_due()
     }
 }

@@ -134,18 +134,7 @@ impl RowPlan {
         let mut key_length = 0;
         for (number, column) in self.columns.iter().enumerate() {
             out.extend_from_slice(&column.name);
-            match &column.value {
-                Value::Constant(value) => out.extend_from_slice(value),
-                Value::Cell { at, form, as_json, in_key } => {
-                    let cell = cells.get(*at).unwrap_or(&Cell::Null);
-                    if *in_key && (cell.is_null() || is_no_date(cell)) {
-                        let what = "a key that the target cannot hold: NULL, or a date that no calendar has";
-                        return Err(Unfit(what).at(source, *at));
-                    }
-                    self.value(out, *form, *as_json, cell)
-                        .map_err(|unfit| unfit.at(source, *at))?;
-                }
-            }
+            self.column(column, out, source, cells)?;
             if number + 1 == self.key {
                 key_length = out.len() - start;
             }
@@ -166,6 +155,54 @@ impl RowPlan {
         }
         out.push(b'}');
         Ok(key_length)
+    }
+
+    fn column(
+        &self,
+        column: &ColumnPlan,
+        out: &mut Vec<u8>,
+        source: &TableSchema,
+        cells: &[Cell<'_>],
+    ) -> Result<(), RowError> {
+        let (at, form, as_json, in_key) = match &column.value {
+            Value::Constant(value) => {
+                out.extend_from_slice(value);
+                return Ok(());
+            }
+            Value::Cell { at, form, as_json, in_key } => (*at, *form, *as_json, *in_key),
+        };
+        let cell = cells.get(at).unwrap_or(&Cell::Null);
+        if in_key && (cell.is_null() || is_no_date(cell)) {
+            let what = "a key that the target cannot hold: NULL, or a date that no calendar has";
+            return Err(Unfit(what).at(source, at));
+        }
+        self.value(out, form, as_json, cell).map_err(|unfit| unfit.at(source, at))
+    }
+
+    /// The value of one column, as [`Self::row`] has it; columns are numbered as in [`Self::names`].
+    ///
+    /// # Errors
+    /// As [`Self::row`].
+    pub(crate) fn value_of(
+        &self,
+        number: usize,
+        out: &mut Vec<u8>,
+        source: &TableSchema,
+        cells: &[Cell<'_>],
+    ) -> Result<(), RowError> {
+        match self.columns.get(number) {
+            Some(column) => self.column(column, out, source, cells),
+            None => Ok(()),
+        }
+    }
+
+    /// For each column its place in the source, where it has one, and whether its values are JSON
+    /// documents as they stand.
+    pub(crate) fn places(&self) -> impl Iterator<Item = (Option<usize>, bool)> {
+        self.columns.iter().map(|column| match &column.value {
+            Value::Constant(_) => (None, false),
+            Value::Cell { at, as_json, .. } => (Some(*at), *as_json),
+        })
     }
 
     fn value(

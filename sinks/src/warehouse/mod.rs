@@ -2,7 +2,7 @@
 //! asks [`system::System`] which one it serves.
 //!
 //! `target` knows tables and `encode` rows, both pure; `client` talks to a cluster; `sink` makes them
-//! one.
+//! one. `readback` reads what a sink has left there, for those who compare it with the source.
 
 mod buffer;
 mod changes;
@@ -10,6 +10,7 @@ mod client;
 mod encode;
 mod loads;
 pub(crate) mod options;
+pub mod readback;
 mod renames;
 mod sequence;
 mod settle;

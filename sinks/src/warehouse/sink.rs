@@ -77,6 +77,22 @@ pub(crate) struct Warehouse {
     lost: BTreeMap<TableName, String>,
 }
 
+/// # Errors
+/// Options that no client can be made of.
+pub(super) fn client(
+    system: System,
+    choices: &Choices,
+    context: &SinkContext,
+) -> Result<Arc<Client>, ConfigError> {
+    let bad = |error| ConfigError::BadValue {
+        sink: context.sink_name.clone(),
+        option: "connector".to_owned(),
+        value: system.connector().to_owned(),
+        expected: format!("a client that can be made: {error}"),
+    };
+    Client::new(system, choices.settings.clone()).map(Arc::new).map_err(bad)
+}
+
 struct Waiting {
     rows: Buffer,
     since: Instant,
@@ -89,15 +105,7 @@ impl Warehouse {
         context: &SinkContext,
     ) -> Result<Self, ConfigError> {
         let choices = Arc::new(Choices::parse(system, options, context)?);
-        let client = Client::new(system, choices.settings.clone()).map_err(|error| {
-            ConfigError::BadValue {
-                sink: context.sink_name.clone(),
-                option: "connector".to_owned(),
-                value: system.connector().to_owned(),
-                expected: format!("a client that can be made: {error}"),
-            }
-        })?;
-        let client = Arc::new(client);
+        let client = client(system, &choices, context)?;
         if !choices.settings.tls.verify {
             tracing::warn!(sink = %context.sink_name, %system,
                 "`ssl.verify` is false: certificates are not looked at, so anybody on the way can pose as \

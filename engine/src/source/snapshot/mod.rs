@@ -326,7 +326,7 @@ impl Reader {
 }
 
 /// `SELECT columns, weights FROM table WHERE range ORDER BY key LIMIT limit`.
-fn select_sql(
+pub(crate) fn select_sql(
     schema: &TableSchema,
     chunk: Option<(&KeyOrder, &KeyRange)>,
     limit: Option<u64>,
@@ -351,7 +351,7 @@ fn select_sql(
 }
 
 /// Runs the SELECT of a chunk. The key of the last row kept, where the chunk had to be cut.
-async fn select(
+pub(crate) async fn select(
     conn: &mut Conn,
     schema: &TableSchema,
     order: &KeyOrder,

@@ -227,6 +227,8 @@ fn changed(columns: &[&str], renamed: &[(&str, &str)]) -> (Arc<TableSchema>, Ite
         starts_over: false,
         truncated: false,
         renamed: renamed.iter().map(|(from, to)| ((*from).into(), (*to).into())).collect(),
+        filled: Vec::new(),
+        renamed_from: None,
         origin: Origin {
             ts_ms: 0,
             server_id: 1,

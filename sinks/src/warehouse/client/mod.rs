@@ -37,6 +37,7 @@ use super::target::create::CreateOptions;
 use doris::Doris;
 use http::Http;
 use pace::Pace;
+pub(crate) use sql::Reading;
 use sql::Sql;
 use starrocks::StarRocks;
 use wire::Wire;

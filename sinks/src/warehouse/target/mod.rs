@@ -20,7 +20,7 @@ mod page;
 pub(crate) mod policy;
 pub(crate) mod rules;
 #[cfg(test)]
-mod testing;
+pub(crate) mod testing;
 pub(crate) mod types;
 
 pub(crate) use map::Unmappable;

@@ -49,7 +49,7 @@ pub(super) fn of_words(words: &str) -> Column {
 }
 
 /// A table `shop.emp`; the first `key` of its columns are its key.
-pub(super) fn schema(columns: &[&str], key: usize) -> TableSchema {
+pub(crate) fn schema(columns: &[&str], key: usize) -> TableSchema {
     TableSchema {
         name: TableName::new("shop", "emp"),
         columns: columns.iter().map(|words| of_words(words)).collect(),

@@ -6,6 +6,7 @@
 
 mod alter;
 mod catalog;
+mod reading;
 mod unfinished;
 
 use std::time::Duration;
@@ -22,6 +23,8 @@ use super::settings::{Settings, TlsSettings};
 use super::tls::{HINT, MySqlTls, is_distrust};
 use super::verdict::{Verdict, verdict};
 use super::wire::Wire;
+
+pub(crate) use reading::Reading;
 
 /// A schema change returns when it is begun, and a light one when it is done; DROP waits for locks.
 const STATEMENT_MAX: Duration = Duration::from_secs(600);
