@@ -1,5 +1,6 @@
 //! The engine: a job's source, pipeline, checkpoints and commands.
 
+pub mod api;
 pub mod checkpoint;
 pub mod cli;
 pub mod commands;
@@ -8,6 +9,7 @@ pub mod daemon;
 pub mod error;
 pub mod hosts;
 pub mod http;
+pub mod jobs;
 pub mod pipeline;
 pub mod progress;
 pub mod source;
