@@ -242,12 +242,11 @@ impl<'a> Reader<'a> {
             None => DeTable::new(),
             Some((_, value)) => {
                 let at = value.span().start;
-                match value.into_inner() {
-                    DeValue::Table(table) => table,
-                    _ => {
-                        self.error(at, format!("expected a section, `[{name}]`"));
-                        DeTable::new()
-                    }
+                if let DeValue::Table(table) = value.into_inner() {
+                    table
+                } else {
+                    self.error(at, format!("expected a section, `[{name}]`"));
+                    DeTable::new()
                 }
             }
         };

@@ -53,10 +53,10 @@ impl Given<'_> {
     }
 
     pub(super) fn number(&self, of: RangeInclusive<u64>) -> Result<u64, String> {
-        let number = match self.value {
-            DeValue::Integer(digits) => u64::from_str_radix(digits.as_str(), digits.radix()).ok(),
-            DeValue::String(text) if self.referred => text.trim().parse().ok(),
-            _ => None,
+        let text = self.value.as_str().filter(|_| self.referred);
+        let number = match self.value.as_integer() {
+            Some(digits) => u64::from_str_radix(digits.as_str(), digits.radix()).ok(),
+            None => text.and_then(|text| text.trim().parse().ok()),
         };
         number.filter(|number| of.contains(number)).ok_or_else(|| {
             self.expected(&format!("a whole number from {} to {}", of.start(), of.end()))
