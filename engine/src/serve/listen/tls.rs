@@ -60,6 +60,13 @@ impl Certificate {
     }
 }
 
+#[cfg(test)]
+impl Certificate {
+    pub(super) fn shown_der(&self) -> CertificateDer<'static> {
+        self.shown.lock().unwrap().key.cert[0].clone()
+    }
+}
+
 impl ResolvesServerCert for Certificate {
     fn resolve(&self, _: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
         Some(Arc::clone(&self.shown.lock().unwrap_or_else(PoisonError::into_inner).key))
