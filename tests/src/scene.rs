@@ -14,7 +14,7 @@ use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 use tokio::task::JoinSet;
 
-use crate::changelog::{Changelog, text};
+use crate::changelog::{CHANGES_MIN, Changelog, text};
 use crate::{Job, Script, Server};
 
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -57,9 +57,16 @@ impl<'s> Scene<'s> {
         self.job.wait_for(&mark, PATIENCE, |job| text(job).contains(&mark)).await
     }
 
-    /// Lets the snapshot come to its end under the writers, then the writers, then the job.
+    /// Lets the snapshot come to its end under the writers, then the writers, once enough of their
+    /// changes have arrived, however fast the snapshot was; then the job.
     pub async fn end(&mut self) -> Result<Changelog> {
         self.job.live(PATIENCE).await?;
+        let met = |job: &Job| {
+            let text = text(job);
+            let of = |op: &str| text.matches(&format!("\"op\":\"{op}\"")).count() as u64;
+            ["c", "u", "d"].iter().all(|op| of(op) >= 2 * CHANGES_MIN)
+        };
+        self.job.wait_for("changes of each kind", PATIENCE, met).await?;
         self.writers.stop().await?;
         self.mark().await?;
         self.job.sigterm().await?;
