@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use job::{BacklogInterval, ClaimMode, JobSpec, SinkSpec};
 use model::checkpoint::{Fence, SourceState};
-use model::{CheckpointId, Clock, Sink};
+use model::{Checkpoint, CheckpointId, Clock, Sink};
 use sinks::SinkContext;
 use state::JobState;
 use tokio::sync::{mpsc, watch};
@@ -28,6 +28,7 @@ use crate::checkpoint::machine::{Machine, Policy};
 use crate::control::{Controlled, Phase, REQUESTS_MAX, Stop};
 use crate::error::{EngineError, chain};
 use crate::hosts::Hosts;
+use crate::meters::{Restored, SinkMeter};
 use crate::pipeline::batch::Batcher;
 use crate::pipeline::{deliver, queue};
 use crate::source::open::Outputs;
@@ -71,7 +72,7 @@ struct Parts {
     fence: Fence,
     source: source::MySqlSource,
     shared: Arc<snapshot::Shared>,
-    sinks: Vec<(NamedSink, queue::Receiver)>,
+    sinks: Vec<((NamedSink, queue::Receiver), Arc<SinkMeter>)>,
     backlog: watch::Receiver<bool>,
     claimed: Option<String>,
 }
@@ -158,6 +159,7 @@ impl Daemon {
         let mut sinks = self.open_sinks()?;
         let resume = self.choose(choice, &sinks).await?;
         let (senders, receivers): (Vec<_>, Vec<_>) = sinks.iter().map(|_| queue::bounded()).unzip();
+        let sink_meters = self.meters(&senders);
         let (backlog, has_backlog) = watch::channel(false);
         let outputs = Outputs {
             batcher: Batcher::new(senders),
@@ -166,6 +168,7 @@ impl Daemon {
             held: self.state.held.clone(),
             run: fence.0,
             status: self.status.clone(),
+            meters: Arc::clone(&self.control.meters),
             backlog,
             clock: Arc::clone(&self.clock),
         };
@@ -187,6 +190,7 @@ impl Daemon {
         hosts.opened();
         // Only now, when the source is known to have what follows, is anything cut back.
         held.spent = true;
+        self.begins_with(snapshot);
         let now = Arc::new(source.state());
         self.fit(&now)?;
         let again: Vec<String> = again.iter().cloned().chain(held.lost.unsaid()).collect();
@@ -195,7 +199,7 @@ impl Daemon {
         let holds = || self.state.checkpoints.holds(fence);
         begin::restore(&mut sinks, snapshot, holds).await?;
         begin::begin(&mut sinks, &now, holds).await?;
-        let sinks = sinks.into_iter().zip(receivers).collect();
+        let sinks = sinks.into_iter().zip(receivers).zip(sink_meters).collect();
         let claimed = held.claimed.clone();
         self.flow(Parts { fence, source, shared, sinks, backlog: has_backlog, claimed }).await
     }
@@ -218,15 +222,16 @@ impl Daemon {
     /// Runs what has been opened, to its end.
     async fn flow(&self, parts: Parts) -> Result<Ended, EngineError> {
         let Parts { fence, source, shared, sinks, backlog, claimed } = parts;
-        let names: Vec<String> = sinks.iter().map(|((name, _), _)| name.clone()).collect();
+        let names: Vec<String> = sinks.iter().map(|(((name, _), _), _)| name.clone()).collect();
         let mut tasks: JoinSet<Result<Option<Ended>, EngineError>> = JoinSet::new();
         let (answers, answered) = mpsc::channel(QUESTIONS);
         let mut commits = Vec::new();
-        for ((name, sink), receiver) in sinks {
+        for (((name, sink), receiver), meter) in sinks {
             let (commit, to_commit) = mpsc::channel(QUESTIONS);
             commits.push((name.clone(), commit));
             let answers = answers.clone();
-            let held = deliver::Held { sink, store: Arc::clone(&self.state.checkpoints), fence };
+            let store = Arc::clone(&self.state.checkpoints);
+            let held = deliver::Held { sink, store, fence, meter };
             tasks.spawn(async move {
                 deliver::run(name, held, receiver, answers, to_commit).await.map(|()| None)
             });
@@ -266,6 +271,7 @@ impl Daemon {
             answers: answered,
             commits,
             started: Instant::now(),
+            meters: Arc::clone(&self.control.meters),
         };
         tasks.spawn(async move { Ok(coordinator.run(stops).await?.map(Ended::With)) });
         tasks.spawn(forward_stop(self.control.stop.clone(), stop.clone()));
@@ -276,6 +282,19 @@ impl Daemon {
         });
         self.control.phase.send_replace(Phase::Running(want));
         supervise(tasks).await
+    }
+
+    /// The meter of each sink, in the order of the script.
+    fn meters(&self, queues: &[queue::Sender]) -> Vec<Arc<SinkMeter>> {
+        let named = self.job.sinks.iter().zip(queues);
+        let meters = &self.control.meters;
+        named.map(|(sink, queue)| meters.sink(&sink.name, &sink.connector, queue.gauge())).collect()
+    }
+
+    fn begins_with(&self, snapshot: Option<&Checkpoint>) {
+        let restored = snapshot.filter(|c| c.trigger != ORIGIN);
+        let restored = restored.map(|c| Restored { id: c.id, kind: c.kind });
+        self.control.meters.checkpoints.begin(restored, self.clock.now_ms());
     }
 
     fn policy(&self) -> Policy {
