@@ -11,7 +11,7 @@ use std::time::Duration;
 use job::{BacklogInterval, ClaimMode, JobSpec, SinkSpec};
 use model::checkpoint::{Fence, SourceState};
 use model::{Checkpoint, CheckpointId, Clock, Sink};
-use sinks::SinkContext;
+use sinks::{Screen, SinkContext};
 use state::JobState;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
@@ -62,6 +62,8 @@ pub struct Daemon {
     pub control: Controlled,
     pub clock: Arc<dyn Clock>,
     pub status: watch::Sender<Status>,
+    /// Where `print` writes to.
+    pub screen: Screen,
 }
 
 /// A sink by its name within the job.
@@ -319,7 +321,10 @@ impl Daemon {
         let mut sinks = Vec::new();
         let transforms = Arc::new(self.transforms()?);
         for spec in &self.job.sinks {
-            let context = sink_context(&self.job, spec, Arc::clone(&self.clock));
+            let context = SinkContext {
+                screen: Arc::clone(&self.screen),
+                ..sink_context(&self.job, spec, Arc::clone(&self.clock))
+            };
             let sink = sinks::open(&spec.connector, &spec.options, context)
                 .map_err(|e| EngineError::Job(chain(&e)))?;
             sinks.push((spec.name.clone(), transforms.before(sink, &spec.name, &spec.connector)));
@@ -350,5 +355,6 @@ pub fn sink_context(job: &JobSpec, spec: &SinkSpec, clock: Arc<dyn Clock>) -> Si
         routes: spec.routes.clone(),
         source_column: spec.source_column.clone(),
         clock,
+        screen: sinks::standard_output(),
     }
 }

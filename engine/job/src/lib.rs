@@ -16,6 +16,7 @@
 mod build;
 mod diagnostics;
 mod draft;
+mod edit;
 mod masking;
 mod pipeline;
 mod script;
@@ -30,6 +31,7 @@ mod value;
 use std::num::NonZeroU32;
 
 pub use diagnostics::{Excerpt, Note, NoteKind, Place, ScriptError, ScriptErrors};
+pub use edit::{TablesError, with_tables};
 pub use masking::{MASK, Unknown as UnknownMask, masked, unmasked};
 pub use spec::{
     BacklogInterval, Checkpointing, ClaimMode, Host, JobSpec, OnTableError, RestartStrategy,

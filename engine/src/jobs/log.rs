@@ -89,7 +89,9 @@ impl Log {
     }
 
     async fn prune(&self, below: u64) {
-        let Ok(old) = self.registry.ascending(EVENT, EVENT, 2 * PRUNED as usize).await else { return };
+        let Ok(old) = self.registry.ascending(EVENT, EVENT, 2 * PRUNED as usize).await else {
+            return;
+        };
         let mut writes = Writes::default();
         for (key, value) in old.iter().take_while(|(key, _)| id(key) < below) {
             writes = writes.remove(key.clone());
@@ -141,7 +143,10 @@ impl Log {
                 true => self.registry.ascending(EVENT, event_key(edge), PAGE).await?,
                 false => self.registry.descending(EVENT, event_key(edge), PAGE).await?,
             };
-            return Ok(records.iter().filter_map(|(_, v)| serde_json::from_slice(v).ok()).collect());
+            return Ok(records
+                .iter()
+                .filter_map(|(_, v)| serde_json::from_slice(v).ok())
+                .collect());
         };
         let prefix = of_prefix(job);
         let keys = match upwards {

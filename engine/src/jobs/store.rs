@@ -57,8 +57,11 @@ impl Store {
         let place = script_key(&record.name, number);
         let bytes = json(&place, text)?;
         let sealed = self.sealer.seal(&bytes, &place);
-        let sealed =
-            sealed.map_err(|source| KeepError::Sealed { job: record.name.clone(), number, source })?;
+        let sealed = sealed.map_err(|source| KeepError::Sealed {
+            job: record.name.clone(),
+            number,
+            source,
+        })?;
         let mut writes = Writes::default().put(key, value).put(place, sealed);
         if let Some(old) = number.checked_sub(VERSIONS_MAX) {
             writes = writes.remove(script_key(&record.name, old));
