@@ -29,7 +29,7 @@ use self::problem::Problem;
 use crate::checkpoint::machine::Then;
 use crate::commands::snapshots::to_json;
 use crate::control::{Control, Phase, Stop, Taken};
-use crate::progress::Lag;
+use crate::lag::Lag;
 use crate::source::status::Status;
 
 /// What a client may send.

@@ -10,6 +10,7 @@ pub mod error;
 pub mod hosts;
 pub mod http;
 pub mod jobs;
+pub mod lag;
 pub mod meters;
 pub mod pipeline;
 pub mod progress;

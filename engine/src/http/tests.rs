@@ -29,7 +29,7 @@ async fn served() -> Served {
         control,
         checkpoints: Arc::new(store),
         status,
-        lag: Arc::new(Mutex::new(Lag::new(options))),
+        lag: Arc::new(Mutex::new(Lag::new(options, crate::lag::Servers::new(Duration::ZERO)))),
     };
     let listener = bind("127.0.0.1:0".parse().unwrap()).await.unwrap();
     let address = listener.local_addr().unwrap();
