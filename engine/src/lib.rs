@@ -12,6 +12,7 @@ pub mod http;
 pub mod jobs;
 pub mod lag;
 pub mod meters;
+pub mod metrics;
 pub mod pipeline;
 pub mod progress;
 pub mod source;
