@@ -23,7 +23,8 @@ use crate::control::{self, Control, Stop};
 use crate::daemon::{Daemon, Ended};
 use crate::error::{EngineError, chain};
 use crate::http::{self, Api};
-use crate::progress::{self, Lag};
+use crate::lag::{Lag, Servers};
+use crate::progress;
 use crate::source::open::source_options;
 use crate::source::status::Status;
 
@@ -94,14 +95,16 @@ async fn conduct(
     let (status, looks) = watch::channel(Status::default());
     let last = looks.clone();
     let options = source_options(&job.name, &job.source, first(&job)?);
+    // Who asks of one job is told what is so now.
+    let servers = Servers::new(Duration::ZERO);
     let api = Api {
         job: job.name.clone(),
         control: control.clone(),
         checkpoints: Arc::clone(&state.checkpoints),
         status: looks.clone(),
-        lag: Arc::new(Mutex::new(Lag::new(options.clone()))),
+        lag: Arc::new(Mutex::new(Lag::new(options.clone(), Arc::clone(&servers)))),
     };
-    let shown = progress::run(options, looks);
+    let shown = progress::run(Lag::new(options, servers), looks);
     let daemon = Daemon {
         job,
         state,

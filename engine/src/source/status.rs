@@ -81,6 +81,13 @@ pub struct TableNow {
 }
 
 impl TableStatus {
+    /// One that is read through, for tests.
+    #[cfg(test)]
+    pub(crate) fn live(name: TableName) -> Self {
+        let meter = TableMeter { stage: AtomicU8::new(LIVE), ..TableMeter::default() };
+        Self { name, apart: None, meter: Arc::new(meter) }
+    }
+
     pub fn now(&self) -> TableNow {
         let meter = &self.meter;
         let last_change = meter.last_change_ms.load(Ordering::Relaxed);
