@@ -1,14 +1,26 @@
 //! What users type.
 
+mod help;
 mod local;
+mod remote;
+#[cfg(test)]
+mod tests;
+mod tools;
 mod values;
 
 use clap::{Parser, Subcommand};
 
+pub use self::help::command;
 pub use self::local::{
     CheckArgs, CopyArgs, EditArgs, InspectArgs, OfJob, OnTerm, PruneArgs, RunArgs, ScriptArgs,
     SnapshotsArgs, StateArg, VerifyArgs,
 };
+pub use self::remote::{
+    AskArgs, DeleteArgs, EventsArgs, HaltArgs, JobArgs, JobsArgs, LinkArgs, OutputArgs,
+    RemoteCommand, RestoreArgs, ResumeArgs, StartArgs, StopArgs, SubmitArgs, TableChange,
+    TablesArgs, UpdateArgs, VersionsArgs, WaitArgs,
+};
+pub use self::tools::{CompletionsArgs, ManArgs, Shell, ToolCommand};
 
 /// Replicates MySQL and MariaDB tables: a snapshot, then the binlog for ever, exactly once.
 #[derive(Debug, Parser)]
@@ -62,6 +74,7 @@ Examples:
   seachange snapshots                        of all jobs under ./seachange-state
   seachange snapshots emp_1 --json --state /var/lib/seachange
   seachange snapshots emp_1.sql --verify     every byte again, also of held XA rows
+  seachange snapshots emp_1 --server http://127.0.0.1:8083      of a job of this daemon
 
 On a terminal that is too narrow for the table, a list. Exit codes: 0 done, 1 failed, or --verify
 found damage, 2 wrong usage.")]
@@ -106,4 +119,8 @@ It breaks what Seachange promises: changes between the two positions are lost, o
 old snapshot stays as it is. Exit codes: 0 done, 1 failed (the job runs, for instance), 2 wrong
 usage, or nothing was done for want of --i-understand.")]
     Edit(EditArgs),
+    #[command(flatten)]
+    Remote(RemoteCommand),
+    #[command(flatten)]
+    Tool(ToolCommand),
 }

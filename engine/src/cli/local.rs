@@ -7,7 +7,9 @@ use clap::{Args, ValueEnum};
 use job::TablePatterns;
 use state::StateUrl;
 
+use super::LinkArgs;
 use super::values::{address, from, pair, tables};
+use crate::client::ServerUrl;
 use crate::commands::reference::Reference;
 use crate::daemon::From;
 
@@ -130,6 +132,18 @@ pub struct SnapshotsArgs {
     /// Read every byte of every snapshot again, and of the XA rows that it names
     #[arg(long)]
     pub verify: bool,
+    /// Ask the daemon that answers here, of the job of this name, in place of a state. Only where it is
+    /// given: SEACHANGE_SERVER alone leaves this command with the state
+    #[arg(
+        long,
+        value_name = "URL",
+        requires = "job",
+        conflicts_with = "verify",
+        help_heading = "Daemon"
+    )]
+    pub server: Option<ServerUrl>,
+    #[command(flatten)]
+    pub link: LinkArgs,
 }
 
 /// Which job's snapshot a number, `latest` or `earliest` means.

@@ -2,8 +2,10 @@
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
+use clap::builder::{PossibleValuesParser, TypedValueParser};
 use job::TablePatterns;
 
+use crate::api::{Begin, EventKind, JobState, StopKind, Strategy};
 use crate::daemon::From;
 
 pub(super) fn pair(text: &str) -> Result<(String, String), String> {
@@ -34,5 +36,57 @@ pub(super) fn from(text: &str) -> Result<From, String> {
             "expected latest, earliest, none, the number of a snapshot (`seachange snapshots`), or a \
              path or URL with a `/` in it"
         })?),
+    })
+}
+
+/// Of one start of a daemon's job.
+pub(super) fn begin(text: &str) -> Result<Begin, String> {
+    Ok(match from(text)? {
+        From::Latest => Begin::Latest,
+        From::Earliest => Begin::Earliest,
+        From::Nothing => Begin::None,
+        From::Id(_) | From::Elsewhere(_) => Begin::Custom(text.to_owned()),
+    })
+}
+
+pub(super) fn strategy() -> impl TypedValueParser<Value = Strategy> {
+    one_of(&[
+        ("latest", Strategy::Latest),
+        ("earliest", Strategy::Earliest),
+        ("none", Strategy::None),
+    ])
+}
+
+pub(super) fn stop_kind() -> impl TypedValueParser<Value = StopKind> {
+    one_of(&[
+        ("smart", StopKind::Smart),
+        ("savepoint", StopKind::Savepoint),
+        ("cancel", StopKind::Cancel),
+    ])
+}
+
+pub(super) fn job_state() -> impl TypedValueParser<Value = JobState> {
+    one_of(&JobState::ALL.map(|state| (state.name(), state)))
+}
+
+pub(super) fn event_kind() -> impl TypedValueParser<Value = EventKind> {
+    one_of(&[
+        ("state", EventKind::State),
+        ("audit", EventKind::Audit),
+        ("savepoint", EventKind::Savepoint),
+        ("checkpoint", EventKind::Checkpoint),
+        ("table", EventKind::Table),
+        ("alert", EventKind::Alert),
+    ])
+}
+
+/// The words that the API has for it, which help and completions list.
+fn one_of<T: Copy + Send + Sync + 'static>(
+    words: &[(&'static str, T)],
+) -> impl TypedValueParser<Value = T> + use<T> {
+    let words = words.to_vec();
+    PossibleValuesParser::new(words.iter().map(|(word, _)| *word)).try_map(move |given| {
+        let found = words.iter().find(|(word, _)| *word == given);
+        found.map(|(_, value)| *value).ok_or("unknown")
     })
 }
