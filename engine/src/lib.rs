@@ -3,6 +3,7 @@
 pub mod api;
 pub mod checkpoint;
 pub mod cli;
+pub mod client;
 pub mod commands;
 pub mod control;
 pub mod daemon;

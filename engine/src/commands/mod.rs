@@ -7,9 +7,11 @@ pub mod edit;
 pub mod inspect;
 pub mod prune;
 pub mod reference;
+pub mod remote;
 pub mod run;
 mod snapshot_bytes;
 pub mod snapshots;
+pub mod tools;
 pub mod verify;
 pub(crate) mod words;
 
