@@ -8,8 +8,8 @@ import { useStore } from "./store.js";
 
 const HEIGHT = 170;
 
-/** `lines`: `{name, color, values}` with `color` a CSS variable; `write` makes words of a value. */
-export function Chart({ title, times, lines, write, max }) {
+/** `lines`: `{name, color, values}` with `color` a CSS variable; `write` makes words of a value, `incrs` are the steps of its axis. */
+export function Chart({ title, times, lines, write, max, incrs }) {
   const box = useRef();
   const plot = useRef(null);
   const [at, setAt] = useState(null);
@@ -23,7 +23,7 @@ export function Chart({ title, times, lines, write, max }) {
   useEffect(() => {
     const draw = () => {
       plot.current?.destroy();
-      plot.current = new uPlot(options(box.current, lines, write, max, setAt), latest.current, box.current);
+      plot.current = new uPlot(options(box.current, { lines, write, max, incrs, setAt }), latest.current, box.current);
     };
     draw();
     const size = new ResizeObserver(() => plot.current.setSize({ width: box.current.clientWidth, height: HEIGHT }));
@@ -51,7 +51,7 @@ export function Chart({ title, times, lines, write, max }) {
   </figure>`;
 }
 
-function options(box, lines, write, max, setAt) {
+function options(box, { lines, write, max, incrs, setAt }) {
   const style = getComputedStyle(box);
   const color = (name) => style.getPropertyValue(`--${name}`).trim();
   const axis = { stroke: color("dim"), grid: { stroke: color("line"), width: 1 }, ticks: { show: false }, font: "11px system-ui" };
@@ -62,8 +62,8 @@ function options(box, lines, write, max, setAt) {
     cursor: { y: false, drag: { setScale: false }, points: { size: 6 } },
     scales: { x: { time: true }, y: { range: (_, low, high) => [0, max ?? Math.max(high * 1.1, 1)] } },
     axes: [
-      { ...axis, space: 90, values: (_, splits) => splits.map((at) => format.clock(at * 1000)) },
-      { ...axis, size: 64, values: (_, splits) => splits.map(write) },
+      { ...axis, size: 26, space: 90, values: (_, splits) => splits.map((at) => format.clock(at * 1000)) },
+      { ...axis, size: 66, incrs, values: (_, splits) => splits.map(write) },
     ],
     series: [
       {},

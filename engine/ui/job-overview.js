@@ -10,6 +10,7 @@ import { listen } from "./live.js";
 import { jobLink } from "./route.js";
 
 const SAMPLES_MAX = 1800;
+const BYTE_STEPS = Array.from({ length: 50 }, (_, n) => 2 ** n);
 
 function useSamples(name) {
   const [samples, setSamples] = useState(null);
@@ -65,7 +66,7 @@ function Charts({ samples }) {
     <${Chart} title=${t("chart.lag")} times=${times} write=${format.duration} lines=${[
       { name: t("job.lag"), color: "warn", values: of("lag_seconds") },
     ]} />
-    <${Chart} title=${t("chart.bytes")} times=${times} write=${(value) => `${format.bytes(value)}/${t("unit.s")}`} lines=${[
+    <${Chart} title=${t("chart.bytes")} times=${times} incrs=${BYTE_STEPS} write=${(value) => `${format.bytes(value)}/${t("unit.s")}`} lines=${[
       { name: t("chart.bytes"), color: "accent", values: of("bytes_per_second") },
     ]} />
     ${copies && html`<${Chart} title=${t("snapshot.progress")} times=${times} max=${1}
