@@ -28,5 +28,19 @@ rm -rf "$made" && mkdir -p "$made/man" "$made/completions"
 "$bin" completions zsh >"$made/completions/_seachange"
 "$bin" completions fish >"$made/completions/seachange.fish"
 
+# The commented configuration, with the places that the unit knows.
+places=(
+  's|^#url = .*|url = "rocksdb:///var/lib/seachange/state"|'
+  's|^#dir = .*|dir = "/var/lib/seachange/daemon"|'
+  's|^#work_dir = .*|work_dir = "/var/lib/seachange/work"|'
+  's|^#tokens = .*|tokens = "/etc/seachange/tokens.toml"|'
+  's|^#key = .*|key = "credential:seal.key"|'
+)
+cp deploy/seachange.toml "$made/seachange.toml"
+for place in "${places[@]}"; do
+  sed -i "$place" "$made/seachange.toml"
+done
+[ "$(grep -c '^[a-z]' "$made/seachange.toml")" = ${#places[@]} ] || { echo "package: deploy/seachange.toml is not as this script knows it" >&2; exit 1; }
+
 mkdir -p "$to"
 cargo deb --quiet -p engine --no-build --profile "$profile" ${VERSION:+--deb-version "$VERSION"} --output "$to"
