@@ -2,7 +2,7 @@
 # Looks at everything in deploy/ that can be looked at without running it, in seconds: units, manifests, rules,
 # dashboard, scripts. What needs the binary is in tests/, and what needs a machine of its own in tests/packages/.
 set -uo pipefail
-cd "$(dirname "${BASH_SOURCE[0]}")/../.."
+cd "$(dirname "${BASH_SOURCE[0]}")/../.." || exit
 
 deploy/test/tools.sh || exit 1
 tools=$(realpath "${SEACHANGE_SERVERS:-.servers}/deploy")

@@ -31,7 +31,7 @@ umount -R /sys/fs/cgroup && mount -t tmpfs cgroups /sys/fs/cgroup && mount -t cg
 
 store=(--root "$work/images" --runroot "$work/images.run" --storage-driver vfs)
 base=$(mktemp -d "$work/run.XXXXXX")
-trap 'for name in $(podman "${store[@]}" ps -aq); do podman "${store[@]}" rm -f "$name" >/dev/null; done; rm -rf "$base"' EXIT
+trap 'podman "${store[@]}" rm -f --all >/dev/null; rm -rf "$base"' EXIT
 
 if ! buildah "${store[@]}" inspect --type image docker.io/library/debian:bookworm-slim >/dev/null 2>&1; then
   container=$(buildah "${store[@]}" from scratch)
