@@ -18,7 +18,7 @@ use crate::api::{
 use crate::commands::words;
 use crate::control::Control;
 use crate::error::chain;
-use crate::progress::Behind;
+use crate::lag::Behind;
 use crate::source::status::{Status, TableStage, TableStatus};
 
 /// How a job stands, as its actor shows it to everybody.
@@ -170,8 +170,8 @@ impl Look {
             bytes: rows.bytes,
             position: status.position.as_ref().map(ToString::to_string),
             lag_bytes: behind.and_then(|behind| behind.bytes),
-            lag_transactions: None,
-            retention_seconds_left: None,
+            lag_transactions: behind.and_then(|behind| behind.transactions),
+            retention_seconds_left: behind.and_then(|behind| behind.retention),
         }
     }
 
