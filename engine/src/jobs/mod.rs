@@ -38,6 +38,7 @@ use crate::api::{
     Samples, Tables,
 };
 use crate::lag::Servers;
+use crate::metrics::JobMetrics;
 use crate::serve::seal::Sealer;
 
 /// Which jobs are listed.
@@ -309,6 +310,12 @@ impl Jobs {
     pub fn tables(&self, job: &str) -> Result<Tables, Refused> {
         let look = self.handle(job)?.look.borrow().clone();
         Ok(look.tables())
+    }
+
+    /// The numbers of all jobs, by name.
+    pub fn metrics(&self) -> Vec<JobMetrics> {
+        let looks = self.handles().into_values().map(|handle| handle.look.borrow().clone());
+        looks.map(|look| look.metrics()).collect()
     }
 
     /// What happens from now on.
