@@ -12,6 +12,7 @@ pub mod http;
 pub mod jobs;
 pub mod pipeline;
 pub mod progress;
+pub mod serve;
 pub mod source;
 pub mod supervisor;
 pub mod transform;

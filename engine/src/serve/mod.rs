@@ -1,0 +1,3 @@
+//! The daemon: `seachange serve`.
+
+pub mod access;
