@@ -112,7 +112,7 @@ fn looks(cli: &Cli<'_>) -> Result<()> {
     for (arguments, words) in [
         (&["jobs"][..], &["state", JOB, "streaming", "2/2", "1 job"][..]),
         (&["jobs", "--search", "EMP", "--state", "streaming"], &[JOB]),
-        (&["jobs", "--state", "failed"], &["no jobs", "0 of 0", "1 streaming"]),
+        (&["jobs", "--state", "failed"], &["no jobs", "0 jobs; of all: 1 streaming"]),
         (&["jobs", "--tree"], &["retail/  (1 job)\n", "emp_1\n"]),
         (&["show", JOB], &["streaming  retail/emp_1", "2 of 2 live", "to print", "version 1"]),
         (&["tables", JOB], &["live", "emp_1.employees_1", "emp_1.employees_2"]),
