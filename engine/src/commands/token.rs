@@ -100,3 +100,32 @@ fn usage(error: TokenError) -> anyhow::Error {
         | TokenError::NoRandom => error.into(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_token_is_made_once_and_revoked_once_on_the_file_of_the_configuration() {
+        let dir = tempfile::tempdir().unwrap();
+        let config = dir.path().join("seachange.toml");
+        let daemons = dir.path().join("daemon");
+        std::fs::write(&config, format!("[state]\ndir = {:?}\n", daemons.display().to_string()))
+            .unwrap();
+        let run = |command: &dyn Fn(TokenFileArgs) -> TokenCommand| {
+            let file = TokenFileArgs { config: Some(config.clone()), file: None };
+            run(&TokenArgs { command: command(file) })
+        };
+        let new =
+            |file| TokenCommand::New { name: "ops".to_owned(), role: TokenRole::Operator, file };
+        let revoke = |file| TokenCommand::Revoke { name: "ops".to_owned(), file };
+        assert_eq!(run(&new).unwrap(), exit::DONE);
+        let made = token::list(&daemons.join("tokens.toml")).unwrap();
+        assert_eq!((made[0].name.as_str(), made[0].role), ("ops", Role::Operator));
+        assert!(run(&new).unwrap_err().is::<Usage>());
+        assert_eq!(run(&|file| TokenCommand::List { json: true, file }).unwrap(), exit::DONE);
+        assert_eq!(run(&revoke).unwrap(), exit::DONE);
+        assert!(run(&revoke).unwrap_err().is::<Usage>());
+        assert!(token::list(&daemons.join("tokens.toml")).unwrap().is_empty());
+    }
+}
