@@ -3,6 +3,7 @@
 pub mod api;
 pub mod checkpoint;
 pub mod cli;
+pub mod client;
 pub mod commands;
 pub mod control;
 pub mod daemon;
@@ -10,6 +11,10 @@ pub mod error;
 pub mod hosts;
 pub mod http;
 pub mod jobs;
+pub mod lag;
+pub mod logging;
+pub mod meters;
+pub mod metrics;
 pub mod pipeline;
 pub mod progress;
 pub mod serve;
