@@ -10,6 +10,7 @@ pub mod reference;
 pub mod remote;
 pub mod run;
 mod snapshot_bytes;
+pub mod serve;
 pub mod snapshots;
 pub mod tools;
 pub mod verify;

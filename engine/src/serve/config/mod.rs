@@ -15,6 +15,7 @@ use job::Surroundings;
 use state::StateUrl;
 
 pub use self::read::Alerts;
+pub use crate::logging::LogFormat;
 use self::read::Source;
 use super::seal::KeySource;
 
@@ -104,13 +105,6 @@ pub struct Log {
     /// As `SEACHANGE_LOG`, which wins.
     pub filter: Option<String>,
     pub format: LogFormat,
-}
-
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum LogFormat {
-    #[default]
-    Text,
-    Json,
 }
 
 impl Default for Server {
