@@ -9,7 +9,7 @@ use axum::http::StatusCode;
 use super::Served;
 use super::extract::{Ask, Body, JobName, Number, Who};
 use super::openapi::{InJob, InVersion};
-use super::refusals::{ByScript, Carried, Guarded, InTheWay, OfJob, Unavailable, WithBody};
+use super::refusals::{ByScript, Carried, Guarded, InTheWay, OfJob, WithBody};
 use crate::api::{
     DeleteWish, Edited, JobDetail, TableWish, Tables, UpdateWish, VersionText, Versions,
 };
@@ -34,7 +34,7 @@ pub(super) async fn detail(
     request_body = UpdateWish,
     responses(
         (status = 200, description = "What became of it", body = Edited),
-        OfJob, WithBody, InTheWay, ByScript, Unavailable, Carried, Guarded,
+        OfJob, WithBody, InTheWay, ByScript, Carried, Guarded,
     ))]
 pub(super) async fn update(
     State(served): Daemon,
@@ -51,7 +51,7 @@ pub(super) async fn update(
 #[utoipa::path(delete, path = "/api/v1/jobs/{job}", tag = "jobs", params(InJob, DeleteWish),
     responses(
         (status = 204, description = "It is forgotten"),
-        OfJob, InTheWay, Unavailable, Carried, Guarded,
+        OfJob, InTheWay, Carried, Guarded,
     ))]
 pub(super) async fn delete(
     State(served): Daemon,
@@ -67,7 +67,7 @@ pub(super) async fn delete(
 
 /// Versions of a job's script
 #[utoipa::path(get, path = "/api/v1/jobs/{job}/versions", tag = "jobs", params(InJob), responses(
-    (status = 200, description = "Newest first", body = Versions), OfJob, Unavailable, Guarded,
+    (status = 200, description = "Newest first", body = Versions), OfJob, Guarded,
 ))]
 pub(super) async fn versions(
     State(served): Daemon,
@@ -80,7 +80,7 @@ pub(super) async fn versions(
 #[utoipa::path(get, path = "/api/v1/jobs/{job}/versions/{number}", tag = "jobs",
     params(InVersion), responses(
         (status = 200, description = "The script", body = VersionText),
-        OfJob, Unavailable, Guarded,
+        OfJob, Guarded,
     ))]
 pub(super) async fn version(
     State(served): Daemon,
@@ -103,7 +103,7 @@ pub(super) async fn tables(State(served): Daemon, JobName(job): JobName) -> Answ
     params(InJob), request_body = TableWish,
     responses(
         (status = 200, description = "The job", body = JobDetail),
-        OfJob, WithBody, InTheWay, ByScript, Unavailable, Carried, Guarded,
+        OfJob, WithBody, InTheWay, ByScript, Carried, Guarded,
     ))]
 pub(super) async fn resnapshot(
     State(served): Daemon,
@@ -121,7 +121,7 @@ pub(super) async fn resnapshot(
     params(InJob), request_body = TableWish,
     responses(
         (status = 200, description = "The job", body = JobDetail),
-        OfJob, WithBody, InTheWay, ByScript, Unavailable, Carried, Guarded,
+        OfJob, WithBody, InTheWay, ByScript, Carried, Guarded,
     ))]
 pub(super) async fn release(
     State(served): Daemon,
@@ -139,7 +139,7 @@ pub(super) async fn release(
     params(InJob), request_body = TableWish,
     responses(
         (status = 200, description = "What became of it", body = Edited),
-        OfJob, WithBody, InTheWay, ByScript, Unavailable, Carried, Guarded,
+        OfJob, WithBody, InTheWay, ByScript, Carried, Guarded,
     ))]
 pub(super) async fn add_tables(
     State(served): Daemon,
@@ -157,7 +157,7 @@ pub(super) async fn add_tables(
     params(InJob), request_body = TableWish,
     responses(
         (status = 200, description = "What became of it", body = Edited),
-        OfJob, WithBody, InTheWay, ByScript, Unavailable, Carried, Guarded,
+        OfJob, WithBody, InTheWay, ByScript, Carried, Guarded,
     ))]
 pub(super) async fn drop_tables(
     State(served): Daemon,

@@ -13,7 +13,7 @@ use super::limits::{Beyond, Within};
 use super::once::Answer;
 use super::openapi::{InJob, Key};
 use super::refusals::{
-    BySnapshot, Carried, Guarded, InTheWay, OfJob, Unavailable, WithBody,
+    BySnapshot, Carried, Guarded, InTheWay, OfJob, WithBody,
 };
 use crate::api::{
     Halted, JobDetail, PauseWish, RestoreWish, SavepointWish, Snapshot, Snapshots, StartWish,
@@ -44,7 +44,7 @@ impl Within for Nothing {
     request_body = Option<StartWish>,
     responses(
         (status = 200, description = "The job; it was started, or ran already", body = JobDetail),
-        OfJob, WithBody, InTheWay, BySnapshot, Unavailable, Carried, Guarded,
+        OfJob, WithBody, InTheWay, BySnapshot, Carried, Guarded,
     ))]
 pub(super) async fn start(
     State(served): Daemon,
@@ -64,7 +64,7 @@ pub(super) async fn start(
     request_body = StopWish,
     responses(
         (status = 200, description = "It has ended, and by which savepoint", body = Halted),
-        OfJob, WithBody, InTheWay, Unavailable, Carried, Guarded,
+        OfJob, WithBody, InTheWay, Carried, Guarded,
     ))]
 pub(super) async fn stop(
     State(served): Daemon,
@@ -82,7 +82,7 @@ pub(super) async fn stop(
     request_body = Option<PauseWish>,
     responses(
         (status = 200, description = "It is paused, and by which savepoint", body = Halted),
-        OfJob, WithBody, InTheWay, Unavailable, Carried, Guarded,
+        OfJob, WithBody, InTheWay, Carried, Guarded,
     ))]
 pub(super) async fn pause(
     State(served): Daemon,
@@ -99,7 +99,7 @@ pub(super) async fn pause(
 #[utoipa::path(post, path = "/api/v1/jobs/{job}/resume", tag = "run", params(InJob),
     responses(
         (status = 200, description = "The job", body = JobDetail),
-        OfJob, WithBody, InTheWay, BySnapshot, Unavailable, Carried, Guarded,
+        OfJob, WithBody, InTheWay, BySnapshot, Carried, Guarded,
     ))]
 pub(super) async fn resume(
     State(served): Daemon,
@@ -119,7 +119,7 @@ pub(super) async fn resume(
     params(InJob, Key), request_body = Option<SavepointWish>,
     responses(
         (status = 201, description = "The savepoint", body = Snapshot),
-        OfJob, WithBody, InTheWay, Unavailable, Carried, Guarded,
+        OfJob, WithBody, InTheWay, Carried, Guarded,
     ))]
 pub(super) async fn savepoint(
     State(served): Daemon,
@@ -142,7 +142,7 @@ pub(super) async fn savepoint(
 #[utoipa::path(get, path = "/api/v1/jobs/{job}/snapshots", tag = "snapshots", params(InJob),
     responses(
         (status = 200, description = "Newest first", body = Snapshots),
-        OfJob, Unavailable, Guarded,
+        OfJob, Guarded,
     ))]
 pub(super) async fn snapshots(
     State(served): Daemon,
@@ -158,7 +158,7 @@ pub(super) async fn snapshots(
     params(InJob, Key), request_body = RestoreWish,
     responses(
         (status = 200, description = "The job", body = JobDetail),
-        OfJob, WithBody, InTheWay, BySnapshot, Unavailable, Carried, Guarded,
+        OfJob, WithBody, InTheWay, BySnapshot, Carried, Guarded,
     ))]
 pub(super) async fn restore(
     State(served): Daemon,
