@@ -11,12 +11,12 @@ mod values;
 
 use clap::{Parser, Subcommand};
 
+pub use self::daemon::ServeArgs;
 pub use self::help::command;
 pub use self::local::{
     CheckArgs, CopyArgs, EditArgs, InspectArgs, OfJob, OnTerm, PruneArgs, RunArgs, ScriptArgs,
     SnapshotsArgs, StateArg, VerifyArgs,
 };
-pub use self::daemon::ServeArgs;
 pub use self::remote::{
     AskArgs, DeleteArgs, EventsArgs, HaltArgs, JobArgs, JobsArgs, LinkArgs, OutputArgs,
     RemoteCommand, RestoreArgs, ResumeArgs, StartArgs, StopArgs, SubmitArgs, TableChange,

@@ -4,10 +4,10 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use engine::cli::{Cli, Command};
-use engine::logging::{self, LogFormat};
 use engine::commands::{
     Usage, check, copy, edit, exit, inspect, prune, remote, run, serve, snapshots, tools, verify,
 };
+use engine::logging::{self, LogFormat};
 
 /// How long what is under way has to end. A write that is stuck, on a pipe that nobody reads, must
 /// not keep the process.

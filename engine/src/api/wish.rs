@@ -49,7 +49,11 @@ pub struct SubmitWish {
     pub file: Option<String>,
     /// A path, for instance `retail/orders/emp_sync`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schema(min_length = 1, max_length = 500, pattern = r"^[^/\x00-\x1f\x7f-\x9f]+(/[^/\x00-\x1f\x7f-\x9f]+)*$")]
+    #[schema(
+        min_length = 1,
+        max_length = 500,
+        pattern = r"^[^/\x00-\x1f\x7f-\x9f]+(/[^/\x00-\x1f\x7f-\x9f]+)*$"
+    )]
     pub name: Option<String>,
     /// As `--lenient` of the commands.
     #[serde(default)]
@@ -77,7 +81,11 @@ pub struct ValidateWish {
     pub lenient: bool,
     /// A job whose hidden values (`******`) the script takes over.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schema(min_length = 1, max_length = 500, pattern = r"^[^/\x00-\x1f\x7f-\x9f]+(/[^/\x00-\x1f\x7f-\x9f]+)*$")]
+    #[schema(
+        min_length = 1,
+        max_length = 500,
+        pattern = r"^[^/\x00-\x1f\x7f-\x9f]+(/[^/\x00-\x1f\x7f-\x9f]+)*$"
+    )]
     pub job: Option<String>,
 }
 
@@ -167,7 +175,12 @@ pub struct RestoreWish {
 
 /// `db.table`, exactly. It stands in the description, for what is a string everywhere else.
 #[derive(ToSchema)]
-#[schema(min_length = 1, max_length = 500, pattern = r"^[^\x00-\x1f\x7f-\x9f]+$", example = "shop.orders")]
+#[schema(
+    min_length = 1,
+    max_length = 500,
+    pattern = r"^[^\x00-\x1f\x7f-\x9f]+$",
+    example = "shop.orders"
+)]
 pub struct TableName(pub String);
 
 /// Of the commands that are about tables; exact names, `db.table`.

@@ -99,9 +99,10 @@ async fn conduct(
         let _ = ended.wait_for(|is_over| *is_over).await;
     };
     let limits = config.limits.clone();
-    let served = tokio::spawn(async move {
-        listen::serve(listening, router, &limits, is_over, DRAIN).await
-    });
+    let served =
+        tokio::spawn(
+            async move { listen::serve(listening, router, &limits, is_over, DRAIN).await },
+        );
     let beats = tokio::spawn(notify::beat());
     let back = tokio::spawn(bring_back(Arc::clone(&jobs), waiting));
     signals.next().await;

@@ -156,7 +156,14 @@ impl Jobs {
         let log = Log::open(registry.clone(), Arc::clone(&clock)).await?;
         let turns = Arc::new(Semaphore::new(settings.starts_at_once.max(1)));
         let store = Store { registry, sealer };
-        let shared = Arc::new(Shared { store, log, clock, settings, turns, servers: Servers::new(run::LAG_PERIOD) });
+        let shared = Arc::new(Shared {
+            store,
+            log,
+            clock,
+            settings,
+            turns,
+            servers: Servers::new(run::LAG_PERIOD),
+        });
         let kept = |error: KeepError| match error {
             KeepError::Store(error) => OpenError::Store(error),
             other => OpenError::Kept(crate::error::chain(&other)),

@@ -22,10 +22,7 @@ type Answered<T> = Result<Json<T>, Problem>;
 #[utoipa::path(get, path = "/api/v1/jobs/{job}", tag = "jobs", params(InJob), responses(
     (status = 200, description = "The job", body = JobDetail), OfJob, Guarded,
 ))]
-pub(super) async fn detail(
-    State(served): Daemon,
-    JobName(job): JobName,
-) -> Answered<JobDetail> {
+pub(super) async fn detail(State(served): Daemon, JobName(job): JobName) -> Answered<JobDetail> {
     Ok(Json(served.jobs.detail(&job)?))
 }
 
@@ -69,10 +66,7 @@ pub(super) async fn delete(
 #[utoipa::path(get, path = "/api/v1/jobs/{job}/versions", tag = "jobs", params(InJob), responses(
     (status = 200, description = "Newest first", body = Versions), OfJob, Guarded,
 ))]
-pub(super) async fn versions(
-    State(served): Daemon,
-    JobName(job): JobName,
-) -> Answered<Versions> {
+pub(super) async fn versions(State(served): Daemon, JobName(job): JobName) -> Answered<Versions> {
     Ok(Json(served.jobs.versions(&job).await?))
 }
 

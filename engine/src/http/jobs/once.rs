@@ -150,8 +150,10 @@ impl Once {
                 Some((caller.name.clone(), key.to_owned()))
             }
             Some(_) => {
-                let why = format!("`Idempotency-Key` is to be 1 to {KEY_CHARS_MAX} of ASCII's \
-                                   visible characters");
+                let why = format!(
+                    "`Idempotency-Key` is to be 1 to {KEY_CHARS_MAX} of ASCII's \
+                                   visible characters"
+                );
                 return Err(Problem::unreadable(why));
             }
         };

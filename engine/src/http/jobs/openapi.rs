@@ -44,8 +44,12 @@ impl Modify for Bearer {
 #[expect(dead_code, reason = "it describes; `extract::JobName` reads")]
 pub(super) struct InJob {
     /// The job's path, with `%2F` for each `/`.
-    #[param(min_length = 1, max_length = 500, example = "retail/orders/emp_sync",
-        pattern = r"^[^/\x00-\x1f\x7f-\x9f]+(/[^/\x00-\x1f\x7f-\x9f]+)*$")]
+    #[param(
+        min_length = 1,
+        max_length = 500,
+        example = "retail/orders/emp_sync",
+        pattern = r"^[^/\x00-\x1f\x7f-\x9f]+(/[^/\x00-\x1f\x7f-\x9f]+)*$"
+    )]
     job: String,
 }
 
@@ -55,8 +59,12 @@ pub(super) struct InJob {
 #[expect(dead_code, reason = "it describes; `extract::JobName` and `Number` read")]
 pub(super) struct InVersion {
     /// The job's path, with `%2F` for each `/`.
-    #[param(min_length = 1, max_length = 500, example = "retail/orders/emp_sync",
-        pattern = r"^[^/\x00-\x1f\x7f-\x9f]+(/[^/\x00-\x1f\x7f-\x9f]+)*$")]
+    #[param(
+        min_length = 1,
+        max_length = 500,
+        example = "retail/orders/emp_sync",
+        pattern = r"^[^/\x00-\x1f\x7f-\x9f]+(/[^/\x00-\x1f\x7f-\x9f]+)*$"
+    )]
     job: String,
     /// Counted from 1.
     #[param(minimum = 0, maximum = 4294967295u64)]
@@ -69,7 +77,11 @@ pub(super) struct InVersion {
 #[expect(dead_code, reason = "it describes; `once::Once` reads")]
 pub(super) struct Key {
     /// For 24 hours the same key with the same request is answered as it was the first time.
-    #[param(rename = "Idempotency-Key", min_length = 1, max_length = 200,
-        pattern = "^[\\x20-\\x7e]*$")]
+    #[param(
+        rename = "Idempotency-Key",
+        min_length = 1,
+        max_length = 200,
+        pattern = "^[\\x20-\\x7e]*$"
+    )]
     key: Option<String>,
 }

@@ -127,7 +127,9 @@ fn has(asked: &HeaderMap, tag: &HeaderValue) -> bool {
     };
     lists.any(|list| {
         list.to_str().is_ok_and(|list| {
-            list.split(',').map(str::trim).any(|one| one == "*" || one.trim_start_matches("W/") == tag)
+            list.split(',')
+                .map(str::trim)
+                .any(|one| one == "*" || one.trim_start_matches("W/") == tag)
         })
     })
 }

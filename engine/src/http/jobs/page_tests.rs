@@ -26,9 +26,8 @@ fn every_file_of_the_page_is_in_the_binary() {
             if path.is_dir() { folders.push(path) } else { on_disk.push(path) }
         }
     }
-    let name = |path: &std::path::PathBuf| {
-        path.strip_prefix("ui").unwrap().to_str().unwrap().to_owned()
-    };
+    let name =
+        |path: &std::path::PathBuf| path.strip_prefix("ui").unwrap().to_str().unwrap().to_owned();
     let mut on_disk: Vec<String> = on_disk.iter().map(name).collect();
     let mut embedded: Vec<String> = Ui::iter().map(|name| name.into_owned()).collect();
     on_disk.sort();

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use axum::http::StatusCode;
 use utoipa::openapi::header::HeaderBuilder;
 use utoipa::openapi::{ContentBuilder, Ref, RefOr, Response, ResponseBuilder};
-use utoipa::{IntoResponses, openapi::schema::Type, openapi::ObjectBuilder};
+use utoipa::{IntoResponses, openapi::ObjectBuilder, openapi::schema::Type};
 
 use crate::http::problem::Problem;
 use crate::jobs::Refused;
@@ -138,9 +138,8 @@ const UNAVAILABLE: &str = "`/problems/savepoint-failed`: no savepoint was taken,
     on. `about:blank`: the daemon is ending, it took too long, or the state does not answer";
 
 fn described(texts: &[(&str, &str)]) -> Described {
-    let one = |(status, text): &(&str, &str)| {
-        ((*status).to_owned(), RefOr::T(problem(text).build()))
-    };
+    let one =
+        |(status, text): &(&str, &str)| ((*status).to_owned(), RefOr::T(problem(text).build()));
     texts.iter().map(one).collect()
 }
 

@@ -12,9 +12,7 @@ use super::extract::{Body, JobName, Kept, Who};
 use super::limits::{Beyond, Within};
 use super::once::Answer;
 use super::openapi::{InJob, Key};
-use super::refusals::{
-    BySnapshot, Carried, Guarded, InTheWay, OfJob, WithBody,
-};
+use super::refusals::{BySnapshot, Carried, Guarded, InTheWay, OfJob, WithBody};
 use crate::api::{
     Halted, JobDetail, PauseWish, RestoreWish, SavepointWish, Snapshot, Snapshots, StartWish,
     StopWish,
@@ -144,10 +142,7 @@ pub(super) async fn savepoint(
         (status = 200, description = "Newest first", body = Snapshots),
         OfJob, Guarded,
     ))]
-pub(super) async fn snapshots(
-    State(served): Daemon,
-    JobName(job): JobName,
-) -> Answered<Snapshots> {
+pub(super) async fn snapshots(State(served): Daemon, JobName(job): JobName) -> Answered<Snapshots> {
     Ok(Json(served.jobs.snapshots(&job).await?))
 }
 

@@ -160,7 +160,10 @@ async fn lines_and_samples_are_of_the_job_that_is_watched() {
     stand.tell(News::Sample("b".to_owned(), sample.clone()));
     stand.tell(News::Sample("a".to_owned(), sample));
     stand.tell(News::Event(event(5)));
-    assert_eq!(kinds(&mut watcher, 3).await, ["event: sample", "event: event id: 5", "event: output"]);
+    assert_eq!(
+        kinds(&mut watcher, 3).await,
+        ["event: sample", "event: event id: 5", "event: output"]
+    );
     assert_eq!(kinds(&mut all, 1).await, ["event: event id: 5"]);
     stand.tell(News::Output("a".to_owned(), line(3)));
     let told = next(&mut watcher).await.unwrap();

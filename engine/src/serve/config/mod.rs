@@ -15,9 +15,9 @@ use job::Surroundings;
 use state::StateUrl;
 
 pub use self::read::Alerts;
-pub use crate::logging::LogFormat;
 use self::read::Source;
 use super::seal::KeySource;
+pub use crate::logging::LogFormat;
 
 /// What `seachange serve` goes by.
 #[derive(Debug, Clone, Default, PartialEq)]

@@ -7,10 +7,45 @@ use super::*;
 
 /// What scripts and pipelines are made of, and what breaks them.
 const PIECES: &[&str] = &[
-    "SET ", "EXECUTE CDCSOURCE ", " WITH (", ")", ";", "'", "\"", "`", "=", ",", "\\", "\n", "\0",
-    "--", "/*", "*/", "${env:HOME}", "${file:/dev/null}", "${", "}", "#{schemaName}", "******",
-    "source:", "sink:", "route:", "transform:", "pipeline:", "  type: mysql", "- ", ": ", "&a", "*a",
-    "'port' = '99999'", "'table-name' = '(((('", "'checkpoint' = '-1'", "\u{feff}", "é", "🦀", "99999999999999999999",
+    "SET ",
+    "EXECUTE CDCSOURCE ",
+    " WITH (",
+    ")",
+    ";",
+    "'",
+    "\"",
+    "`",
+    "=",
+    ",",
+    "\\",
+    "\n",
+    "\0",
+    "--",
+    "/*",
+    "*/",
+    "${env:HOME}",
+    "${file:/dev/null}",
+    "${",
+    "}",
+    "#{schemaName}",
+    "******",
+    "source:",
+    "sink:",
+    "route:",
+    "transform:",
+    "pipeline:",
+    "  type: mysql",
+    "- ",
+    ": ",
+    "&a",
+    "*a",
+    "'port' = '99999'",
+    "'table-name' = '(((('",
+    "'checkpoint' = '-1'",
+    "\u{feff}",
+    "é",
+    "🦀",
+    "99999999999999999999",
 ];
 
 const WHOLE: &[&str] = &[
@@ -112,6 +147,8 @@ fn percent(path: &str) -> String {
     let plain = |byte: &u8| byte.is_ascii_alphanumeric() || *byte == b'/';
     path.as_bytes()
         .iter()
-        .map(|byte| if plain(byte) { char::from(*byte).to_string() } else { format!("%{byte:02X}") })
+        .map(
+            |byte| if plain(byte) { char::from(*byte).to_string() } else { format!("%{byte:02X}") },
+        )
         .collect()
 }
