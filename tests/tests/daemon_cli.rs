@@ -40,7 +40,10 @@ impl Hands for Cli<'_> {
 
     fn cancel(&self) -> Result<()> {
         let out = self.text(&["stop", JOB, "--kind", "cancel"])?;
-        ensure!(out.starts_with("stopped  retail/emp_1: ") && !out.contains("savepoint"), "{out}");
+        ensure!(
+            out.starts_with("stopped  retail/emp_1: ") && !out.contains("\nsavepoint "),
+            "{out}"
+        );
         Ok(())
     }
 
@@ -151,7 +154,10 @@ async fn changes(cli: &Cli<'_>, daemon: &Daemon, script: &str) -> Result<()> {
 
     let out = cli.text(&["tables", JOB, "resnapshot", "emp_1.employees_1"])?;
     ensure!(out.contains(JOB), "{out}");
-    eventually("both rows again", PATIENCE, async || Ok(cli.output()?.len() == 4)).await?;
+    let again = eventually("both rows again", PATIENCE, async || {
+        Ok(cli.output()?.iter().filter(|line| *line == walk::WANG).count() == 2)
+    });
+    again.await.with_context(|| format!("printed {:#?}", cli.output()))?;
 
     let newer = script.replace("'parallelism' = '1'", "'parallelism' = '2'");
     ensure!(newer != script, "the example has no such line any more");
