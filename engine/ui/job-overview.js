@@ -35,7 +35,7 @@ export function JobOverview({ job }) {
     ${job.state === "snapshotting" && html`<${Reading} job=${job} samples=${samples} />`}
     ${samples?.length ? html`<${Charts} samples=${samples} />` : html`<p class="empty">${samples ? t("chart.none") : t("loading")}</p>`}
     <${Standing} job=${job} />
-    ${job.notes.length > 0 && html`<section aria-labelledby="notes"><h2 id="notes">${t("job.notes")}</h2>
+    ${job.notes.length > 0 && html`<section><h2>${t("job.notes")}</h2>
       <ul class="notes">${job.notes.map((note) => html`<li>${note}</li>`)}</ul></section>`}`;
 }
 

@@ -236,7 +236,7 @@ export default {
   "spread.mean": "Mean",
   "spread.max": "Maximum",
   "restore.do": "Restore from here",
-  "restore.label": "Restore from snapshot {id}",
+  "restore.label": "Restore from here: snapshot {id}",
   "restore.title": "Restore from snapshot #{id}",
   "restore.what": "Starts the job from this snapshot.",
   "restore.what-active": "Ends the job without a savepoint, and starts it again from this snapshot.",

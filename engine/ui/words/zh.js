@@ -236,7 +236,7 @@ export default {
   "spread.mean": "平均",
   "spread.max": "最大",
   "restore.do": "从此处恢复",
-  "restore.label": "从快照 {id} 恢复",
+  "restore.label": "从此处恢复：快照 {id}",
   "restore.title": "从快照 #{id} 恢复",
   "restore.what": "从此快照启动作业。",
   "restore.what-active": "结束作业（不生成保存点），并从此快照重新启动。",
