@@ -22,7 +22,7 @@ function useSamples(name) {
     const load = () => get(jobPath(name, "samples")).then((found) => add(found.samples), () => setSamples((old) => old || []));
     load();
     return listen((kind, value) => {
-      if (kind === "sample") add([value.sample || value]);
+      if (kind === "sample") add([value]);
       if (kind === "again") load();
     });
   }, [name]);

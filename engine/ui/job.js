@@ -40,7 +40,7 @@ function useDetail(name) {
   useEffect(() => {
     ask();
     const end = listen((kind, value) => {
-      if (kind === "jobs" && (value.jobs || value).some((job) => job.name === name)) soon();
+      if (kind === "jobs" && value.some((job) => job.name === name)) soon();
       if (kind === "event" && value.job === name) soon();
       if (kind === "again") soon();
     });

@@ -1,8 +1,8 @@
 // Keeps the list of jobs as the daemon has it, and tells components what the stream says.
 
-import { allJobs, get, jobPath, Refused } from "./api.js";
+import { allJobs, get } from "./api.js";
 import { follow } from "./stream.js";
-import { forgetJob, jobNamed, mergeJobs, read, set } from "./store.js";
+import { forgetJob, mergeJobs, read, set } from "./store.js";
 
 const RELIST_MS = 60000;
 
@@ -66,23 +66,13 @@ export function watch(job) {
 }
 
 function hear(kind, value) {
-  if (kind === "jobs") mergeJobs(value.jobs || value);
+  if (kind === "jobs") mergeJobs(value);
+  if (kind === "gone") value.forEach(forgetJob);
   if (kind === "event") {
     if (newest !== undefined && value.id <= newest) return;
     newest = value.id;
-    if (value.kind === "audit" && value.job) lookFor(value.job);
   }
   for (const listener of [...listeners]) listener(kind, value);
-}
-
-/** Somebody did something to a job: it may be new, or gone, which summaries do not tell. */
-async function lookFor(name) {
-  try {
-    const job = await get(jobPath(name));
-    if (!jobNamed(name)) mergeJobs([job]);
-  } catch (error) {
-    if (error instanceof Refused && error.status === 404) forgetJob(name);
-  }
 }
 
 /** What follows the newest known event is sent when the stream is connected again. */

@@ -109,7 +109,7 @@ function Summary({ summary }) {
     [t("snapshots.broken"), format.count(summary.unreadable)],
   ]} />
   <${Grid} label=${t("snapshots.summary")} empty=""
-    heads=${[{ text: "" }, { text: t("spread.min"), right: true }, { text: t("spread.mean"), right: true }, { text: t("spread.max"), right: true }]}
+    heads=${[{ text: t("spread.of") }, { text: t("spread.min"), right: true }, { text: t("spread.mean"), right: true }, { text: t("spread.max"), right: true }]}
     rows=${[spread(t("snapshots.duration"), summary.duration_ms, format.millis), spread(t("snapshots.size"), summary.size_bytes, format.bytes)]} />`;
 }
 

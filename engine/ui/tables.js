@@ -57,7 +57,7 @@ export function TablesTab({ job, take }) {
     </div>`}
     <${Trouble} error=${error} />
     ${!value ? !error && html`<p class="empty">${t("loading")}</p>` : html`<${Grid} label=${t("tab.tables")} empty=${tables.length ? t("tables.none") : t("tables.empty")}
-      heads=${[...(operator ? [{ text: "" }] : []), { text: t("tables.name") }, { text: t("job.state") }, { text: t("tables.read"), right: true },
+      heads=${[...(operator ? [{ text: t("mark") }] : []), { text: t("tables.name") }, { text: t("job.state") }, { text: t("tables.read"), right: true },
         { text: t("tables.left"), right: true }, { text: t("tables.streamed"), right: true }, { text: t("job.bytes"), right: true }, { text: t("tables.newest") }]}
       rows=${found.slice(0, shown).map((one) => ({ key: one.name, cells: [
         ...(operator ? [html`<input type="checkbox" aria-label=${one.name} checked=${marked.has(one.name)} onChange=${() => flip(one.name)} />`] : []),

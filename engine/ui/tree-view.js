@@ -102,8 +102,9 @@ function Rows({ rows, selected, turn, search }) {
   const at = Math.max(0, rows.findIndex((row) => row.key === (active ?? selected)));
 
   useLayoutEffect(() => {
-    const watch = new ResizeObserver(() => setHeight(box.current.clientHeight));
-    watch.observe(box.current);
+    const place = box.current;
+    const watch = new ResizeObserver(() => setHeight(place.clientHeight));
+    watch.observe(place);
     return () => watch.disconnect();
   }, []);
   const show = (index) => {

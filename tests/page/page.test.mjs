@@ -198,11 +198,17 @@ test("what_happens_is_shown_at_once_and_read_out", async (t) => {
   await shows(page, ".standing .reason", "access denied");
   await shows(page, "#said", `${NAME} is failed now: access denied`);
   await shows(page, ".tree .chip", "failed");
-  mock.jobs.set("lab/new", world.job("lab/new"));
-  mock.happen({ kind: "audit", job: "lab/new", text: "submitted it", by: "ops" });
+  mock.submit({ script: "x", name: "lab/new" }, { headers: { "idempotency-key": "0".repeat(32) } });
   await shows(page, ".row", "new");
   mock.forget("lab/idle");
   await page.locator(".row", { hasText: "idle" }).waitFor({ state: "detached" });
+});
+
+test("an_address_of_a_job_that_is_gone_says_so_and_the_page_stays_live", async (t) => {
+  const { page, mock } = await open(t, { at: link("no/such/job") });
+  await shows(page, ".trouble", "There is no such job");
+  mock.change(NAME, { state: "failed" });
+  await shows(page, ".tree .chip", "failed");
 });
 
 test("a_lost_stream_is_said_and_what_was_missed_is_asked_for_with_since", async (t) => {

@@ -20,10 +20,9 @@ struct Ui;
 
 /// What answers `/`.
 const FIRST: &str = "index.html";
-/// Nothing from elsewhere, nothing framed, no script that is not a file of ours.
-const POLICY: &str = "default-src 'self'; style-src 'self' 'unsafe-inline'; \
-    img-src 'self' data:; object-src 'none'; base-uri 'none'; form-action 'none'; \
-    frame-ancestors 'none'";
+/// Nothing from elsewhere, nothing framed, no script and no style that is not a file of ours.
+const POLICY: &str = "default-src 'self'; object-src 'none'; base-uri 'none'; \
+    form-action 'none'; frame-ancestors 'none'";
 
 struct File {
     kind: &'static str,
