@@ -155,6 +155,7 @@ export default {
   "chart.read": "read",
   "chart.lag": "Lag behind the source",
   "chart.bytes": "Bytes",
+  "chart.handed": "handed on",
   "chart.share": "read",
 
   "do.start": "Start",
@@ -262,7 +263,7 @@ export default {
   "tables.marked": "{n} marked",
   "tables.name": "Table",
   "tables.read": "Rows read",
-  "tables.left": "Left, about",
+  "tables.left": "about {n} left",
   "tables.streamed": "Rows streamed",
   "tables.newest": "Newest change",
   "tables.dropped": "{n} events passed over",

@@ -155,6 +155,7 @@ export default {
   "chart.read": "全量",
   "chart.lag": "落后于源库",
   "chart.bytes": "字节",
+  "chart.handed": "已交付",
   "chart.share": "已读",
 
   "do.start": "启动",
@@ -262,7 +263,7 @@ export default {
   "tables.marked": "已选 {n} 张",
   "tables.name": "表",
   "tables.read": "已读行数",
-  "tables.left": "约剩",
+  "tables.left": "约剩 {n} 行",
   "tables.streamed": "增量行数",
   "tables.newest": "最新变更",
   "tables.dropped": "已跳过 {n} 个事件",
