@@ -78,27 +78,29 @@ try {
     assert.deepEqual(after.slice(0, 2), before);
     assert.match(after[2], /\+I\[/);
   });
-  await part("a savepoint is taken and the job goes on", async () => {
+  let checkpoint;
+  await part("a savepoint is taken, the job goes on, and a checkpoint follows", async () => {
     await act(page, "savepoint");
     await shows(page, ".toast", /Savepoint #\d+ was taken/);
     await standing("streaming");
+    await tab("Snapshots");
+    // Newest first: it holds all that was printed.
+    await page.waitForSelector("tbody tr:first-child .k-checkpoint");
+    checkpoint = (await page.locator("tbody tr:first-child td").first().innerText()).replace("#", "").trim();
   });
   await part("it is cancelled", async () => {
     await act(page, "cancel");
     await standing("stopped");
   });
-  await part("it is restored from a row of the snapshots, and prints nothing twice", async () => {
-    await tab("Snapshots");
-    const newest = page.locator("tbody tr", { has: page.locator("button") }).first();
-    const id = (await newest.locator("td").first().innerText()).replace("#", "").trim();
-    await newest.locator("button").click();
+  await part("it is restored from the row of that checkpoint, and prints nothing twice", async () => {
+    await page.getByLabel(`Restore from here: snapshot ${checkpoint}`).click();
     await shows(page, "dialog", "Its strategy stays “Latest”");
     const answered = answers("/restore");
     await page.click("dialog button[type=submit]");
     assert.equal((await answered).status(), 200);
     await standing("streaming");
     await page.locator(".tabs.small a", { hasText: "Overview" }).click();
-    await shows(page, ".facts", `#${id}`);
+    await shows(page, ".facts", `#${checkpoint}`);
     execFileSync("sh", ["-c", insert], { stdio: "inherit" });
     const after = await output(4);
     assert.match(after[3], /\+I\[/);
