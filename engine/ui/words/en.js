@@ -227,7 +227,7 @@ export default {
   "snapshots.at": "Completed",
   "snapshots.duration": "Duration",
   "snapshots.size": "Size",
-  "snapshots.tables": "Tables live",
+  "snapshots.tables": "{live} of {all} tables live",
   "snapshots.position": "Position",
   "snapshots.act": "Restore",
   "snapshots.unreadable": "cannot be read",

@@ -227,7 +227,7 @@ export default {
   "snapshots.at": "完成时间",
   "snapshots.duration": "耗时",
   "snapshots.size": "大小",
-  "snapshots.tables": "同步中的表",
+  "snapshots.tables": "{all} 张表中 {live} 张同步中",
   "snapshots.position": "位点",
   "snapshots.act": "恢复",
   "snapshots.unreadable": "无法读取",
