@@ -5,11 +5,14 @@ import { follow } from "./stream.js";
 import { forgetJob, mergeJobs, read, set } from "./store.js";
 
 const RELIST_MS = 60000;
+// A browser gives one host six connections, over all its tabs: one that nobody looks at holds none for long.
+const UNSEEN_MS = 30000;
 
 const listeners = new Set();
 let newest;
 let current;
 let relisting;
+let unseen;
 
 /** `hear(event, value)` is called for all that comes; gives back what ends it. */
 export function listen(hear) {
@@ -28,6 +31,7 @@ export async function begin() {
 }
 
 export function stop() {
+  clearTimeout(unseen);
   current?.abort();
   current = undefined;
   clearInterval(relisting);
@@ -73,6 +77,22 @@ function hear(kind, value) {
     newest = value.id;
   }
   for (const listener of [...listeners]) listener(kind, value);
+}
+
+/** Called when the tab is hidden or seen again. */
+export function look() {
+  clearTimeout(unseen);
+  if (document.hidden) {
+    unseen = setTimeout(() => {
+      current?.abort();
+      current = undefined;
+      set({ live: "off" });
+    }, UNSEEN_MS);
+  } else if (!current && read().info) {
+    watch(read().route.job);
+    relist().catch(() => {});
+    for (const listener of listeners) listener("again", null);
+  }
 }
 
 /** What follows the newest known event is sent when the stream is connected again. */

@@ -149,7 +149,7 @@ test("a_job_is_deleted_with_its_snapshots_only_when_its_name_is_typed", async (t
   });
   await shows(page, ".toast", "lab/idle was deleted");
   assert.equal(sent(mock, "DELETE", path("lab/idle")).query, "?snapshots=true");
-  await shows(page, ".found", "1 jobs");
+  await shows(page, ".found", "1 job");
 });
 
 test("a_viewer_sees_everything_and_no_button_that_acts", async (t) => {

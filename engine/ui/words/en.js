@@ -56,11 +56,11 @@ export default {
   "tree.label": "Jobs by folder",
   "tree.search": "Search jobs",
   "tree.states": "Only these states",
-  "tree.all": "{n} jobs",
+  "tree.all": "{n} jobs", "tree.all.one": "1 job",
   "tree.found": "{n} of {all} jobs",
   "tree.none": "No job fits the search.",
   "tree.empty": "There are no jobs yet. Submit the first one.",
-  "tree.inside": "{n} jobs",
+  "tree.inside": "{n} jobs", "tree.inside.one": "1 job",
   "tree.quarantined": "{n} in quarantine",
 
   "state.created": "created",
@@ -285,7 +285,7 @@ export default {
 
   "output.hold": "Pause scrolling",
   "output.follow": "Follow again",
-  "output.lines": "{n} lines",
+  "output.lines": "{n} lines", "output.lines.one": "1 line",
   "output.earlier": "{n} earlier lines are not shown",
   "output.none": "Nothing was printed since the daemon started.",
   "output.no-print": "This job has no print sink: its rows go elsewhere.",

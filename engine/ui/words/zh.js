@@ -56,11 +56,11 @@ export default {
   "tree.label": "作业目录",
   "tree.search": "搜索作业",
   "tree.states": "只看这些状态",
-  "tree.all": "{n} 个作业",
+  "tree.all": "{n} 个作业", "tree.all.one": "1 个作业",
   "tree.found": "{all} 个作业中的 {n} 个",
   "tree.none": "没有符合条件的作业。",
   "tree.empty": "还没有作业，请先提交一个。",
-  "tree.inside": "{n} 个作业",
+  "tree.inside": "{n} 个作业", "tree.inside.one": "1 个作业",
   "tree.quarantined": "{n} 张表被隔离",
 
   "state.created": "已创建",
@@ -285,7 +285,7 @@ export default {
 
   "output.hold": "暂停滚动",
   "output.follow": "继续跟随",
-  "output.lines": "{n} 行",
+  "output.lines": "{n} 行", "output.lines.one": "1 行",
   "output.earlier": "更早的 {n} 行未显示",
   "output.none": "守护进程启动以来没有输出。",
   "output.no-print": "此作业没有 print 目标端：数据写到别处。",
