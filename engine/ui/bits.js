@@ -38,6 +38,7 @@ export function Trouble({ error, title }) {
   return html`<div class="trouble" role="alert">
     <strong>${words}</strong>
     <p>${error.message}</p>
+    ${error.unsure && html`<p>${t("error.unsure")}</p>`}
     ${error.errors?.length > 0 && html`<${Findings} findings=${error.errors} />`}
   </div>`;
 }

@@ -1,7 +1,7 @@
 // Checkpoints and savepoints: overview, history with restore, summary, configuration.
 
-import { html, useEffect, useState } from "./base.js";
-import { get, jobPath, post } from "./api.js";
+import { html, useEffect, useRef, useState } from "./base.js";
+import { get, jobPath, Once } from "./api.js";
 import { Refusal, took, useDeed } from "./actions.js";
 import { Ago, Chips, Deed, Dialog, Facts, Grid, Trouble, useLoaded } from "./bits.js";
 import * as format from "./format.js";
@@ -78,13 +78,14 @@ function History({ job, all, take }) {
 }
 
 function Restore({ job, snapshot, take }) {
+  const once = useRef(new Once());
   const deed = useDeed((answer) => {
     took(answer, take);
     toast(t("restore.done", { id: snapshot.id }));
   });
   const submit = (event) => {
     event.preventDefault();
-    deed.run(() => post(jobPath(job.name, "restore"), { snapshot: String(snapshot.id) }));
+    deed.run(() => once.current.post(jobPath(job.name, "restore"), { snapshot: String(snapshot.id) }));
   };
   return html`<${Dialog} title=${t("restore.title", { id: snapshot.id })} busy=${deed.busy}><form onSubmit=${submit}>
     <p class="subject">${job.name}</p>

@@ -140,6 +140,23 @@ test("a_dialog_does_its_deed_once_however_often_it_is_clicked_and_gives_the_focu
   await page.waitForFunction(() => document.activeElement.id === "do-savepoint");
 });
 
+test("what_got_no_answer_is_sent_again_under_the_same_key_and_what_was_refused_under_another", async (t) => {
+  const { page, mock } = await open(t, { at: link(NAME) });
+  await page.route("**/savepoints", (route) => route.abort(), { times: 1 });
+  const keys = [];
+  page.on("request", (one) => one.url().endsWith("/savepoints") && keys.push(one.headers()["idempotency-key"]));
+  await act(page, "savepoint");
+  await shows(page, "dialog .trouble", "Whether it was done is not known");
+  mock.savepointError = "the sink is slow";
+  await page.click("dialog button[type=submit]");
+  await shows(page, "dialog .trouble", "the sink is slow");
+  mock.savepointError = null;
+  await page.click("dialog button[type=submit]");
+  await shows(page, ".toast", "was taken");
+  assert.equal(keys[0], keys[1]);
+  assert.notEqual(keys[1], keys[2]);
+});
+
 test("a_job_is_deleted_with_its_snapshots_only_when_its_name_is_typed", async (t) => {
   const { page, mock } = await open(t, { at: link("lab/idle") });
   await act(page, "delete", async (dialog) => {

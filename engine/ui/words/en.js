@@ -50,6 +50,7 @@ export default {
 
   "error.title": "It was refused",
   "error.unreachable": "The daemon does not answer",
+  "error.unsure": "Whether it was done is not known: the state of the job tells. It may be sent again.",
   "place.line": "line {line}",
   "place.column": "line {line}, column {column}",
 

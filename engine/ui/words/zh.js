@@ -50,6 +50,7 @@ export default {
 
   "error.title": "请求被拒绝",
   "error.unreachable": "守护进程没有响应",
+  "error.unsure": "不确定操作是否已执行，请查看作业状态。可以再次发送。",
   "place.line": "第 {line} 行",
   "place.column": "第 {line} 行第 {column} 列",
 
