@@ -119,6 +119,7 @@ try {
   assert.deepEqual(complaints.filter((one) => !one.startsWith("Failed to load resource")), []);
 } catch (error) {
   console.error(`page: ${step}: ${error.message}`);
+  console.error(complaints.join("\n"));
   console.error(`it shows:\n${await page.innerText("body").catch(() => "nothing")}`);
   process.exitCode = 1;
 } finally {
