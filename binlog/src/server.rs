@@ -229,6 +229,32 @@ impl Server {
             .collect()
     }
 
+    /// Transactions that its binlog holds or held; on MariaDB the last of each domain.
+    ///
+    /// # Errors
+    /// [`BinlogError::Query`], or [`BinlogError::Answer`] where an answer makes no sense.
+    pub async fn executed(&self, conn: &mut Conn) -> Result<Gtids, BinlogError> {
+        if !self.gtids {
+            return Ok(Gtids::None);
+        }
+        if !self.is_mariadb() {
+            return Ok(Gtids::Mysql(self.gtid_executed(conn).await?));
+        }
+        let text: Option<String> = conn
+            .query_first("SELECT @@GLOBAL.gtid_binlog_pos")
+            .await
+            .map_err(BinlogError::query("read `gtid_binlog_pos`"))?;
+        parse(&text.unwrap_or_default(), "cannot read `gtid_binlog_pos`").map(Gtids::Mariadb)
+    }
+
+    /// Age at which a binlog file is purged; `None` where none is by its age.
+    pub fn binlog_expires_after(&self) -> Option<Duration> {
+        let number = |name| self.variable(name)?.parse::<f64>().ok().filter(|n| *n > 0.0);
+        let seconds = number("binlog_expire_logs_seconds")
+            .or_else(|| number("expire_logs_days").map(|days| days * 86_400.0))?;
+        Duration::try_from_secs_f64(seconds).ok()
+    }
+
     /// The files that the server still has, oldest first.
     pub async fn binary_logs(&self, conn: &mut Conn) -> Result<Vec<BinaryLog>, BinlogError> {
         let rows: Vec<Row> = conn

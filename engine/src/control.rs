@@ -1,9 +1,12 @@
 //! What a user asks of a job that runs: a savepoint, or its end. And how it stands.
 
+use std::sync::Arc;
+
 use model::Checkpoint;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::checkpoint::machine::Then;
+use crate::meters::{Checkpoints, Meters};
 
 /// Savepoints that may be asked for while one is under way. Each gets its own.
 pub const REQUESTS_MAX: usize = 8;
@@ -79,6 +82,7 @@ pub enum Refusal {
 pub struct Control {
     stop: watch::Sender<Stop>,
     phase: watch::Receiver<Phase>,
+    meters: Arc<Meters>,
 }
 
 /// The job's end.
@@ -86,12 +90,15 @@ pub struct Control {
 pub struct Controlled {
     pub stop: watch::Receiver<Stop>,
     pub phase: watch::Sender<Phase>,
+    pub meters: Arc<Meters>,
 }
 
 pub fn channel() -> (Control, Controlled) {
     let (stop, stopped) = watch::channel(Stop::Not);
     let (phase, shown) = watch::channel(Phase::Starting);
-    (Control { stop, phase: shown }, Controlled { stop: stopped, phase })
+    let meters = Arc::<Meters>::default();
+    let control = Control { stop, phase: shown, meters: Arc::clone(&meters) };
+    (control, Controlled { stop: stopped, phase, meters })
 }
 
 impl Control {
@@ -154,6 +161,21 @@ impl Control {
 
     pub fn phase(&self) -> Phase {
         self.phase.borrow().clone()
+    }
+
+    /// Tells each phase that the job comes to.
+    pub fn watch(&self) -> watch::Receiver<Phase> {
+        self.phase.clone()
+    }
+
+    /// What is counted of the job, while it runs and afterwards.
+    pub fn meters(&self) -> &Arc<Meters> {
+        &self.meters
+    }
+
+    /// How its checkpoints fare.
+    pub fn checkpoints(&self) -> Checkpoints {
+        self.meters.checkpoints.now()
     }
 }
 

@@ -10,8 +10,8 @@ use std::time::Duration;
 
 use job::{BacklogInterval, ClaimMode, JobSpec, SinkSpec};
 use model::checkpoint::{Fence, SourceState};
-use model::{CheckpointId, Clock, Sink};
-use sinks::SinkContext;
+use model::{Checkpoint, CheckpointId, Clock, Sink};
+use sinks::{Screen, SinkContext};
 use state::JobState;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
@@ -28,6 +28,7 @@ use crate::checkpoint::machine::{Machine, Policy};
 use crate::control::{Controlled, Phase, REQUESTS_MAX, Stop};
 use crate::error::{EngineError, chain};
 use crate::hosts::Hosts;
+use crate::meters::{Restored, SinkMeter};
 use crate::pipeline::batch::Batcher;
 use crate::pipeline::{deliver, queue};
 use crate::source::open::Outputs;
@@ -61,6 +62,8 @@ pub struct Daemon {
     pub control: Controlled,
     pub clock: Arc<dyn Clock>,
     pub status: watch::Sender<Status>,
+    /// Where `print` writes to.
+    pub screen: Screen,
 }
 
 /// A sink by its name within the job.
@@ -71,7 +74,7 @@ struct Parts {
     fence: Fence,
     source: source::MySqlSource,
     shared: Arc<snapshot::Shared>,
-    sinks: Vec<(NamedSink, queue::Receiver)>,
+    sinks: Vec<((NamedSink, queue::Receiver), Arc<SinkMeter>)>,
     backlog: watch::Receiver<bool>,
     claimed: Option<String>,
 }
@@ -158,6 +161,7 @@ impl Daemon {
         let mut sinks = self.open_sinks()?;
         let resume = self.choose(choice, &sinks).await?;
         let (senders, receivers): (Vec<_>, Vec<_>) = sinks.iter().map(|_| queue::bounded()).unzip();
+        let sink_meters = self.meters(&senders);
         let (backlog, has_backlog) = watch::channel(false);
         let outputs = Outputs {
             batcher: Batcher::new(senders),
@@ -166,6 +170,7 @@ impl Daemon {
             held: self.state.held.clone(),
             run: fence.0,
             status: self.status.clone(),
+            meters: Arc::clone(&self.control.meters),
             backlog,
             clock: Arc::clone(&self.clock),
         };
@@ -187,6 +192,7 @@ impl Daemon {
         hosts.opened();
         // Only now, when the source is known to have what follows, is anything cut back.
         held.spent = true;
+        self.begins_with(snapshot);
         let now = Arc::new(source.state());
         self.fit(&now)?;
         let again: Vec<String> = again.iter().cloned().chain(held.lost.unsaid()).collect();
@@ -195,7 +201,7 @@ impl Daemon {
         let holds = || self.state.checkpoints.holds(fence);
         begin::restore(&mut sinks, snapshot, holds).await?;
         begin::begin(&mut sinks, &now, holds).await?;
-        let sinks = sinks.into_iter().zip(receivers).collect();
+        let sinks = sinks.into_iter().zip(receivers).zip(sink_meters).collect();
         let claimed = held.claimed.clone();
         self.flow(Parts { fence, source, shared, sinks, backlog: has_backlog, claimed }).await
     }
@@ -218,15 +224,16 @@ impl Daemon {
     /// Runs what has been opened, to its end.
     async fn flow(&self, parts: Parts) -> Result<Ended, EngineError> {
         let Parts { fence, source, shared, sinks, backlog, claimed } = parts;
-        let names: Vec<String> = sinks.iter().map(|((name, _), _)| name.clone()).collect();
+        let names: Vec<String> = sinks.iter().map(|(((name, _), _), _)| name.clone()).collect();
         let mut tasks: JoinSet<Result<Option<Ended>, EngineError>> = JoinSet::new();
         let (answers, answered) = mpsc::channel(QUESTIONS);
         let mut commits = Vec::new();
-        for ((name, sink), receiver) in sinks {
+        for (((name, sink), receiver), meter) in sinks {
             let (commit, to_commit) = mpsc::channel(QUESTIONS);
             commits.push((name.clone(), commit));
             let answers = answers.clone();
-            let held = deliver::Held { sink, store: Arc::clone(&self.state.checkpoints), fence };
+            let store = Arc::clone(&self.state.checkpoints);
+            let held = deliver::Held { sink, store, fence, meter };
             tasks.spawn(async move {
                 deliver::run(name, held, receiver, answers, to_commit).await.map(|()| None)
             });
@@ -266,6 +273,7 @@ impl Daemon {
             answers: answered,
             commits,
             started: Instant::now(),
+            meters: Arc::clone(&self.control.meters),
         };
         tasks.spawn(async move { Ok(coordinator.run(stops).await?.map(Ended::With)) });
         tasks.spawn(forward_stop(self.control.stop.clone(), stop.clone()));
@@ -276,6 +284,19 @@ impl Daemon {
         });
         self.control.phase.send_replace(Phase::Running(want));
         supervise(tasks).await
+    }
+
+    /// The meter of each sink, in the order of the script.
+    fn meters(&self, queues: &[queue::Sender]) -> Vec<Arc<SinkMeter>> {
+        let named = self.job.sinks.iter().zip(queues);
+        let meters = &self.control.meters;
+        named.map(|(sink, queue)| meters.sink(&sink.name, &sink.connector, queue.gauge())).collect()
+    }
+
+    fn begins_with(&self, snapshot: Option<&Checkpoint>) {
+        let restored = snapshot.filter(|c| c.trigger != ORIGIN);
+        let restored = restored.map(|c| Restored { id: c.id, kind: c.kind });
+        self.control.meters.checkpoints.begin(restored, self.clock.now_ms());
     }
 
     fn policy(&self) -> Policy {
@@ -300,7 +321,10 @@ impl Daemon {
         let mut sinks = Vec::new();
         let transforms = Arc::new(self.transforms()?);
         for spec in &self.job.sinks {
-            let context = sink_context(&self.job, spec, Arc::clone(&self.clock));
+            let context = SinkContext {
+                screen: Arc::clone(&self.screen),
+                ..sink_context(&self.job, spec, Arc::clone(&self.clock))
+            };
             let sink = sinks::open(&spec.connector, &spec.options, context)
                 .map_err(|e| EngineError::Job(chain(&e)))?;
             sinks.push((spec.name.clone(), transforms.before(sink, &spec.name, &spec.connector)));
@@ -331,5 +355,6 @@ pub fn sink_context(job: &JobSpec, spec: &SinkSpec, clock: Arc<dyn Clock>) -> Si
         routes: spec.routes.clone(),
         source_column: spec.source_column.clone(),
         clock,
+        screen: sinks::standard_output(),
     }
 }

@@ -3,9 +3,9 @@
 //! There are no users and no passwords: whoever reaches the address may stop the job. So it is
 //! loopback unless told otherwise, and what a browser sends on a foreign page's behalf is refused.
 
-mod guard;
+pub(crate) mod guard;
 mod listener;
-mod problem;
+pub(crate) mod problem;
 
 use std::future::Future;
 use std::net::SocketAddr;
@@ -14,7 +14,8 @@ use std::time::Duration;
 
 use axum::body::Bytes;
 use axum::extract::{DefaultBodyLimit, State};
-use axum::http::StatusCode;
+use axum::http::{StatusCode, header};
+use axum::response::IntoResponse;
 use axum::routing::{get, post};
 use axum::{Json, Router, middleware};
 use model::CheckpointStore;
@@ -26,10 +27,12 @@ use tokio::sync::{Mutex, watch};
 
 use self::listener::Limited;
 use self::problem::Problem;
+use crate::api::JobState;
 use crate::checkpoint::machine::Then;
 use crate::commands::snapshots::to_json;
 use crate::control::{Control, Phase, Stop, Taken};
-use crate::progress::Lag;
+use crate::lag::{Behind, Lag};
+use crate::metrics::{self, JobMetrics, PerTable, Process, RunMetrics};
 use crate::source::status::Status;
 
 /// What a client may send.
@@ -76,6 +79,7 @@ fn routes(api: Api, is_local: bool) -> Router {
         .route("/api/v1/snapshots", get(snapshots))
         .route("/api/v1/status", get(status))
         .route("/api/v1/stop", post(stop))
+        .route("/metrics", get(show_metrics))
         .route("/healthz", get(async || "ok\n"))
         .route("/readyz", get(ready))
         .fallback(async || Problem::new(StatusCode::NOT_FOUND, "there is nothing at this path"))
@@ -156,14 +160,37 @@ async fn snapshots(State(api): State<Api>) -> Result<Json<Value>, Problem> {
     Ok(Json(listed.iter().map(|l| to_json(&api.job, l)).collect()))
 }
 
+/// Of a job that runs.
+async fn behind(api: &Api, phase: &Phase, status: &Status) -> Option<Behind> {
+    let measured = async { api.lag.lock().await.measure(status).await };
+    match phase {
+        Phase::Running(_) => tokio::time::timeout(LAG_WITHIN, measured).await.ok(),
+        Phase::Starting | Phase::Waiting(_) | Phase::Ended(_) => None,
+    }
+}
+
+async fn show_metrics(State(api): State<Api>) -> impl IntoResponse {
+    let phase = api.control.phase();
+    let status = api.status.borrow().clone();
+    let state = match &phase {
+        Phase::Starting => JobState::Starting,
+        Phase::Running(_) if status.tables_live < status.tables => JobState::Snapshotting,
+        Phase::Running(_) => JobState::Streaming,
+        Phase::Waiting(_) => JobState::Restarting,
+        Phase::Ended(None) => JobState::Stopped,
+        Phase::Ended(Some(_)) => JobState::Failed,
+    };
+    let behind = behind(&api, &phase, &status).await;
+    let run = Some(RunMetrics { status, meters: Arc::clone(api.control.meters()), behind });
+    let job = JobMetrics { name: api.job, state, run };
+    let page = metrics::render(&Process::now(), &[job], PerTable::Shown);
+    ([(header::CONTENT_TYPE, metrics::CONTENT_TYPE)], page)
+}
+
 async fn status(State(api): State<Api>) -> Json<Value> {
     let phase = api.control.phase();
     let status = api.status.borrow().clone();
-    let measured = async { api.lag.lock().await.measure(&status).await };
-    let behind = match phase {
-        Phase::Running(_) => tokio::time::timeout(LAG_WITHIN, measured).await.ok(),
-        Phase::Starting | Phase::Waiting(_) | Phase::Ended(_) => None,
-    };
+    let behind = behind(&api, &phase, &status).await;
     let quarantined: Vec<Value> = status
         .quarantined
         .iter()

@@ -4,9 +4,10 @@ use std::io::IsTerminal;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use clap::Parser;
 use engine::cli::{Cli, Command};
-use engine::commands::{Usage, check, copy, edit, exit, inspect, prune, run, snapshots, verify};
+use engine::commands::{
+    Usage, check, copy, edit, exit, inspect, prune, remote, run, snapshots, tools, verify,
+};
 use tracing_subscriber::EnvFilter;
 
 /// How long what is under way has to end. A write that is stuck, on a pipe that nobody reads, must
@@ -14,7 +15,7 @@ use tracing_subscriber::EnvFilter;
 const CLOSED_WITHIN: Duration = Duration::from_secs(5);
 
 fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let cli = Cli::read();
     log_to_stderr();
     match start(cli) {
         Ok(code) => ExitCode::from(code),
@@ -38,6 +39,8 @@ fn start(cli: Cli) -> anyhow::Result<u8> {
             Command::Copy(args) => copy::run(&args).await,
             Command::Edit(args) => edit::run(&args).await,
             Command::Verify(args) => verify::run(&args).await,
+            Command::Remote(command) => Box::pin(remote::run(&command)).await,
+            Command::Tool(command) => tools::run(&command),
         }
     });
     // A failed job's tasks are dropped on threads of their own, the state's database with them. To

@@ -4,13 +4,10 @@ use std::convert::Infallible;
 use std::io::{IsTerminal, Write};
 use std::time::Duration;
 
-use binlog::server::{Server, SourceOptions, connect};
-use job::Host;
-use model::BinlogPosition;
-use mysql_async::Conn;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
+use crate::lag::{Behind, Lag};
 use crate::source::status::Status;
 
 /// A line this often where stderr is no terminal.
@@ -20,10 +17,9 @@ const LAG_PERIOD: Duration = Duration::from_secs(30);
 const TERMINAL_PERIOD: Duration = Duration::from_secs(1);
 
 /// Shows the status for as long as it is polled.
-pub async fn run(options: SourceOptions, looks: watch::Receiver<Status>) -> Infallible {
+pub async fn run(mut lag: Lag, looks: watch::Receiver<Status>) -> Infallible {
     let terminal = std::io::stderr().is_terminal();
     let period = if terminal { TERMINAL_PERIOD } else { LOG_PERIOD };
-    let mut lag = Lag::new(options);
     let mut pace = Pace { rows: 0, at: Instant::now(), per_second: 0.0 };
     let mut lagged = Instant::now();
     let mut was_reading = false;
@@ -41,7 +37,7 @@ pub async fn run(options: SourceOptions, looks: watch::Receiver<Status>) -> Infa
             pace.snapshot_line(&status)
         } else {
             lagged = Instant::now();
-            lag.line(&status).await
+            lag_line(&status, lag.measure(&status).await)
         };
         if !status.quarantined.is_empty() {
             line.push_str(&format!(", {} in quarantine", status.quarantined.len()));
@@ -85,81 +81,11 @@ impl Pace {
     }
 }
 
-/// Asks how far the stream is behind the server.
-pub struct Lag {
-    options: SourceOptions,
-    conn: Option<(Conn, Server)>,
-}
-
-/// How far the stream is behind the server.
-#[derive(Debug, Clone, Copy)]
-pub struct Behind {
-    /// Age of the newest change applied; 0 where nothing is left to apply.
-    pub seconds: i64,
-    /// Of binlog; `None` where the server does not say.
-    pub bytes: Option<u64>,
-}
-
-impl Lag {
-    pub fn new(options: SourceOptions) -> Self {
-        Self { options, conn: None }
-    }
-
-    pub async fn measure(&mut self, status: &Status) -> Behind {
-        self.follow(status);
-        let bytes = match &status.position {
-            Some(position) => self.bytes_behind(position).await,
-            None => None,
-        };
-        let seconds = match bytes {
-            Some(0) => 0,
-            _ if status.position_ts_ms == 0 => 0,
-            _ => (chrono::Utc::now().timestamp_millis() - status.position_ts_ms).max(0) / 1000,
-        };
-        Behind { seconds, bytes }
-    }
-
-    async fn line(&mut self, status: &Status) -> String {
-        let Behind { seconds, bytes } = self.measure(status).await;
-        let bytes = bytes.map_or_else(|| "unknown".to_owned(), |b| format!("{b} bytes"));
-        let at = status.position.as_ref().map(ToString::to_string).unwrap_or_default();
-        format!(
-            "streaming: {} tables, {} rows events, at {at}, lag {seconds} s, {bytes}",
-            status.tables, status.events_streamed
-        )
-    }
-
-    /// Positions mean something to the server that is read alone.
-    fn follow(&mut self, status: &Status) {
-        let Some(Host { name, port }) = &status.host else { return };
-        if (&self.options.host, self.options.port) != (name, *port) {
-            self.conn = None;
-            self.options.host.clone_from(name);
-            self.options.port = *port;
-        }
-    }
-
-    /// Binlog bytes between the stream and the server's end; `None` where the server does not say.
-    async fn bytes_behind(&mut self, position: &BinlogPosition) -> Option<u64> {
-        let (mut conn, server) = match self.conn.take() {
-            Some(known) => known,
-            None => {
-                let mut conn = connect(&self.options).await.ok()?;
-                let server = Server::probe(&mut conn).await.ok()?;
-                (conn, server)
-            }
-        };
-        let end = server.binlog_end(&mut conn).await.ok()?;
-        let behind = if end.file == position.file {
-            end.offset.saturating_sub(position.offset)
-        } else {
-            let files = server.binary_logs(&mut conn).await.ok()?;
-            let ahead = files.iter().filter(|f| f.file > position.file);
-            let whole: u64 = ahead.map(|f| f.size).sum();
-            let own = files.iter().find(|f| f.file == position.file).map_or(0, |f| f.size);
-            whole + own.saturating_sub(position.offset)
-        };
-        self.conn = Some((conn, server));
-        Some(behind)
-    }
+fn lag_line(status: &Status, Behind { seconds, bytes, .. }: Behind) -> String {
+    let bytes = bytes.map_or_else(|| "unknown".to_owned(), |b| format!("{b} bytes"));
+    let at = status.position.as_ref().map(ToString::to_string).unwrap_or_default();
+    format!(
+        "streaming: {} tables, {} rows events, at {at}, lag {seconds} s, {bytes}",
+        status.tables, status.events_streamed
+    )
 }

@@ -57,7 +57,7 @@ impl<C: FnMut() -> f64> Supervisor<C> {
             };
             self.control.phase.send_replace(Phase::Waiting(why));
             tokio::select! {
-                () = tokio::time::sleep(delay) => {}
+                () = tokio::time::sleep(delay) => self.control.meters.restarted(),
                 stop = self.control.stop.wait_for(|s| *s != Stop::Not) => {
                     let cancelled = stop.is_ok_and(|s| *s == Stop::Cancel);
                     return Ok(if cancelled { Ended::Cancelled } else { Ended::Unsaved });

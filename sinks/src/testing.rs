@@ -31,6 +31,7 @@ pub(crate) fn context() -> SinkContext {
         routes: model::Routes::default(),
         source_column: None,
         clock: Arc::new(Held(1_700_000_000_123)),
+        screen: crate::standard_output(),
     }
 }
 

@@ -183,6 +183,10 @@ impl RowCodec for TablePlan {
         }
         Ok(image.len() - c.rest().len())
     }
+
+    fn image_len(&self, image: &[u8]) -> Result<usize, RowError> {
+        Self::image_len(self, image)
+    }
 }
 
 /// Iterator of [`TablePlan::rows`]. After an error there is nothing more.

@@ -89,7 +89,7 @@ fn names(scope: Scope) -> impl Iterator<Item = &'static str> {
 }
 
 /// The candidate most like `name`, whatever its case, if one is like it at all.
-pub(crate) fn nearest<'a>(
+pub fn nearest<'a>(
     name: &str,
     candidates: impl Iterator<Item = &'a str>,
 ) -> Option<&'a str> {

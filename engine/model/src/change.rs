@@ -171,6 +171,18 @@ impl RowsBlock {
         Ok(())
     }
 
+    /// Its rows; those of an update are pairs of images. Nothing is decoded for it. 0 where an image is
+    /// cut: whoever reads them says so.
+    pub fn row_count(&self) -> u64 {
+        let (mut images, mut rest) = (0, &*self.data);
+        while !rest.is_empty() {
+            let behind = |taken: usize| rest.get(taken..).filter(|_| taken > 0);
+            let Some(left) = self.codec.image_len(rest).ok().and_then(behind) else { return 0 };
+            (images, rest) = (images + 1, left);
+        }
+        if self.kind == RowsKind::Update { images / 2 } else { images }
+    }
+
     /// Decodes one image, and returns the bytes behind it. Refuses one that takes no bytes or does not fit
     /// the schema: a loop that never ends and a row read with other columns are worse than an error.
     ///

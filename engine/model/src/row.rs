@@ -23,6 +23,14 @@ pub trait RowCodec: Send + Sync + fmt::Debug {
     /// schema, and returns the bytes it took. Cells borrow from `image` or from the codec itself
     /// (ENUM members). No allocation per value, save where a text has to be converted to UTF-8.
     fn decode<'a>(&'a self, image: &'a [u8], cells: &mut Vec<Cell<'a>>) -> Result<usize, RowError>;
+
+    /// The bytes that the row image at the start of `image` takes.
+    ///
+    /// # Errors
+    /// Where it is cut. A value that does not decode is no error here.
+    fn image_len(&self, image: &[u8]) -> Result<usize, RowError> {
+        self.decode(image, &mut Vec::new())
+    }
 }
 
 /// Snapshot rows, keys and bounds: each cell a tag and its bytes. Self-describing, so one codec
@@ -219,6 +227,18 @@ impl RowCodec for PackedCodec {
         }
         Ok(image.len() - cursor.rest.len())
     }
+
+    fn image_len(&self, image: &[u8]) -> Result<usize, RowError> {
+        let mut cursor = Cursor { rest: image };
+        let damaged = || self.decode(image, &mut Vec::new());
+        let Some(count) = cursor.array().map(u16::from_le_bytes) else { return damaged() };
+        for _ in 0..count {
+            if cursor.cell().is_none() {
+                return damaged();
+            }
+        }
+        Ok(image.len() - cursor.rest.len())
+    }
 }
 
 #[cfg(test)]
@@ -260,6 +280,7 @@ mod tests {
         let mut cells = Vec::new();
         assert_eq!(PackedCodec.decode(&bytes, &mut cells).unwrap(), bytes.len());
         assert_eq!(cells, samples());
+        assert_eq!(PackedCodec.image_len(&bytes).unwrap(), bytes.len());
     }
 
     #[test]
@@ -268,6 +289,7 @@ mod tests {
         PackedRow::write(&mut bytes, &samples());
         for cut in 0..bytes.len() {
             assert!(PackedCodec.decode(&bytes[..cut], &mut Vec::new()).is_err(), "cut at {cut}");
+            assert!(PackedCodec.image_len(&bytes[..cut]).is_err(), "cut at {cut}");
         }
     }
 }

@@ -17,6 +17,7 @@ use tracing::{info, warn};
 use super::machine::{Effect, Event, Machine, Ms, Trigger};
 use crate::control::{Refusal, SavepointRequest, Taken};
 use crate::error::chain;
+use crate::meters::{Meters, Took};
 use crate::pipeline::deliver::Answer;
 
 /// A place that does not answer keeps no checkpoint and no stop waiting for longer.
@@ -73,6 +74,7 @@ pub struct Coordinator {
     /// The commit queue of each sink, by its name.
     pub commits: Vec<(String, mpsc::Sender<SinkToken>)>,
     pub started: Instant,
+    pub meters: Arc<Meters>,
 }
 
 impl Coordinator {
@@ -123,7 +125,10 @@ impl Coordinator {
         let mut last = None;
         let mut next = Some(event);
         while let Some(event) = next.take() {
-            match self.machine.apply(event, self.now()) {
+            let failed = self.machine.failed().0;
+            let effect = self.machine.apply(event, self.now());
+            self.count(failed);
+            match effect {
                 Effect::Nothing => {}
                 Effect::Finished => return Ok(last),
                 Effect::GiveUp(why) => return Err(CheckpointError::GaveUp(why)),
@@ -150,6 +155,16 @@ impl Coordinator {
             }
         }
         Ok(None)
+    }
+
+    /// Brings the meter up to date; `failed` is how many had failed before.
+    fn count(&self, failed: u64) {
+        let meter = &self.meters.checkpoints;
+        meter.under_way(self.machine.under_way());
+        let (now, why) = self.machine.failed();
+        if now > failed {
+            meter.failed(self.clock.now_ms(), why.to_owned());
+        }
     }
 
     async fn store(
@@ -184,6 +199,13 @@ impl Coordinator {
         fault::point("store.after");
         info!(id = %checkpoint.id, kind = %checkpoint.kind, duration_ms = duration,
             position = %checkpoint.source.position, "{} stored", checkpoint.kind);
+        self.meters.checkpoints.completed(Took {
+            id: checkpoint.id,
+            kind: checkpoint.kind,
+            at_ms: checkpoint.completed_at_ms,
+            duration: Duration::from_millis(duration),
+            size: None,
+        });
         self.commit(&checkpoint).await;
         self.committed.send_replace(checkpoint.id);
         let settled = checkpoint.source.xa.next;
@@ -253,6 +275,7 @@ impl Coordinator {
     async fn prune(&self, settled: HeldId) {
         let result = async {
             let listed = self.store.list().await?;
+            listed.iter().for_each(|l| self.meters.checkpoints.weighs(l.id, l.size));
             let contents = || listed.iter().map(|l| &l.content);
             if contents().all(Result::is_ok) {
                 let prepared = contents().flatten().flat_map(|c| &c.source.xa.prepared);

@@ -142,6 +142,9 @@ pub struct Machine {
     started: Ms,
     ended: Ms,
     failures: u32,
+    /// Since the run began, with the last of them.
+    failed: u64,
+    last_failure: String,
     deferred_until: Ms,
     backlog: bool,
     /// Waits for its barrier, or for the end of the one that is out.
@@ -161,6 +164,8 @@ impl Machine {
             started: now,
             ended: now,
             failures: 0,
+            failed: 0,
+            last_failure: String::new(),
             deferred_until: 0,
             backlog: false,
             request: None,
@@ -173,6 +178,16 @@ impl Machine {
     pub fn takes_requests(&self) -> bool {
         let under_way = |out: &Out| matches!(out.trigger, Trigger::Request(_));
         self.request.is_none() && self.stop.is_none() && !self.out.as_ref().is_some_and(under_way)
+    }
+
+    /// The one that is out.
+    pub fn under_way(&self) -> Option<CheckpointId> {
+        self.out.as_ref().map(|out| out.id)
+    }
+
+    /// How many failed so far, and what the last one failed with.
+    pub fn failed(&self) -> (u64, &str) {
+        (self.failed, &self.last_failure)
     }
 
     /// When the next `Tick` can matter; `None` while only another event can.
@@ -305,6 +320,8 @@ impl Machine {
             *at = now + self.policy.interval.unwrap_or(Ms::MAX).min(CHANGE_WAITS_MS);
         }
         let what = format!("{} {} failed: {why}", out.trigger.kind(), out.id);
+        self.failed += 1;
+        self.last_failure.clone_from(&what);
         if matches!(out.trigger, Trigger::Request(_)) {
             return Effect::Refused(what);
         }

@@ -29,7 +29,7 @@ async fn served() -> Served {
         control,
         checkpoints: Arc::new(store),
         status,
-        lag: Arc::new(Mutex::new(Lag::new(options))),
+        lag: Arc::new(Mutex::new(Lag::new(options, crate::lag::Servers::new(Duration::ZERO)))),
     };
     let listener = bind("127.0.0.1:0".parse().unwrap()).await.unwrap();
     let address = listener.local_addr().unwrap();
@@ -189,4 +189,19 @@ async fn the_job_is_shown_and_stopped() {
     let (status, _, _) = served.ask("POST", STOP, "", r#"{"kind":"cancel"}"#).await;
     assert_eq!((status, *served.job.stop.borrow()), (202, Stop::Cancel));
     served.end.send(()).unwrap();
+}
+
+#[tokio::test]
+async fn the_job_is_shown_to_prometheus() {
+    let mut served = served().await;
+    served.runs(Ok(4));
+    let (status, kind, page) = served.ask("GET", "/metrics", "", "").await;
+    assert_eq!((status, &*kind), (200, crate::metrics::CONTENT_TYPE));
+    let page = page.as_str().unwrap();
+    for line in [
+        "seachange_job_state{job=\"emp\",state=\"snapshotting\"} 1",
+        "seachange_job_checkpoints_total{job=\"emp\",outcome=\"completed\"} 0",
+    ] {
+        assert!(page.lines().any(|l| l == line), "no {line} in {page}");
+    }
 }

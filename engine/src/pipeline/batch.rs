@@ -14,22 +14,30 @@ const ITEM_OVERHEAD: usize = 160;
 #[derive(Debug)]
 pub struct Batcher {
     open: Batch,
+    /// Of the open batch.
+    rows: u64,
     sinks: Vec<Sender>,
 }
 
 impl Batcher {
     pub fn new(sinks: Vec<Sender>) -> Self {
-        Self { open: Batch::default(), sinks }
+        Self { open: Batch::default(), rows: 0, sinks }
     }
 
-    pub fn push_rows(&mut self, block: RowsBlock) {
+    /// How many rows it is.
+    pub fn push_rows(&mut self, block: RowsBlock) -> u64 {
+        let rows = block.row_count();
+        self.rows += rows;
         self.open.bytes += block.data.len() + ITEM_OVERHEAD;
         self.open.items.push(Item::Rows(block));
+        rows
     }
 
     pub fn push(&mut self, item: Item) {
         match item {
-            Item::Rows(block) => self.push_rows(block),
+            Item::Rows(block) => {
+                self.push_rows(block);
+            }
             Item::Schema(_) => {
                 self.open.bytes += ITEM_OVERHEAD;
                 self.open.items.push(item);
@@ -55,8 +63,9 @@ impl Batcher {
             return Ok(());
         }
         let batch = Arc::new(std::mem::take(&mut self.open));
+        let rows = std::mem::take(&mut self.rows);
         for sink in &self.sinks {
-            sink.send(Delivery::Batch(Arc::clone(&batch))).await?;
+            sink.send(Delivery::Batch(Arc::clone(&batch), rows)).await?;
         }
         Ok(())
     }

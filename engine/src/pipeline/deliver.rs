@@ -8,12 +8,14 @@ use std::time::Duration;
 
 use model::checkpoint::Fence;
 use model::sink::SinkToken;
-use model::{Barrier, CheckpointStore, Prepared, Sink, fault};
+use model::{Barrier, Batch, CheckpointStore, Prepared, Sink, fault};
 use tokio::sync::mpsc;
+use tokio::time::Instant;
 
 use super::Delivery;
 use super::queue::Receiver;
 use crate::error::EngineError;
+use crate::meters::SinkMeter;
 
 /// A sink's answer to a barrier, on its way to the coordinator.
 #[derive(Debug)]
@@ -27,6 +29,7 @@ pub struct Held {
     pub sink: Box<dyn Sink>,
     pub store: Arc<dyn CheckpointStore>,
     pub fence: Fence,
+    pub meter: Arc<SinkMeter>,
 }
 
 impl Held {
@@ -35,16 +38,28 @@ impl Held {
         Ok(&mut *self.sink)
     }
 
+    async fn write(&mut self, batch: Arc<Batch>, rows: u64) -> Result<(), EngineError> {
+        let (began, bytes) = (Instant::now(), batch.bytes);
+        self.sink()?.write(batch).await?;
+        self.meter.write.took(began.elapsed());
+        self.meter.wrote(rows, bytes);
+        Ok(())
+    }
+
     async fn prepare(&mut self, barrier: &Barrier) -> Result<SinkToken, EngineError> {
         fault::point("prepare.before");
+        let began = Instant::now();
         let token = self.sink()?.prepare(barrier).await?;
+        self.meter.prepare.took(began.elapsed());
         fault::point("prepare.after");
         Ok(token)
     }
 
     async fn commit(&mut self, token: &SinkToken) -> Result<(), EngineError> {
         fault::point("commit.before");
+        let began = Instant::now();
         self.sink()?.commit(token).await?;
+        self.meter.commit.took(began.elapsed());
         fault::point("commit.after");
         Ok(())
     }
@@ -59,6 +74,17 @@ impl Held {
 /// [`StoreError::Fenced`]: model::StoreError::Fenced
 pub async fn run(
     name: String,
+    held: Held,
+    queue: Receiver,
+    answers: mpsc::Sender<Answer>,
+    commits: mpsc::Receiver<SinkToken>,
+) -> Result<(), EngineError> {
+    let meter = Arc::clone(&held.meter);
+    serve(name, held, queue, answers, commits).await.inspect_err(|_| meter.failed())
+}
+
+async fn serve(
+    name: String,
     mut held: Held,
     mut queue: Receiver,
     answers: mpsc::Sender<Answer>,
@@ -72,7 +98,7 @@ pub async fn run(
             delivery = queue.recv() => {
                 let Some((delivery, room)) = delivery else { break };
                 match delivery {
-                    Delivery::Batch(batch) => held.sink()?.write(batch).await?,
+                    Delivery::Batch(batch, rows) => held.write(batch, rows).await?,
                     Delivery::Barrier(barrier) => {
                         let token = held.prepare(&barrier).await?;
                         let prepared = Prepared { sink: name.clone(), token };

@@ -44,14 +44,15 @@ pub const PREPARED_MAX: usize = 100_000;
 /// What travels to a sink.
 #[derive(Debug, Clone)]
 pub enum Delivery {
-    Batch(Arc<Batch>),
+    /// With the number of its rows.
+    Batch(Arc<Batch>, u64),
     Barrier(Arc<Barrier>),
 }
 
 impl Delivery {
     fn bytes(&self) -> usize {
         match self {
-            Self::Batch(batch) => batch.bytes,
+            Self::Batch(batch, _) => batch.bytes,
             Self::Barrier(_) => 0,
         }
     }

@@ -1,6 +1,6 @@
 //! A queue towards a sink, bounded in bytes.
 
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 
@@ -33,7 +33,23 @@ pub fn bounded() -> (Sender, Receiver) {
     (Sender { queue: tx, budget: Arc::new(Semaphore::new(UNITS_MAX)) }, Receiver { queue: rx })
 }
 
+/// How full a queue is, for people.
+#[derive(Debug, Clone)]
+pub struct Gauge(Weak<Semaphore>);
+
+impl Gauge {
+    /// What waits or is being written, in whole kibibytes; 0 once the run is over.
+    pub fn bytes(&self) -> u64 {
+        let free = self.0.upgrade().map_or(UNITS_MAX, |budget| budget.available_permits());
+        u64::try_from(UNITS_MAX.saturating_sub(free) * UNIT).unwrap_or(u64::MAX)
+    }
+}
+
 impl Sender {
+    pub fn gauge(&self) -> Gauge {
+        Gauge(Arc::downgrade(&self.budget))
+    }
+
     /// Waits for room. A batch larger than the whole budget waits for the empty queue.
     pub async fn send(&self, delivery: Delivery) -> Result<(), Closed> {
         let units = delivery.bytes().div_ceil(UNIT).clamp(1, UNITS_MAX);
@@ -65,20 +81,25 @@ mod tests {
     use super::*;
 
     fn batch(bytes: usize) -> Delivery {
-        Delivery::Batch(Arc::new(Batch { items: vec![], bytes }))
+        Delivery::Batch(Arc::new(Batch { items: vec![], bytes }), 0)
     }
 
     #[tokio::test]
     async fn a_full_queue_makes_the_sender_wait_until_the_receiver_is_done() {
         let (tx, mut rx) = bounded();
+        let full = u64::try_from(SINK_QUEUE_BYTES_MAX).unwrap();
+        let gauge = tx.gauge();
+        assert_eq!(gauge.bytes(), 0);
         tx.send(batch(SINK_QUEUE_BYTES_MAX)).await.unwrap();
-        let more = tx.send(batch(1));
-        tokio::pin!(more);
+        assert_eq!(gauge.bytes(), full);
+        let mut more = Box::pin(tx.send(batch(1)));
         assert!(tokio::time::timeout(Duration::from_millis(20), &mut more).await.is_err());
         let held = rx.recv().await.unwrap();
         assert!(tokio::time::timeout(Duration::from_millis(20), &mut more).await.is_err());
         drop(held);
         more.await.unwrap();
+        drop((tx, rx.recv().await, rx));
+        assert_eq!(gauge.bytes(), 0);
     }
 
     #[tokio::test]

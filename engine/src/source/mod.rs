@@ -30,7 +30,6 @@ use std::time::Duration;
 use binlog::event::Xid;
 use binlog::reader::Reader;
 use binlog::server::{Server, SourceOptions};
-use job::Host;
 use model::checkpoint::{Counters, ServerIdentity, SourceState};
 use model::{Barrier, BarrierKind, CheckpointId, Origin, TableName, Watermark, fault};
 use mysql_async::Conn;
@@ -47,6 +46,7 @@ use self::untold::Untold;
 use self::weights::Weights;
 use self::xa::{Awaited, XaTransactions};
 use crate::checkpoint::coordinator::BarrierRequest;
+use crate::meters::Meters;
 use crate::pipeline::batch::Batcher;
 
 /// Changes wait this long for company before their batch leaves.
@@ -128,6 +128,7 @@ pub struct MySqlSource {
     passes: Vec<WaitingPass>,
     asked: Option<Asked>,
     counters: Counters,
+    meters: Arc<Meters>,
     position_ts_ms: i64,
     status: watch::Sender<Status>,
     status_at: Instant,
@@ -161,6 +162,7 @@ impl MySqlSource {
     /// newest checkpoint, or stops ([`SourceError::is_transient`]).
     pub async fn run(mut self, mut inputs: Inputs) -> Result<(), SourceError> {
         let mut announced = false;
+        self.count_on();
         self.tell_left();
         self.announce_starts();
         while !self.ended {
@@ -261,10 +263,7 @@ impl MySqlSource {
         if self.asked.is_some() {
             self.place_barrier(deferred).await?;
         }
-        if self.status_at.elapsed() >= STATUS_PERIOD {
-            self.publish();
-            self.xa.look();
-        }
+        self.publish_if_due();
         Ok(())
     }
 
@@ -376,38 +375,6 @@ impl MySqlSource {
     fn tell_backlog(&self) {
         let now = !self.tables.is_all_live();
         self.backlog.send_if_modified(|backlog| std::mem::replace(backlog, now) != now);
-    }
-
-    fn publish(&mut self) {
-        self.status_at = Instant::now();
-        self.tell_backlog();
-        let (mut live, mut estimate) = (0, 0);
-        for table in self.tables.followed.values() {
-            match &table.phase {
-                tables::Phase::Live => live += 1,
-                tables::Phase::Snapshot(t) => {
-                    estimate += table.rows_estimate.saturating_sub(t.rows());
-                }
-                tables::Phase::Pass(_) => estimate += table.rows_estimate,
-            }
-        }
-        let host = Host { name: self.options.host.clone(), port: self.options.port };
-        self.status.send_replace(Status {
-            host: Some(host),
-            tables: self.tables.followed.len(),
-            tables_live: live,
-            quarantined: self
-                .tables
-                .apart
-                .tables()
-                .map(|q| (q.table.clone(), q.events_dropped))
-                .collect(),
-            rows_read: self.counters.rows_read,
-            rows_left_estimate: estimate,
-            events_streamed: self.counters.events_streamed,
-            position: Some(self.reader.position().binlog.clone()),
-            position_ts_ms: self.position_ts_ms,
-        });
     }
 }
 

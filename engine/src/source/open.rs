@@ -29,6 +29,7 @@ use super::weights::Weights;
 use super::xa::{Awaited, XaTransactions};
 use super::{MySqlSource, SourceError, Transaction};
 use crate::hosts::UNREACHABLE_AFTER;
+use crate::meters::Meters;
 use crate::pipeline::batch::Batcher;
 
 /// Without a checkpoint interval, a transaction this old may have a savepoint's barrier inside it.
@@ -44,6 +45,7 @@ pub struct Outputs {
     /// The fence of the run.
     pub run: u64,
     pub status: watch::Sender<Status>,
+    pub meters: Arc<Meters>,
     /// True while there are tables to read.
     pub backlog: watch::Sender<bool>,
     pub clock: Arc<dyn Clock>,
@@ -130,6 +132,7 @@ pub async fn open(
         counters: resume.map_or_else(Counters::default, |s| s.counters.clone()),
         position_ts_ms: resume.map_or(0, |s| s.position_ts_ms),
         status: outputs.status,
+        meters: outputs.meters,
         status_at: Instant::now(),
         backlog: outputs.backlog,
         holds_still: false,

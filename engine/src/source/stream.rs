@@ -111,17 +111,26 @@ impl MySqlSource {
         if followed.unproven.is_some() {
             followed.trust(&self.reader.position().binlog);
         }
-        match &mut followed.phase {
+        let (kind, bytes, ts_ms) = (block.kind, block.data.len(), block.origin.ts_ms);
+        let rows = match &mut followed.phase {
             Phase::Live => self.batcher.push_rows(block),
-            Phase::Pass(pass) => pass.hold(&block, &self.spool).await?,
+            Phase::Pass(pass) => {
+                pass.hold(&block, &self.spool).await?;
+                block.row_count()
+            }
             Phase::Snapshot(table) => {
                 let order = Arc::clone(table.order());
                 let (ends, orders) = keys(&block, &order, &mut self.weights).await?;
                 let mut out = Vec::new();
                 table.push(&StreamedRows { block: &block, ends, orders }, &mut out);
-                out.into_iter().for_each(|b| self.batcher.push_rows(b));
+                for merged in out {
+                    self.batcher.push_rows(merged);
+                }
+                block.row_count()
             }
-        }
+        };
+        followed.meter.streamed(kind, rows, bytes, ts_ms);
+        self.meters.rows.add(kind, rows, bytes);
         Ok(())
     }
 
@@ -210,10 +219,13 @@ impl MySqlSource {
             let origin = self.read_origin(&chunk.high);
             let mut out = Vec::new();
             let closed = match self.tables.followed.get_mut(&chunk.table) {
-                Some(Followed { phase: Phase::Snapshot(table), .. }) => {
+                Some(Followed { phase: Phase::Snapshot(table), meter, .. }) => {
                     let before = table.rows();
                     let closed = table.close(chunk.chunk, chunk.rows, &origin, &mut out);
-                    self.counters.rows_read += table.rows() - before;
+                    let (rows, bytes) = (table.rows() - before, bytes_of(&out));
+                    self.counters.rows_read += rows;
+                    meter.read(rows, bytes);
+                    self.meters.rows.add(RowsKind::Read, rows, bytes);
                     closed
                 }
                 // Its plan is over.
@@ -267,7 +279,10 @@ impl MySqlSource {
             return Ok(());
         }
         pass.emitting();
+        let bytes = segments.iter().map(Bytes::len).sum();
         self.counters.rows_read += rows;
+        followed.meter.read(rows, bytes);
+        self.meters.rows.add(RowsKind::Read, rows, bytes);
         let table = Arc::clone(&followed.schema);
         for data in segments {
             self.batcher.push_rows(RowsBlock {
@@ -312,7 +327,9 @@ impl MySqlSource {
         followed.phase = Phase::Live;
         if let Some(mut held) = held {
             while let Some(blocks) = held.next(high, &self.spool).await? {
-                blocks.into_iter().for_each(|b| self.batcher.push_rows(b));
+                for block in blocks {
+                    self.batcher.push_rows(block);
+                }
                 if self.batcher.is_full() {
                     self.batcher.flush().await?;
                 }
@@ -347,6 +364,10 @@ impl MySqlSource {
         self.shared.planner.lock().await.add(table);
         self.shared.work.notify_waiters();
     }
+}
+
+fn bytes_of(blocks: &[RowsBlock]) -> usize {
+    blocks.iter().map(|block| block.data.len()).sum()
 }
 
 /// Where the rows of an event come from.

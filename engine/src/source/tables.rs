@@ -17,6 +17,7 @@ use super::order::KeyOrder;
 use super::pass::PassTable;
 use super::quarantine::Apart;
 use super::snapshot::plan::PlanId;
+use super::status::TableMeter;
 
 #[derive(Debug)]
 pub enum Phase {
@@ -43,6 +44,7 @@ pub struct Followed {
     pub asleep: bool,
     /// Why rows of this table cannot be read at the stream's position, if so.
     pub unknown: Option<String>,
+    pub meter: Arc<TableMeter>,
 }
 
 impl Followed {
@@ -58,6 +60,7 @@ impl Followed {
             unproven: None,
             asleep: false,
             unknown: None,
+            meter: Arc::default(),
         }
     }
 
@@ -93,6 +96,7 @@ impl Followed {
             unproven: state.unproven.clone(),
             asleep: false,
             unknown: None,
+            meter: Arc::default(),
         }
     }
 

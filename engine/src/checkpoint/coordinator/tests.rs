@@ -68,6 +68,7 @@ async fn scene() -> Scene {
         answers,
         commits: Vec::new(),
         started: Instant::now(),
+        meters: Arc::default(),
     };
     Scene {
         coordinator,

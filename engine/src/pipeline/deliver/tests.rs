@@ -10,6 +10,7 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep};
 
 use super::*;
+use crate::meters::Meters;
 use crate::pipeline::queue;
 
 const INTERVAL: Duration = Duration::from_secs(1);
@@ -63,6 +64,7 @@ impl Sink for Holding {
 struct Scene {
     batches: queue::Sender,
     waited: Arc<Mutex<Vec<Duration>>>,
+    meters: Arc<Meters>,
     _answers: mpsc::Receiver<Answer>,
     _commits: mpsc::Sender<SinkToken>,
     _tasks: JoinSet<()>,
@@ -73,20 +75,22 @@ async fn scene() -> Scene {
     let fence = store.acquire().await.unwrap();
     let waited = Arc::new(Mutex::new(Vec::new()));
     let sink = Box::new(Holding { since: Vec::new(), waited: Arc::clone(&waited) });
-    let held = Held { sink, store, fence };
     let (sender, receiver) = queue::bounded();
+    let meters = Arc::new(Meters::default());
+    let meter = meters.sink("sink.0", "holding", sender.gauge());
+    let held = Held { sink, store, fence, meter };
     let (answer, answers) = mpsc::channel(1);
     let (commit, commits) = mpsc::channel(1);
     let mut tasks = JoinSet::new();
     tasks.spawn(async move {
         run("sink[0]".to_owned(), held, receiver, answer, commits).await.unwrap();
     });
-    Scene { batches: sender, waited, _answers: answers, _commits: commit, _tasks: tasks }
+    Scene { batches: sender, waited, meters, _answers: answers, _commits: commit, _tasks: tasks }
 }
 
 impl Scene {
     async fn send(&self) {
-        self.batches.send(Delivery::Batch(samples::rows([1]))).await.unwrap();
+        self.batches.send(Delivery::Batch(samples::rows([1]), 1)).await.unwrap();
     }
 }
 
@@ -108,4 +112,15 @@ async fn what_waits_is_flushed_in_time_though_the_queue_is_never_empty() {
     let waited = scene.waited.lock().unwrap();
     assert!(waited.len() >= 14, "{waited:?}");
     assert!(waited.iter().all(|waited| *waited <= INTERVAL + WRITE), "{waited:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_sink_is_handed_is_counted_and_how_long_it_takes() {
+    let scene = scene().await;
+    scene.send().await;
+    scene.send().await;
+    sleep(INTERVAL).await;
+    let [sink] = &scene.meters.sinks()[..] else { panic!("one sink") };
+    assert_eq!((sink.rows, sink.errors, sink.queue_bytes), (2, 0, 0));
+    assert_eq!((sink.write.count, sink.write.sum), (2, 2 * WRITE));
 }

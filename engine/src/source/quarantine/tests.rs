@@ -140,3 +140,25 @@ fn only_what_is_of_one_table_by_its_kind_can_set_it_apart() {
         assert!(!error.is_of_table(), "{error}");
     }
 }
+
+#[test]
+fn the_list_of_tables_stays_until_they_are_others_and_a_table_set_apart_keeps_its_numbers() {
+    let mut tables = tables(OnTableError::Quarantine);
+    let before = tables.list(&[]);
+    assert!(tables.is_listed(&before));
+    tables.followed[&name("a")].meter.streamed(model::RowsKind::Insert, 3, 30, 5000);
+    assert!(tables.is_listed(&before), "numbers are behind the list");
+    assert_eq!(before[0].now().rows.inserted, 3);
+    tables.set_apart(&name("a"), place(), "a reason".to_owned());
+    assert!(!tables.is_listed(&before));
+    let after = tables.list(&before);
+    assert!(tables.is_listed(&after));
+    let names: Vec<_> = after.iter().map(|table| &*table.name.table).collect();
+    assert_eq!(names, ["b", "a"]);
+    let now = after[1].now();
+    assert_eq!(now.stage, crate::source::status::TableStage::Quarantined);
+    assert_eq!((now.rows.inserted, now.last_change_ms), (3, Some(5000)));
+    assert_eq!(after[1].apart.as_ref().unwrap().since_ms, 77);
+    tables.apart.leave(&name("a"));
+    assert!(!tables.is_listed(&after));
+}

@@ -17,6 +17,7 @@ use tokio::time::Instant;
 use super::*;
 use crate::checkpoint::coordinator::Coordinator;
 use crate::checkpoint::machine::{Machine, Policy};
+use crate::meters::Meters;
 use crate::pipeline::batch::Batcher;
 use crate::pipeline::{deliver, queue};
 
@@ -151,11 +152,14 @@ async fn scene() -> Scene {
         answers,
         commits: vec![(SINK.to_owned(), to_commit)],
         started: Instant::now(),
+        meters: Arc::default(),
     };
     let seen = Seen::default();
     let sink = Box::new(Staging(Arc::clone(&seen)));
-    let held = deliver::Held { sink, store: Arc::clone(&store) as Arc<dyn CheckpointStore>, fence };
     let (sender, receiver) = queue::bounded();
+    let meter = Meters::default().sink(SINK, "staging", sender.gauge());
+    let store_of = Arc::clone(&store) as Arc<dyn CheckpointStore>;
+    let held = deliver::Held { sink, store: store_of, fence, meter };
     let mut tasks = JoinSet::new();
     tasks.spawn(async move {
         let _ = coordinator.run(stops).await.unwrap();

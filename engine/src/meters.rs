@@ -1,0 +1,65 @@
+//! What is counted while a job runs: its rows, what its sinks and its checkpoints take, its restarts.
+//!
+//! The tasks of a run add to atomics, and whoever looks reads them: no lock on the way of a row, and
+//! nothing is copied that nobody asks for. Counted since the job was last started by its user, over
+//! all attempts; but for the numbers of a table, which [`crate::source::status`] leads to.
+
+mod checkpoints;
+mod rows;
+mod sink;
+mod timing;
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+pub use self::checkpoints::{
+    CheckpointMeter, Checkpoints, DURATIONS_KEPT, Failure, Restored, Took,
+};
+pub use self::rows::{RowMeter, Rows};
+pub use self::sink::{SinkMeter, SinkNow};
+pub use self::timing::{BOUNDS_MS, Timing, Timings};
+use crate::pipeline::queue::Gauge;
+
+/// The meters of one job.
+#[derive(Debug, Default)]
+pub struct Meters {
+    pub rows: RowMeter,
+    pub checkpoints: CheckpointMeter,
+    restarts: AtomicU64,
+    sinks: Mutex<Vec<Arc<SinkMeter>>>,
+}
+
+impl Meters {
+    /// Starts after a failure.
+    pub fn restarts(&self) -> u64 {
+        self.restarts.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn restarted(&self) {
+        self.restarts.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// How the sinks stand, in the order of the script.
+    pub fn sinks(&self) -> Vec<SinkNow> {
+        let sinks = self.sinks.lock().unwrap_or_else(PoisonError::into_inner);
+        sinks.iter().map(|sink| sink.now()).collect()
+    }
+
+    /// The meter of a sink, for an attempt whose queue towards it this is the gauge of.
+    pub(crate) fn sink(&self, name: &str, connector: &str, queue: Gauge) -> Arc<SinkMeter> {
+        let mut sinks = self.sinks.lock().unwrap_or_else(PoisonError::into_inner);
+        let sink = match sinks.iter().find(|sink| sink.name() == name) {
+            Some(known) => Arc::clone(known),
+            None => {
+                let sink = Arc::new(SinkMeter::new(name, connector));
+                sinks.push(Arc::clone(&sink));
+                sink
+            }
+        };
+        sink.queues_in(queue);
+        sink
+    }
+}
+
+#[cfg(test)]
+mod tests;
