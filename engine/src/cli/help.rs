@@ -28,6 +28,7 @@ const GROUPS: [(&str, &[&str]); 3] = [
             "events",
             "output",
             "delete",
+            "health",
         ],
     ),
     ("Beside the work", &["completions", "man", "help"]),

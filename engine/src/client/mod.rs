@@ -2,6 +2,7 @@
 
 mod call;
 mod error;
+mod health;
 mod link;
 mod routes;
 #[cfg(test)]
@@ -9,6 +10,7 @@ mod tests;
 
 pub use self::error::ClientError;
 pub(crate) use self::error::place;
+pub use self::health::Health;
 pub use self::link::{Client, ServerUrl, Token};
 pub use self::routes::{EventsAsked, JobsAsked};
 

@@ -221,11 +221,16 @@ fn replace(path: &Path, text: &str) -> io::Result<()> {
     fs::rename(&new, path)
 }
 
-/// What root changes stays the daemon's to read. Whoever is not root cannot give files away, and has
-/// no need to.
+/// What root changes stays the daemon's to read, and what root makes in the daemon's directory is the
+/// daemon's. Whoever is not root cannot give files away, and has no need to.
 fn keep_owner(path: &Path, file: &File) {
+    let give = |to: &fs::Metadata| {
+        let _ = std::os::unix::fs::fchown(file, Some(to.uid()), Some(to.gid()));
+    };
     if let Ok(before) = fs::metadata(path) {
-        let _ = std::os::unix::fs::fchown(file, Some(before.uid()), Some(before.gid()));
+        give(&before);
         let _ = file.set_permissions(before.permissions());
+    } else if let Some(Ok(dir)) = path.parent().map(fs::metadata) {
+        give(&dir);
     }
 }
