@@ -1,6 +1,8 @@
 //! What the daemon tells systemd, over a real `NOTIFY_SOCKET`: that it is ready, that it lives, that
 //! it stops.
 
+use std::path::Path;
+use std::process::Command;
 use std::time::Duration;
 
 use anyhow::{Result, ensure};
@@ -98,5 +100,18 @@ async fn a_health_check_says_yes_while_the_daemon_answers_and_no_when_it_is_gone
     service.signal("TERM")?;
     ensure!(service.ends(PATIENCE).await? == 0);
     ensure!(service.health(&[])? == 1 && service.health(&["--ready"])? == 1);
+    Ok(())
+}
+
+#[test]
+fn the_configurations_that_are_delivered_are_understood() -> Result<()> {
+    let deploy = Path::new(env!("CARGO_MANIFEST_DIR")).join("../deploy");
+    for file in ["seachange.toml", "container/seachange.toml", "kubernetes/seachange.toml"] {
+        let mut command = Command::new(tests::job::binary()?);
+        command.args(["serve", "--check-config", "--config"]).arg(deploy.join(file));
+        let output = command.output()?;
+        let said = String::from_utf8_lossy(&output.stderr);
+        ensure!(output.status.code() == Some(0), "{file}: {said}");
+    }
     Ok(())
 }
