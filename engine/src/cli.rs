@@ -1,5 +1,6 @@
 //! What users type.
 
+mod daemon;
 mod help;
 mod local;
 mod remote;
@@ -10,6 +11,7 @@ mod values;
 
 use clap::{Parser, Subcommand};
 
+pub use self::daemon::ServeArgs;
 pub use self::help::command;
 pub use self::local::{
     CheckArgs, CopyArgs, EditArgs, InspectArgs, OfJob, OnTerm, PruneArgs, RunArgs, ScriptArgs,
@@ -119,6 +121,18 @@ It breaks what Seachange promises: changes between the two positions are lost, o
 old snapshot stays as it is. Exit codes: 0 done, 1 failed (the job runs, for instance), 2 wrong
 usage, or nothing was done for want of --i-understand.")]
     Edit(EditArgs),
+    /// Run many jobs, with an HTTP API and a page
+    #[command(after_help = "\
+Examples:
+  seachange serve
+  seachange serve --config /etc/seachange/seachange.toml
+  seachange serve --config seachange.toml --check-config     what it says, or what is wrong with it
+  seachange serve --listen 8083
+
+Jobs come back by themselves as they were left. SIGTERM and Ctrl-C take a savepoint of each job that
+runs, and end; a second one ends at once. Logs go to stderr. Exit codes: 0 done, 1 failed or stopped
+at once, 2 wrong usage or configuration.")]
+    Serve(ServeArgs),
     #[command(flatten)]
     Remote(RemoteCommand),
     #[command(flatten)]

@@ -4,6 +4,7 @@
 //! loopback unless told otherwise, and what a browser sends on a foreign page's behalf is refused.
 
 pub(crate) mod guard;
+pub mod jobs;
 mod listener;
 pub(crate) mod problem;
 

@@ -9,6 +9,7 @@ pub mod prune;
 pub mod reference;
 pub mod remote;
 pub mod run;
+pub mod serve;
 mod snapshot_bytes;
 pub mod snapshots;
 pub mod tools;

@@ -37,6 +37,8 @@ use crate::api::{
     Counts, Event, EventKind, JobDetail, JobList, JobState, JobSummary, Line, Output, Sample,
     Samples, Tables,
 };
+use crate::lag::Servers;
+use crate::metrics::JobMetrics;
 use crate::serve::seal::Sealer;
 
 /// Which jobs are listed.
@@ -117,6 +119,7 @@ pub(crate) struct Shared {
     clock: Arc<dyn Clock>,
     settings: Settings,
     turns: Arc<Semaphore>,
+    servers: Arc<Servers>,
 }
 
 /// The jobs of a daemon. Who asks is told as `by`, for the events.
@@ -153,7 +156,14 @@ impl Jobs {
         let log = Log::open(registry.clone(), Arc::clone(&clock)).await?;
         let turns = Arc::new(Semaphore::new(settings.starts_at_once.max(1)));
         let store = Store { registry, sealer };
-        let shared = Arc::new(Shared { store, log, clock, settings, turns });
+        let shared = Arc::new(Shared {
+            store,
+            log,
+            clock,
+            settings,
+            turns,
+            servers: Servers::new(run::LAG_PERIOD),
+        });
         let kept = |error: KeepError| match error {
             KeepError::Store(error) => OpenError::Store(error),
             other => OpenError::Kept(crate::error::chain(&other)),
@@ -307,6 +317,12 @@ impl Jobs {
     pub fn tables(&self, job: &str) -> Result<Tables, Refused> {
         let look = self.handle(job)?.look.borrow().clone();
         Ok(look.tables())
+    }
+
+    /// The numbers of all jobs, by name.
+    pub fn metrics(&self) -> Vec<JobMetrics> {
+        let looks = self.handles().into_values().map(|handle| handle.look.borrow().clone());
+        looks.map(|look| look.metrics()).collect()
     }
 
     /// What happens from now on.

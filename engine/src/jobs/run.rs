@@ -11,21 +11,21 @@ use model::Clock;
 use sinks::Screen;
 use state::{JobOptions, StateUrl};
 use tokio::runtime::Builder;
-use tokio::sync::{Mutex, OwnedSemaphorePermit, Semaphore, oneshot, watch};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot, watch};
 
 use crate::commands::run::{let_go, unfit};
 use crate::control::{self, Control, Controlled, Phase, Stop};
 use crate::daemon::{Daemon, Ended, From};
 use crate::error::chain;
+use crate::lag::{Behind, Lag, Servers};
 use crate::logging;
-use crate::progress::{Behind, Lag};
 use crate::source::open::source_options;
 use crate::source::status::Status;
 
 /// What is under way when a run has ended has so long to end too.
 const CLOSED_WITHIN: Duration = Duration::from_secs(5);
 /// How often the server is asked how far its end is, and how long it may take to say.
-const LAG_PERIOD: Duration = Duration::from_secs(5);
+pub(super) const LAG_PERIOD: Duration = Duration::from_secs(5);
 const LAG_WITHIN: Duration = Duration::from_secs(3);
 /// Bytes of a thread's stack. Deep parsers run on them too.
 const STACK_BYTES: usize = 2 << 20;
@@ -42,6 +42,7 @@ pub(super) struct Plan {
     pub screen: Screen,
     /// Taken while the job comes to run, so that not all do at once.
     pub turns: Arc<Semaphore>,
+    pub servers: Arc<Servers>,
     /// Threads of its runtime.
     pub threads: usize,
 }
@@ -70,10 +71,12 @@ struct Inside {
     controlled: Controlled,
     phase: watch::Receiver<Phase>,
     status: watch::Sender<Status>,
-    behind: watch::Sender<Option<Behind>>,
 }
 
 impl Plan {
+    /// To be called on the daemon's runtime, on which the servers are asked how far they are: their
+    /// connections are of all jobs, and outlive this one.
+    ///
     /// # Errors
     /// The system gives no thread.
     pub(super) fn start(self) -> std::io::Result<Run> {
@@ -82,7 +85,12 @@ impl Plan {
         let (behind, lag) = watch::channel(None);
         let (end, ended) = oneshot::channel();
         let name = self.job.name.clone();
-        let inside = Inside { controlled, phase: control.watch(), status, behind };
+        if let Some(host) = self.job.source.hosts.first() {
+            let options = source_options(&self.job.name, &self.job.source, host);
+            let lag = Lag::new(options, Arc::clone(&self.servers));
+            tokio::spawn(sample_lag(lag, looks.clone(), control.watch(), behind));
+        }
+        let inside = Inside { controlled, phase: control.watch(), status };
         std::thread::Builder::new().name("job".to_owned()).stack_size(STACK_BYTES).spawn(
             move || {
                 logging::this_thread_is_of(&name);
@@ -129,11 +137,6 @@ impl Plan {
             Err(error) => return Outcome::Failed(chain(&error)),
         };
         let checkpoints = Arc::clone(&state.checkpoints);
-        if let Some(host) = self.job.source.hosts.first() {
-            let lag = Lag::new(source_options(&self.job.name, &self.job.source, host));
-            let looks = inside.status.subscribe();
-            tokio::spawn(sample_lag(lag, looks, inside.phase.clone(), inside.behind));
-        }
         let daemon = Daemon {
             job: self.job,
             state,
@@ -160,27 +163,22 @@ async fn leave_turn(turn: Option<OwnedSemaphorePermit>, mut phase: watch::Receiv
     drop(turn);
 }
 
+/// Until the job has ended.
 async fn sample_lag(
-    lag: Lag,
+    mut lag: Lag,
     looks: watch::Receiver<Status>,
     phase: watch::Receiver<Phase>,
     behind: watch::Sender<Option<Behind>>,
 ) {
-    let lag = Mutex::new(lag);
-    loop {
+    while phase.has_changed().is_ok() {
         tokio::time::sleep(LAG_PERIOD).await;
         let running = matches!(*phase.borrow(), Phase::Running(_));
-        let measured = async {
-            let status = looks.borrow().clone();
-            lag.lock().await.measure(&status).await
-        };
+        let status = looks.borrow().clone();
         let now = match running {
-            true => tokio::time::timeout(LAG_WITHIN, measured).await.ok(),
+            true => tokio::time::timeout(LAG_WITHIN, lag.measure(&status)).await.ok(),
             false => None,
         };
-        if behind.send(now).is_err() {
-            return;
-        }
+        behind.send_replace(now);
     }
 }
 

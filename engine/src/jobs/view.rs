@@ -18,7 +18,8 @@ use crate::api::{
 use crate::commands::words;
 use crate::control::Control;
 use crate::error::chain;
-use crate::progress::Behind;
+use crate::lag::Behind;
+use crate::metrics::{JobMetrics, RunMetrics};
 use crate::source::status::{Status, TableStage, TableStatus};
 
 /// How a job stands, as its actor shows it to everybody.
@@ -170,8 +171,8 @@ impl Look {
             bytes: rows.bytes,
             position: status.position.as_ref().map(ToString::to_string),
             lag_bytes: behind.and_then(|behind| behind.bytes),
-            lag_transactions: None,
-            retention_seconds_left: None,
+            lag_transactions: behind.and_then(|behind| behind.transactions),
+            retention_seconds_left: behind.and_then(|behind| behind.retention),
         }
     }
 
@@ -187,6 +188,18 @@ impl Look {
                 .map(|failure| CheckpointFailure { at_ms: failure.at_ms, reason: failure.reason }),
             restored: now.restored.map(|restored| restored.id.0),
             restored_kind: now.restored.map(|restored| kind(restored.kind)),
+        }
+    }
+
+    pub(super) fn metrics(&self) -> JobMetrics {
+        JobMetrics {
+            name: self.record.name.clone(),
+            state: self.record.standing.state,
+            run: self.run.as_ref().map(|run| RunMetrics {
+                status: run.status.borrow().clone(),
+                meters: Arc::clone(run.control.meters()),
+                behind: if run.is_over { None } else { *run.behind.borrow() },
+            }),
         }
     }
 

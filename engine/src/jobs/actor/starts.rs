@@ -60,6 +60,7 @@ impl Actor {
             clock: Arc::clone(&self.shared.clock),
             screen: self.tail.screen(),
             turns: Arc::clone(&self.shared.turns),
+            servers: Arc::clone(&self.shared.servers),
             threads: settings.threads,
         };
         let run = match plan.start() {

@@ -17,6 +17,7 @@ use state::StateUrl;
 pub use self::read::Alerts;
 use self::read::Source;
 use super::seal::KeySource;
+pub use crate::logging::LogFormat;
 
 /// What `seachange serve` goes by.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -104,13 +105,6 @@ pub struct Log {
     /// As `SEACHANGE_LOG`, which wins.
     pub filter: Option<String>,
     pub format: LogFormat,
-}
-
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum LogFormat {
-    #[default]
-    Text,
-    Json,
 }
 
 impl Default for Server {
