@@ -33,7 +33,6 @@ places=(
   's|^#url = .*|url = "rocksdb:///var/lib/seachange/state"|'
   's|^#dir = .*|dir = "/var/lib/seachange/daemon"|'
   's|^#work_dir = .*|work_dir = "/var/lib/seachange/work"|'
-  's|^#tokens = .*|tokens = "/etc/seachange/tokens.toml"|'
   's|^#key = .*|key = "credential:seal.key"|'
 )
 cp deploy/seachange.toml "$made/seachange.toml"

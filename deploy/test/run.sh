@@ -30,6 +30,8 @@ part units deploy/test/units.sh
 part yaml yamllint --strict -c deploy/test/yamllint.yaml deploy
 part manifests python deploy/test/manifests.py "${manifests[@]}"
 part names python deploy/test/names.py
+# Versions are Debian's to choose: with them come its mended ones.
+part image hadolint --ignore DL3008 deploy/Dockerfile
 part rules promtool check rules deploy/prometheus/alerts.yaml
 part alerts promtool test rules deploy/test/alerts.yaml
 part dashboard python deploy/test/dashboard.py

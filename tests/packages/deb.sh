@@ -87,7 +87,7 @@ mkdir -p "$root/run/systemd/system"
 cp tests/packages/systemctl "$root/usr/bin/systemctl"
 inside systemctl start seachange.service || fail "it did not start"
 cat >"$root/debs/orders.sql" <<SQL
-SET 'execution.checkpointing.interval' = '1s';
+SET execution.checkpointing.interval = 1000;
 EXECUTE CDCSOURCE orders WITH (
   'connector' = 'mysql-cdc', 'hostname' = '127.0.0.1', 'port' = '$port', 'username' = 'root', 'password' = '',
   'table-name' = 'shop\\.orders', 'sink.connector' = 'file', 'sink.path' = '/var/lib/seachange/changes'

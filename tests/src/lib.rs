@@ -20,6 +20,7 @@ pub mod render;
 mod replica;
 pub mod scene;
 pub mod server;
+pub mod service;
 pub mod stage;
 #[cfg(test)]
 mod tidy;
@@ -34,6 +35,7 @@ pub use object_server::ObjectServer;
 pub use proxy::Proxy;
 pub use scene::Scene;
 pub use server::{Kind, Server, for_each_server};
+pub use service::Service;
 pub use stage::Stage;
 pub use warehouse::Warehouse;
 pub use workload::Workload;

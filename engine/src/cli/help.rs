@@ -29,6 +29,7 @@ const GROUPS: [(&str, &[&str]); 3] = [
             "events",
             "output",
             "delete",
+            "health",
         ],
     ),
     ("Beside the work", &["completions", "man", "help"]),

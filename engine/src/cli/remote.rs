@@ -145,6 +145,15 @@ Examples:
 
 Exit codes: 0 done, 1 failed or refused (it runs, for instance), 2 wrong usage.")]
     Delete(DeleteArgs),
+    /// Ask whether a daemon answers, or a job that runs with --http
+    #[command(after_help = "\
+Examples:
+  seachange health                             it answers: of use as the health check of a container
+  seachange health --ready                     its jobs have been brought back; of `run --http`: the job runs
+  seachange health --server https://cdc.example:8083 --ca ca.pem
+
+Asks once, without a token, and waits 4 s at most. Exit codes: 0 yes, 1 no, 2 wrong usage.")]
+    Health(HealthArgs),
 }
 
 /// Which daemon is asked, and how it answers.
@@ -434,4 +443,23 @@ pub struct DeleteArgs {
     pub snapshots: bool,
     #[command(flatten)]
     pub ask: AskArgs,
+}
+
+#[derive(Debug, Args)]
+pub struct HealthArgs {
+    /// Whether it is ready, too
+    #[arg(long)]
+    pub ready: bool,
+    /// Where it answers
+    #[arg(
+        long,
+        value_name = "URL",
+        env = "SEACHANGE_SERVER",
+        default_value = "http://127.0.0.1:8083",
+        help_heading = "Daemon"
+    )]
+    pub server: ServerUrl,
+    /// Certificates (PEM) that are believed of an https:// daemon, and no others; else the system's
+    #[arg(long, value_name = "FILE", help_heading = "Daemon")]
+    pub ca: Option<PathBuf>,
 }

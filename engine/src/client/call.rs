@@ -140,7 +140,7 @@ impl Client {
         Err((self.refusal(status.as_u16(), &text), asked))
     }
 
-    fn refusal(&self, status: u16, text: &str) -> ClientError {
+    pub(super) fn refusal(&self, status: u16, text: &str) -> ClientError {
         match serde_json::from_str::<Problem>(text) {
             Ok(problem) => ClientError::Refused(Box::new(problem)),
             Err(_) => self.strange(format!("status {status}, `{}`", shown(text))),
@@ -151,11 +151,11 @@ impl Client {
         ClientError::Strange { server: self.server.to_string(), what }
     }
 
-    fn cut(&self, error: &reqwest::Error) -> ClientError {
+    pub(super) fn cut(&self, error: &reqwest::Error) -> ClientError {
         ClientError::Cut { server: self.server.to_string(), why: reason(error) }
     }
 
-    fn unsent(&self, error: &reqwest::Error) -> ClientError {
+    pub(super) fn unsent(&self, error: &reqwest::Error) -> ClientError {
         let (server, why) = (self.server.to_string(), reason(error));
         if why.contains("invalid peer certificate") {
             return ClientError::Distrusted { server, why };

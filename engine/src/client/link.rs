@@ -60,6 +60,15 @@ impl ServerUrl {
         url
     }
 
+    /// The URL of a path that stands where `/api` does.
+    pub(super) fn beside_api(&self, segment: &str) -> Url {
+        let mut url = self.0.clone();
+        if let Ok(mut path) = url.path_segments_mut() {
+            path.pop_if_empty().push(segment);
+        }
+        url
+    }
+
     fn is_loopback(&self) -> bool {
         let host = self.0.host_str().unwrap_or_default().trim_matches(['[', ']']);
         let address = host.parse::<std::net::IpAddr>();

@@ -4,6 +4,7 @@ mod call;
 #[cfg(test)]
 pub(crate) mod double;
 mod error;
+mod health;
 mod link;
 mod routes;
 #[cfg(test)]
@@ -11,6 +12,7 @@ mod tests;
 
 pub use self::error::ClientError;
 pub(crate) use self::error::place;
+pub use self::health::Health;
 pub use self::link::{Client, ServerUrl, Token};
 pub use self::routes::{EventsAsked, JobsAsked};
 

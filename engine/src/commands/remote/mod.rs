@@ -3,6 +3,7 @@
 mod change;
 mod edit;
 mod events;
+mod health;
 mod jobs;
 mod output;
 mod present;
@@ -41,6 +42,7 @@ pub async fn run(command: &RemoteCommand) -> anyhow::Result<u8> {
         RemoteCommand::Tables(args) => tables::tables(args).await,
         RemoteCommand::Events(args) => events::events(args).await,
         RemoteCommand::Output(args) => output::output(args).await,
+        RemoteCommand::Health(args) => health::health(args).await,
     };
     done.map_err(coded)?;
     Ok(exit::DONE)
