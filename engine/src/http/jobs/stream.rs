@@ -287,5 +287,4 @@ impl<T: Told> Watcher<T> {
 }
 
 #[cfg(test)]
-#[path = "stream_tests.rs"]
 mod tests;
