@@ -55,7 +55,7 @@ burst = 10000
 failed_tokens_per_minute = 10000
 TOML
 # Its own directory, so that a path in a script that somebody made up leads into it.
-mkdir "$dir/cwd"
+mkdir "$dir/cwd"; : >"$dir/log"
 (cd "$dir/cwd" && exec "$binary" serve --config "$dir/seachange.toml") >"$dir/log" 2>&1 &
 daemon=$!
 url=
@@ -67,18 +67,26 @@ for _ in $(seq 300); do
 done
 [ -n "$url" ] || { cat "$dir/log" >&2; exit 1; }
 
-# The job that the description's examples name. Nobody listens where its source is.
+# A job of which everything is asked. Nobody listens where its source is.
 cat >"$dir/submit.json" <<'JSON'
-{"name": "retail/orders/emp_sync", "script": "EXECUTE CDCSOURCE emp WITH ('connector' = 'mysql-cdc', 'hostname' = '127.0.0.1', 'port' = '1', 'username' = 'root', 'password' = 'planted-secret', 'table-name' = 'shop.orders', 'sink.connector' = 'print');"}
+{"name": "emp_sync", "script": "EXECUTE CDCSOURCE emp WITH ('connector' = 'mysql-cdc', 'hostname' = '127.0.0.1', 'port' = '1', 'username' = 'root', 'password' = 'planted-secret', 'table-name' = 'shop\\.orders', 'sink.connector' = 'print');"}
 JSON
-curl -fsS -H "Authorization: Bearer $token" -H 'Content-Type: application/json' --data "@$dir/submit.json" \
-  "$url/api/v1/jobs" >"$dir/submitted"
+curl -sS --fail-with-body -H "Authorization: Bearer $token" -H 'Content-Type: application/json' --data "@$dir/submit.json" \
+  "$url/api/v1/jobs" >"$dir/submitted" || { cat "$dir/submitted" >&2; exit 1; }
 
-status=0
 # The stream never ends by itself; tests of its own hold it.
-(cd "$dir" && "$venv/bin/schemathesis" --config-file "$here/schemathesis.toml" run "$url/api/v1/openapi.json" \
-  --header "Authorization: Bearer $token" --exclude-path /api/v1/stream --max-examples "$examples" \
-  --request-timeout 30 ${SEED:+--seed "$SEED"}) || status=1
+asks() {
+  local config=$1
+  shift
+  (cd "$dir" && "$venv/bin/schemathesis" --config-file "$config" run "$url/api/v1/openapi.json" \
+    --header "Authorization: Bearer $token" --exclude-path /api/v1/stream --max-examples "$examples" \
+    --request-timeout 60 ${SEED:+--seed "$SEED"} "$@")
+}
+status=0
+# First all of that job, while it is there: made-up names would come no further than 404.
+{ cat "$here/schemathesis.toml"; cat "$here/of-one.toml"; } >"$dir/of-one.toml"
+asks "$dir/of-one.toml" --include-path-regex '\{job\}' --exclude-method DELETE || status=1
+asks "$here/schemathesis.toml" || status=1
 
 kill -0 "$daemon" || { echo "api: the daemon has ended:" >&2; tail -50 "$dir/log" >&2; exit 1; }
 if grep -n "panicked\|planted-secret" "$dir/log"; then status=1; fi

@@ -122,6 +122,14 @@ pub(super) fn count(field: &str, count: u64, count_max: u64) -> Result<usize, Be
     usize::try_from(count).map_err(|_| Beyond::Bad(format!("`{field}` = {count} is too much")))
 }
 
+/// A number of an event or a line: of those that every reader of JSON can hold in 64 bits.
+pub(super) fn id(field: &str, id: Option<u64>) -> Result<(), Beyond> {
+    match id.map(i64::try_from) {
+        Some(Err(_)) => Err(Beyond::Bad(format!("`{field}` is over {}", i64::MAX))),
+        Some(Ok(_)) | None => Ok(()),
+    }
+}
+
 /// A job's path: `folder/folder/name`.
 pub(super) fn job(field: &str, name: &str) -> Result<(), Beyond> {
     text(field, name)?;

@@ -44,7 +44,6 @@ pub(super) struct ListAsked {
     search: Option<String>,
     /// Jobs in one of these states; none given: all.
     #[serde(default)]
-    #[param(max_items = 11)]
     state: Vec<JobState>,
     /// Jobs below this path.
     #[param(max_length = 500, example = "retail")]

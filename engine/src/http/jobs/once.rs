@@ -270,5 +270,4 @@ impl Shelf {
 }
 
 #[cfg(test)]
-#[path = "once_tests.rs"]
 mod tests;

@@ -135,5 +135,4 @@ fn has(asked: &HeaderMap, tag: &HeaderValue) -> bool {
 }
 
 #[cfg(test)]
-#[path = "page_tests.rs"]
 mod tests;

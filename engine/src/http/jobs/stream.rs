@@ -47,7 +47,7 @@ pub(super) struct StreamAsked {
     job: Option<String>,
     /// Id of an event: those behind it are sent first. `Last-Event-ID` goes before.
     #[serde(default, deserialize_with = "given")]
-    #[param(value_type = Option<u64>, minimum = 0, maximum = 18446744073709551615u64)]
+    #[param(value_type = Option<u64>, minimum = 0, maximum = 9223372036854775807u64)]
     since: Option<u64>,
 }
 
@@ -72,6 +72,7 @@ pub(super) async fn stream(
         limits::job("job", job)?;
         served.jobs.summary(job).ok_or_else(|| Refused::NoJob(job.clone()))?;
     }
+    limits::id("since", asked.since)?;
     let since = last_id(&headers)?.or(asked.since);
     // First the news, then what was missed: nothing falls between.
     let news = served.jobs.news();
@@ -286,5 +287,4 @@ impl<T: Told> Watcher<T> {
 }
 
 #[cfg(test)]
-#[path = "stream_tests.rs"]
 mod tests;

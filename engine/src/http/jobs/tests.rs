@@ -158,6 +158,7 @@ async fn names_that_cannot_be_are_refused_and_not_looked_for() {
     ] {
         asked.is_refused(("GET", path, ""), 400, why).await;
     }
+    asked.is_refused(("POST", "/api/v1/jobs//start", ""), 400, "`job` is empty").await;
     let long = format!("/api/v1/jobs/{}", "x".repeat(501));
     asked.is_refused(("GET", &long, ""), 400, "`job` has 501 characters; 500 are taken").await;
 }
@@ -165,7 +166,7 @@ async fn names_that_cannot_be_are_refused_and_not_looked_for() {
 #[tokio::test]
 async fn unknown_paths_and_methods_are_problems_too() {
     let asked = Asked::new().await;
-    for path in ["/api/v1", "/api/v2/jobs", "/api/v1/jobs/", "/api/v1/jobs//start", "/nothing"] {
+    for path in ["/api/v1", "/api/v2/jobs", "/api/v1/jobs/", "/nothing"] {
         asked.is_refused(("GET", path, ""), 404, "nothing at this path").await;
     }
     for (method, path, allowed) in [

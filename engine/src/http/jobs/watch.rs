@@ -29,11 +29,10 @@ pub(super) struct EventsAsked {
     limit: u64,
     /// Only those with a smaller id: `next` of the page before.
     #[serde(default, deserialize_with = "given")]
-    #[param(value_type = Option<u64>, minimum = 0, maximum = 18446744073709551615u64)]
+    #[param(value_type = Option<u64>, minimum = 0, maximum = 9223372036854775807u64)]
     before: Option<u64>,
     /// Events of these kinds; none given: all.
     #[serde(default)]
-    #[param(max_items = 6)]
     kind: Vec<EventKind>,
 }
 
@@ -44,6 +43,7 @@ fn events_default() -> u64 {
 impl EventsAsked {
     fn query(self, job: Option<String>) -> Result<EventsQuery, Problem> {
         let limit = limits::count("limit", self.limit, EVENTS_MAX)?;
+        limits::id("before", self.before)?;
         Ok(EventsQuery { job, kinds: self.kind, limit, before: self.before, after: None })
     }
 }
@@ -78,7 +78,7 @@ pub(super) async fn job_events(
 pub(super) struct OutputAsked {
     /// The number of a line: those behind it. `next` of the answer before.
     #[serde(default)]
-    #[param(minimum = 0, default = 0)]
+    #[param(minimum = 0, maximum = 9223372036854775807u64, default = 0)]
     after: u64,
     #[serde(default = "lines_default")]
     #[param(minimum = 1, maximum = 5000, default = 500)]
@@ -100,6 +100,7 @@ pub(super) async fn output(
     Ask(asked): Ask<OutputAsked>,
 ) -> Result<Json<Output>, Problem> {
     let limit = limits::count("limit", asked.limit, LINES_MAX)?;
+    limits::id("after", Some(asked.after))?;
     Ok(Json(served.jobs.output(&job, asked.after, limit)?))
 }
 
