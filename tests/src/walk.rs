@@ -88,6 +88,9 @@ pub async fn prints(hands: &impl Hands, expected: &[&str]) -> Result<()> {
         eventually("the lines", PATIENCE, async || Ok(hands.output()?.len() >= expected.len()));
     let waited = waited.await.with_context(|| format!("printed {:#?}", hands.output()));
     waited.with_context(|| format!("state {:?}", hands.state()))?;
+    // One that is starting takes no savepoint.
+    let runs = eventually("it runs", PATIENCE, async || Ok(hands.state()? == "streaming"));
+    runs.await.with_context(|| format!("state {:?}", hands.state()))?;
     hands.savepoint()?;
     let mut got = hands.output()?;
     if let Some(first) = got.get_mut(..2) {

@@ -70,7 +70,7 @@ impl Hands for Curl<'_> {
         let found = self.get(&format!("{JOB}/output?after=0"))?;
         let lines =
             at(&found, "/lines").as_array().with_context(|| format!("no lines: {found}"))?;
-        Ok(lines.iter().filter_map(|line| at(&line, "/text").as_str().map(str::to_owned)).collect())
+        Ok(lines.iter().filter_map(|line| at(line, "/text").as_str().map(str::to_owned)).collect())
     }
 
     fn state(&self) -> Result<String> {
