@@ -36,7 +36,7 @@ export function Configuration({ job, take }) {
     <${Trouble} error=${error || shown.error} />
     ${told && html`<${Facts} facts=${[
       [t("config.written"), format.time(told.at_ms)],
-      told.by && [t("config.by"), told.by],
+      told.by && told.by !== "-" && [t("config.by"), told.by],
       told.note && [t("note"), told.note],
       shown.value?.file && [t("config.file"), shown.value.file],
       shown.value?.lenient && [t("config.lenient"), t("yes")],

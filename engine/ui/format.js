@@ -11,7 +11,7 @@ export function count(value) {
 
 export function rate(value) {
   if (value === null || value === undefined) return NONE;
-  if (value > 0 && value < 10) return value.toLocaleString(current(), { maximumFractionDigits: 1 });
+  if (value > 0 && value < 10) return value.toLocaleString(current(), { maximumFractionDigits: value < 1 ? 2 : 1 });
   return short(value);
 }
 
