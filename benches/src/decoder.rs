@@ -159,6 +159,7 @@ fn encode(blocks: &[RowsBlock]) -> Result<usize> {
         sink_name: "sink[0]".to_owned(),
         time_zone: model::TimeZone::Utc,
         clock: Arc::new(Stopped),
+        screen: sinks::standard_output(),
     };
     let mut encoder = encoder(Format::DebeziumJson, &context);
     let mut out = Vec::new();

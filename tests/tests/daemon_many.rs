@@ -141,7 +141,10 @@ async fn answers_at_once(daemon: &Daemon) -> Result<()> {
             took.push(begun.elapsed());
         }
         took.sort();
-        say(format!("GET {path}: median {:.1} ms", took.get(4).context("nine")?.as_secs_f64() * 1e3));
+        say(format!(
+            "GET {path}: median {:.1} ms",
+            took.get(4).context("nine")?.as_secs_f64() * 1e3
+        ));
     }
     let listed = daemon.ask("GET", "/api/v1/jobs?limit=5000", "").await?.body;
     ensure!(at(&listed, "/jobs").as_array().is_some_and(|jobs| jobs.len() == JOBS));

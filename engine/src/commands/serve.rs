@@ -10,6 +10,7 @@ use model::Clock;
 use state::Registry;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
+use tokio::task::JoinSet;
 use tracing::{info, warn};
 
 use super::run::SystemClock;
@@ -52,6 +53,7 @@ pub async fn run(args: &ServeArgs) -> anyhow::Result<u8> {
         threads: config.jobs.threads,
         starts_at_once: config.jobs.starts_at_once,
         output_lines: config.jobs.output_lines,
+        lenient: config.jobs.lenient,
     };
     let (jobs, waiting) = Jobs::open(registry, sealer, settings, Arc::new(SystemClock)).await?;
     let listening = listen::bind(&config.server).await?;
@@ -99,12 +101,11 @@ async fn conduct(
         let _ = ended.wait_for(|is_over| *is_over).await;
     };
     let limits = config.limits.clone();
-    let served =
-        tokio::spawn(
-            async move { listen::serve(listening, router, &limits, is_over, DRAIN).await },
-        );
-    let beats = tokio::spawn(notify::beat());
-    let back = tokio::spawn(bring_back(Arc::clone(&jobs), waiting));
+    let mut served = JoinSet::new();
+    served.spawn(async move { listen::serve(listening, router, &limits, is_over, DRAIN).await });
+    let mut beside = JoinSet::new();
+    beside.spawn(notify::beat());
+    beside.spawn(bring_back(Arc::clone(&jobs), waiting));
     signals.next().await;
     info!("the daemon ends: each job that runs takes a savepoint first");
     notify::stopping();
@@ -113,14 +114,14 @@ async fn conduct(
         () = still() => true,
         () = signals.second() => false,
     };
-    back.abort();
     end.send_replace(true);
     if !left {
         warn!("stopped at once, at a second signal; the newest checkpoints stand");
         return Ok(exit::FAILED);
     }
-    served.await.context("the HTTP server")??;
-    beats.abort();
+    if let Some(ended) = served.join_next().await {
+        ended.context("the HTTP server")??;
+    }
     info!("the daemon has ended");
     Ok(exit::DONE)
 }

@@ -27,12 +27,23 @@ use super::samples::{self, Ring};
 use super::store::KeepError;
 use super::tail::Tail;
 use super::view::{Brief, Look, Seen};
-use super::{News, Refused, Shared, script};
+use super::{News, Refused, Shared, in_background, script, whom};
 use crate::api::{EventKind, JobState, Snapshot, UpdateWish};
 use crate::control::{Phase, Refusal, Taken};
 use crate::error::chain;
 
 pub(super) type Reply<T> = oneshot::Sender<Result<T, Refused>>;
+
+/// How a start was asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Start {
+    /// Of a paused job.
+    Resume,
+    /// By the job's strategy.
+    AsEver,
+    /// With something that is for this start alone.
+    Chosen,
+}
 
 /// How a job is to end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -47,7 +58,7 @@ pub(super) enum Halt {
 pub(super) enum Ask {
     Start {
         beginning: Beginning,
-        resume: bool,
+        how: Start,
         by: String,
         reply: Reply<()>,
     },
@@ -347,7 +358,7 @@ impl Actor {
     fn last_savepoint(&self, note: String) -> Option<oneshot::Receiver<Result<Taken, Refusal>>> {
         let control = self.run.as_ref()?.run.control.clone();
         let (reply, answer) = oneshot::channel();
-        tokio::spawn(async move {
+        in_background(async move {
             let _ = reply.send(control.savepoint_and_end(note).await);
         });
         Some(answer)

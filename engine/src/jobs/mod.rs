@@ -39,6 +39,7 @@ use crate::api::{
 };
 use crate::lag::Servers;
 use crate::metrics::JobMetrics;
+use crate::serve::access::NOBODY;
 use crate::serve::seal::Sealer;
 
 /// Which jobs are listed.
@@ -99,6 +100,8 @@ pub struct Settings {
     pub starts_at_once: usize,
     /// Lines of `print` that are kept of each job.
     pub output_lines: usize,
+    /// Scripts are read so that say nothing of it.
+    pub lenient: bool,
 }
 
 impl Settings {
@@ -192,7 +195,7 @@ impl Jobs {
         let mut back = JoinSet::new();
         for actor in waiting.0 {
             let (is_back, seen_to) = oneshot::channel();
-            tokio::spawn(actor.run(is_back));
+            in_background(actor.run(is_back));
             back.spawn(seen_to);
         }
         back.join_all().await;
@@ -329,6 +332,17 @@ impl Jobs {
     pub fn news(&self) -> broadcast::Receiver<News> {
         self.shared.log.news.subscribe()
     }
+}
+
+/// A task of the daemon's own, which ends with the job that it is about, or with the process.
+#[expect(clippy::disallowed_methods, reason = "not a task of a run, which its supervisor owns")]
+fn in_background(task: impl Future<Output = ()> + Send + 'static) {
+    tokio::spawn(task);
+}
+
+/// Who asked, for the end of a sentence; nothing where the daemon knows nobody by name.
+fn whom(by: &str) -> String {
+    if by == NOBODY { String::new() } else { format!(" by {by}") }
 }
 
 /// Jobs that are to be brought back.

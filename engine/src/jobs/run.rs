@@ -13,6 +13,7 @@ use state::{JobOptions, StateUrl};
 use tokio::runtime::Builder;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot, watch};
 
+use super::in_background;
 use crate::commands::run::{let_go, unfit};
 use crate::control::{self, Control, Controlled, Phase, Stop};
 use crate::daemon::{Daemon, Ended, From};
@@ -88,7 +89,7 @@ impl Plan {
         if let Some(host) = self.job.source.hosts.first() {
             let options = source_options(&self.job.name, &self.job.source, host);
             let lag = Lag::new(options, Arc::clone(&self.servers));
-            tokio::spawn(sample_lag(lag, looks.clone(), control.watch(), behind));
+            in_background(sample_lag(lag, looks.clone(), control.watch(), behind));
         }
         let inside = Inside { controlled, phase: control.watch(), status };
         std::thread::Builder::new().name("job".to_owned()).stack_size(STACK_BYTES).spawn(
@@ -126,7 +127,7 @@ impl Plan {
             turn = Arc::clone(&self.turns).acquire_owned() => turn.ok(),
             _ = stop.wait_for(|stop| *stop != Stop::Not) => return Outcome::Never,
         };
-        tokio::spawn(leave_turn(turn, inside.phase.clone()));
+        in_background(leave_turn(turn, inside.phase.clone()));
         let unfit = unfit(&self.job).await;
         if !unfit.is_empty() {
             return Outcome::Failed(unfit.join("; "));

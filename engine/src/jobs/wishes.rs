@@ -5,10 +5,10 @@ use std::sync::PoisonError;
 use state::JobOptions;
 use tokio::sync::oneshot;
 
-use super::actor::{Actor, Ask, Halt, unmasked};
+use super::actor::{Actor, Ask, Halt, Start, unmasked};
 use super::log::Told;
 use super::record::{Beginning, Record, Standing, Text};
-use super::{EventsQuery, Jobs, News, Refused, Submitted, script, view};
+use super::{EventsQuery, Jobs, News, Refused, Submitted, in_background, script, view, whom};
 use crate::api::{
     Begin, DeleteWish, Edited, EventKind, Events, Halted, JobDetail, JobState, PauseWish,
     RestoreWish, SavepointWish, Snapshot, Snapshots, StartWish, StopKind, StopWish, SubmitWish,
@@ -26,7 +26,12 @@ impl Jobs {
         let now = self.shared.clock.now_ms();
         let version =
             Version { number: 1, at_ms: now, by: Some(by.to_owned()), note: wish.note.clone() };
-        let text = Text { version, script: wish.script, file: wish.file, lenient: wish.lenient };
+        let text = Text {
+            version,
+            script: wish.script,
+            file: wish.file,
+            lenient: wish.lenient || self.shared.settings.lenient,
+        };
         let name = wish.name.unwrap_or_else(|| script::name(&text));
         script::fit_name(&name)?;
         script::read(&text, Some(&name)).map_err(Refused::Script)?;
@@ -59,7 +64,7 @@ impl Jobs {
             };
         }
         let now = text.version.at_ms;
-        let reason = format!("submitted by {by}, and not started yet");
+        let reason = format!("submitted{}, and not started yet", whom(by));
         let record = Record {
             name: name.to_owned(),
             wanted: Wanted::Stopped,
@@ -78,7 +83,7 @@ impl Jobs {
             .unwrap_or_else(PoisonError::into_inner)
             .insert(name.to_owned(), handle);
         let (is_back, _) = oneshot::channel();
-        tokio::spawn(actor.run(is_back));
+        in_background(actor.run(is_back));
         self.shared.log.tell(Told::of(name, EventKind::Audit, "submitted it").by(by)).await;
         let _ = self.shared.log.news.send(News::Job(name.to_owned()));
         Ok(true)
@@ -90,8 +95,12 @@ impl Jobs {
     /// There is no such job, whose hidden values it is to take over; or they cannot be told.
     pub async fn validate(&self, wish: ValidateWish) -> Result<Validated, Refused> {
         let version = Version { number: 0, at_ms: 0, by: None, note: String::new() };
-        let mut text =
-            Text { version, script: wish.script, file: wish.file, lenient: wish.lenient };
+        let mut text = Text {
+            version,
+            script: wish.script,
+            file: wish.file,
+            lenient: wish.lenient || self.shared.settings.lenient,
+        };
         let mut errors = Vec::new();
         if let Some(job) = &wish.job {
             let version = self.handle(job)?.look.borrow().record.version;
@@ -191,29 +200,31 @@ impl Jobs {
     /// The script cannot be read any more, the snapshot is not there, or the job is ending.
     pub async fn start(&self, job: &str, wish: StartWish, by: &str) -> Result<JobDetail, Refused> {
         let strategy = self.handle(job)?.look.borrow().record.strategy;
+        let is_chosen = wish.from.is_some() || wish.allow_fallback || !wish.resnapshot.is_empty();
+        let how = if is_chosen { Start::Chosen } else { Start::AsEver };
         let beginning = Beginning {
             from: wish.from.unwrap_or(strategy.into()),
             allow_fallback: wish.allow_fallback,
             resnapshot: wish.resnapshot,
         };
-        self.begin(job, beginning, false, by).await
+        self.begin(job, beginning, how, by).await
     }
 
     /// # Errors
     /// It is not paused.
     pub async fn resume(&self, job: &str, by: &str) -> Result<JobDetail, Refused> {
-        self.begin(job, Beginning::resumed(), true, by).await
+        self.begin(job, Beginning::resumed(), Start::Resume, by).await
     }
 
     async fn begin(
         &self,
         job: &str,
         beginning: Beginning,
-        resume: bool,
+        how: Start,
         by: &str,
     ) -> Result<JobDetail, Refused> {
         let by = by.to_owned();
-        self.ask(job, |reply| Ask::Start { beginning, resume, by, reply }).await?;
+        self.ask(job, |reply| Ask::Start { beginning, how, by, reply }).await?;
         self.detail(job)
     }
 

@@ -21,7 +21,7 @@ use crate::serve::access::Caller;
 pub(super) const KEY: &str = "idempotency-key";
 pub(super) const KEY_CHARS_MAX: usize = 200;
 /// How long an answer is kept.
-const KEPT_FOR: Duration = Duration::from_hours(24);
+const KEPT_FOR: Duration = Duration::from_secs(24 * 60 * 60);
 /// Answers that are kept; the oldest go first.
 const ANSWERS_MAX: usize = 1000;
 /// Bytes of their bodies, together.

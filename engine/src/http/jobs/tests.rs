@@ -39,6 +39,7 @@ impl Asked {
             threads: 1,
             starts_at_once: 4,
             output_lines: 100,
+            lenient: false,
         };
         let clock = Arc::new(SystemClock);
         let (jobs, waiting) = Jobs::open(registry, sealer, settings, clock).await.unwrap();

@@ -1,8 +1,8 @@
 //! What is asked of a job.
 
 use super::{
-    Actor, After, Ask, Beginning, Halt, JobState, Phase, Refused, Reply, Snapshot, Taken, Text,
-    Updated, script,
+    Actor, After, Ask, Beginning, Halt, JobState, Phase, Refused, Reply, Snapshot, Start, Taken,
+    Text, Updated, in_background, script, whom,
 };
 use crate::api::{Told, UpdateWish, Version, Wanted};
 use crate::checkpoint::machine::Then;
@@ -15,8 +15,8 @@ impl Actor {
             return ask.refuse(Refused::Leaving);
         }
         match ask {
-            Ask::Start { beginning, resume, by, reply } => {
-                let answer = self.start(beginning, resume, &by).await;
+            Ask::Start { beginning, how, by, reply } => {
+                let answer = self.start(beginning, how, &by).await;
                 // As below: whoever asked and has gone does not care.
                 let _ = reply.send(answer);
             }
@@ -46,33 +46,33 @@ impl Actor {
         }
     }
 
-    async fn start(&mut self, beginning: Beginning, resume: bool, by: &str) -> Result<(), Refused> {
+    async fn start(&mut self, beginning: Beginning, how: Start, by: &str) -> Result<(), Refused> {
         let name = &self.record.name;
         if self.halting.is_some() {
             return Err(Refused::InTheWay(format!("job `{name}` is being stopped: wait for that")));
         }
         if self.run.is_some() {
-            // It runs already; another place to begin at is another wish.
-            return match beginning == Beginning::resumed() || resume {
-                true => Ok(()),
-                false => Err(Refused::InTheWay(format!(
+            // It runs already; a place to begin at is another wish.
+            return match how {
+                Start::Resume | Start::AsEver => Ok(()),
+                Start::Chosen => Err(Refused::InTheWay(format!(
                     "job `{name}` runs: stop it first, or `restore` it from a snapshot"
                 ))),
             };
         }
         let state = self.record.standing.state;
-        if resume && state != JobState::Paused {
+        if how == Start::Resume && state != JobState::Paused {
             return Err(Refused::InTheWay(format!(
                 "job `{name}` is {}, not paused: start it",
                 state.name()
             )));
         }
-        let (audited, why) = match resume {
-            true => ("resumed it".to_owned(), format!("resumed by {by}")),
-            false => (
-                format!("started it from {}", place(&beginning)),
-                format!("started by {by}, from {}", place(&beginning)),
-            ),
+        let (audited, why) = match how {
+            Start::Resume => ("resumed it".to_owned(), format!("resumed{}", whom(by))),
+            Start::AsEver | Start::Chosen => {
+                let place = place(&beginning);
+                (format!("started it from {place}"), format!("started{}, from {place}", whom(by)))
+            }
         };
         self.begin(beginning, &why).await?;
         self.audit(by, audited).await;
@@ -88,7 +88,10 @@ impl Actor {
         self.audit(by, "cancelled it").await;
         // Whoever waits for a savepoint meanwhile waits in vain.
         if let Some(halting) = self.halting.take() {
-            halting.refused(&Refused::InTheWay(format!("{by} cancelled the job meanwhile")));
+            halting.refused(&Refused::InTheWay(format!(
+                "the job was cancelled meanwhile{}",
+                whom(by)
+            )));
         }
         let wanted = std::mem::replace(&mut self.record.wanted, Wanted::Stopped);
         if let Err(refused) = self.kept().await {
@@ -112,9 +115,9 @@ impl Actor {
         self.audit(by, "stopped it").await;
         let reason = match state {
             JobState::Failed => {
-                format!("stopped by {by}; it had failed: {}", self.record.standing.reason)
+                format!("stopped{}; it had failed: {}", whom(by), self.record.standing.reason)
             }
-            _ => format!("stopped by {by}; it was {}", state.name()),
+            _ => format!("stopped{}; it was {}", whom(by), state.name()),
         };
         self.stand(JobState::Stopped, reason).await;
         Ok(())
@@ -144,7 +147,7 @@ impl Actor {
             return;
         }
         if !self.is_running() {
-            let _ = reply.send(Err(Refused::SavepointFailed(self.why_not())));
+            let _ = reply.send(Err(Refused::InTheWay(self.why_not())));
             return;
         }
         let (after, what) = match how {
@@ -173,11 +176,11 @@ impl Actor {
         match self.phase() {
             Some(Phase::Waiting(why)) => {
                 format!(
-                    "it waits to start again, for it failed: {why}. To stop it without a savepoint, cancel it"
+                    "no savepoint can be taken, for it waits to start again: {why}. Cancel it to stop it without one"
                 )
             }
             Some(Phase::Starting) => {
-                "it is starting: ask again once it runs, or cancel it".to_owned()
+                "no savepoint can be taken while it is starting: ask again once it runs, or cancel it".to_owned()
             }
             Some(Phase::Running(_) | Phase::Ended(_)) | None => "it does not run".to_owned(),
         }
@@ -186,7 +189,7 @@ impl Actor {
     async fn savepoint(&mut self, note: String, by: &str, reply: Reply<Snapshot>) {
         let Some(running) = self.run.as_ref().filter(|_| self.is_running()) else {
             let refused = match self.run {
-                Some(_) => Refused::SavepointFailed(self.why_not()),
+                Some(_) => Refused::InTheWay(self.why_not()),
                 None => Refused::InTheWay(format!(
                     "job `{}` is {}: only one that runs takes a savepoint",
                     self.record.name,
@@ -201,7 +204,7 @@ impl Actor {
             (self.record.name.clone(), self.brief.as_ref().map(|b| b.state.clone()));
         self.audit(by, "asked for a savepoint").await;
         // The job can be asked for other things meanwhile.
-        tokio::spawn(async move {
+        in_background(async move {
             let answer = control.savepoint(note, Then::GoOn).await;
             let (told, answer) = match answer {
                 Ok(taken) => {
@@ -237,7 +240,7 @@ impl Actor {
             return;
         }
         if self.run.is_none() {
-            let began = self.begin(beginning, &format!("{what}, by {by}")).await;
+            let began = self.begin(beginning, &format!("{what}{}", whom(by))).await;
             if began.is_ok() {
                 self.audit(by, what).await;
             }
@@ -313,7 +316,8 @@ impl Actor {
         let is_failed = self.record.standing.state == JobState::Failed;
         let applied = wish.apply && is_failed && self.record.wanted == Wanted::Running;
         if applied {
-            self.begin(Beginning::resumed(), &format!("a new version was applied by {by}")).await?;
+            self.begin(Beginning::resumed(), &format!("a new version was applied{}", whom(by)))
+                .await?;
         }
         Ok(Edit::Done(Updated { applied, changed: true }))
     }

@@ -1,6 +1,6 @@
 //! How a run of a job ends.
 
-use super::{Actor, After, Halting, JobState, Outcome, Refusal, Refused, Snapshot, Taken};
+use super::{Actor, After, Halting, JobState, Outcome, Refusal, Refused, Snapshot, Taken, whom};
 use crate::api::{EventKind, Wanted};
 use crate::control::Stop;
 use crate::daemon::Ended;
@@ -129,22 +129,22 @@ impl Actor {
 
     /// The end that was asked for has come.
     async fn halted(&mut self, mut halting: Halting, outcome: Outcome) {
-        let by = &halting.by;
+        let by = whom(&halting.by);
         let how = match (&halting.saved, &outcome) {
-            (Some(saved), _) => format!("by {by}, with savepoint {}", saved.id),
-            (None, Outcome::Failed(why)) => format!("by {by}; it failed as it ended: {why}"),
-            (None, Outcome::Ended(Ended::With(id))) => format!("by {by}, with snapshot {id}"),
+            (Some(saved), _) => format!("{by} with savepoint {}", saved.id),
+            (None, Outcome::Failed(why)) => format!("{by}; it failed as it ended: {why}"),
+            (None, Outcome::Ended(Ended::With(id))) => format!("{by} with snapshot {id}"),
             (None, Outcome::Ended(Ended::Unsaved | Ended::Cancelled) | Outcome::Never) => {
-                format!("by {by}, without a savepoint; its newest checkpoint stands")
+                format!("{by} without a savepoint; its newest checkpoint stands")
             }
         };
         match std::mem::replace(&mut halting.after, After::Stop) {
             After::Stop => {
-                self.rest(Wanted::Stopped, JobState::Stopped, format!("stopped {how}")).await;
+                self.rest(Wanted::Stopped, JobState::Stopped, format!("stopped{how}")).await;
                 halting.done();
             }
             After::Pause => {
-                self.rest(Wanted::Paused, JobState::Paused, format!("paused {how}")).await;
+                self.rest(Wanted::Paused, JobState::Paused, format!("paused{how}")).await;
                 halting.done();
             }
             After::Leave => {
@@ -162,7 +162,7 @@ impl Actor {
                 }
             }
             After::Again { beginning, text, what } => {
-                let began = self.again(beginning, text, &format!("{what} ({how})")).await;
+                let began = self.again(beginning, text, &format!("{what}; it ended{how}")).await;
                 match began {
                     Ok(()) => halting.done(),
                     Err(refused) => {

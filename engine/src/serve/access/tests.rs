@@ -96,13 +96,13 @@ async fn without_tokens_whoever_is_on_this_machine_is_an_operator_without_a_name
 }
 
 #[tokio::test]
-async fn a_viewer_may_look_and_validate_and_an_operator_may_do_everything() {
+async fn a_viewer_may_look_and_an_operator_may_do_everything() {
     let tokens = [("ops", Role::Operator), ("eye", Role::Viewer)];
     let guarded = guarded_with(&tokens, |_| ());
     for name in ["ops", "eye"] {
         assert_eq!(guarded.ask_as(name, "HEAD /api/v1/jobs").await.status, 200);
     }
-    for what in ["GET /api/v1/jobs", "POST /api/v1/validate", "GET /metrics"] {
+    for what in ["GET /api/v1/jobs", "GET /metrics"] {
         for name in ["ops", "eye"] {
             let answer = guarded.ask_as(name, what).await;
             assert_eq!((answer.status, answer.text), (200, format!("{name} 0")), "{what}");
@@ -113,7 +113,7 @@ async fn a_viewer_may_look_and_validate_and_an_operator_may_do_everything() {
         "PUT /api/v1/jobs/emp",
         "DELETE /api/v1/jobs/emp",
         "POST /api/v1/jobs/emp/stop",
-        "POST /api/v1/validate/",
+        "POST /api/v1/validate",
         "PATCH /api/v1/jobs/emp",
         "OPTIONS /api/v1/jobs",
     ] {
