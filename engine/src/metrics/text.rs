@@ -59,7 +59,13 @@ impl<'p> Family<'p> {
     }
 
     /// A line of a histogram or a summary: `suffix` is `_bucket`, `_sum` or `_count`.
-    pub(super) fn part(&mut self, suffix: &str, labels: &[&str], le: Option<&str>, value: impl Display) {
+    pub(super) fn part(
+        &mut self,
+        suffix: &str,
+        labels: &[&str],
+        le: Option<&str>,
+        value: impl Display,
+    ) {
         self.line(suffix, labels, le, value);
     }
 
