@@ -42,4 +42,6 @@ done
 [ "$(grep -c '^[a-z]' "$made/seachange.toml")" = ${#places[@]} ] || { echo "package: deploy/seachange.toml is not as this script knows it" >&2; exit 1; }
 
 mkdir -p "$to"
-cargo deb --quiet -p engine --no-build --profile "$profile" ${VERSION:+--deb-version "$VERSION"} --output "$to"
+# What is only tried need not be small.
+[ "$profile" = release ] && fast=() || fast=(--fast --compress-type gz)
+cargo deb --quiet "${fast[@]}" -p engine --no-build --profile "$profile" ${VERSION:+--deb-version "$VERSION"} --output "$to"

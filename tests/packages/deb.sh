@@ -24,7 +24,10 @@ if [ "${1:-}" != --inside ]; then
   mkdir -p "$work"
   rm -rf "$work/debs"
   PROFILE=dev VERSION=0.1.0 deploy/package.sh "$work/debs"
-  PROFILE=dev VERSION=0.1.1 BUILT=1 deploy/package.sh "$work/debs"
+  # The next version: the same, by another number.
+  dpkg-deb -R "$work/debs/seachange_0.1.0_amd64.deb" "$work/debs/next"
+  sed -i 's/^Version: .*/Version: 0.1.1/' "$work/debs/next/DEBIAN/control"
+  dpkg-deb -Zgzip -z1 --root-owner-group -b "$work/debs/next" "$work/debs/seachange_0.1.1_amd64.deb" >/dev/null
   if [ ! -e "$work/root.tar" ]; then
     say "unpacking a Debian"
     mmdebstrap --quiet --variant=minbase --include=librocksdb7.8,ca-certificates,init-system-helpers bookworm "$work/root.new.tar"
@@ -37,7 +40,15 @@ fi
 ip link set lo up
 base=$(mktemp -d "$work/run.XXXXXX")
 root=$base/root
-trap 'umount -R "$root" 2>/dev/null || true; [ -n "${KEEP:-}" ] || rm -rf "$base"' EXIT
+mysql=
+finish() {
+  [ -z "$mysql" ] || kill -9 "$mysql" 2>/dev/null || true
+  [ ! -e "$root/run/seachange.pid" ] || kill -9 "$(cat "$root/run/seachange.pid")" 2>/dev/null || true
+  wait 2>/dev/null || true
+  umount -R "$root" || true
+  [ -n "${KEEP:-}" ] || rm -rf "$base"
+}
+trap finish EXIT
 mkdir "$root"
 # A mount of its own, so that `find -xdev` and `umount -R` know where it ends.
 mount --bind "$root" "$root"
@@ -62,8 +73,10 @@ say "a MySQL"
 port=3306
 scripts/servers.sh init mysql9 "$base/mysql"
 scripts/servers.sh run mysql9 "$base/mysql" $port --gtid-mode=ON --enforce-gtid-consistency=ON >"$base/mysql.out" 2>&1 &
+mysql=$!
+disown
 sql() { scripts/servers.sh client mysql9 --no-defaults -h127.0.0.1 -P$port -uroot -e "$1"; }
-for _ in $(seq 300); do
+for _ in $(seq ${TRIES:-300}); do
   sql 'SELECT 1' >/dev/null 2>&1 && break
   sleep 0.2
 done
@@ -90,7 +103,7 @@ cat >"$root/debs/orders.sql" <<SQL
 SET execution.checkpointing.interval = 1000;
 EXECUTE CDCSOURCE orders WITH (
   'connector' = 'mysql-cdc', 'hostname' = '127.0.0.1', 'port' = '$port', 'username' = 'root', 'password' = '',
-  'table-name' = 'shop\\.orders', 'sink.connector' = 'file', 'sink.path' = '/var/lib/seachange/changes'
+  'scan.startup.mode' = 'initial', 'table-name' = 'shop\\.orders', 'sink.connector' = 'file', 'sink.path' = '/var/lib/seachange/changes'
 )
 SQL
 inside seachange submit /debs/orders.sql --start
@@ -98,7 +111,7 @@ changes() { cat "$root"/var/lib/private/seachange/changes/part-*.jsonl 2>/dev/nu
 # emitted N: N changes are out, and no more
 emitted() {
   local lines=0
-  for _ in $(seq 300); do
+  for _ in $(seq ${TRIES:-300}); do
     lines=$(changes | grep -c '"op"') || true
     [ "$lines" -ge "$1" ] && break
     sleep 0.2

@@ -50,6 +50,9 @@ impl Service {
     /// The binary is not there.
     pub fn start(&mut self, watchdog: Option<Duration>) -> Result<()> {
         ensure!(self.process.is_none(), "it runs");
+        // A new socket: the old one may hold words of the run before.
+        fs::remove_file(self.notify())?;
+        self.socket = UnixDatagram::bind(self.notify())?;
         self.told.clear();
         let log = fs::File::create(self.log())?;
         let mut command = Command::new(binary()?);
@@ -57,7 +60,7 @@ impl Service {
             .args(["serve", "--config"])
             .arg(self.dir.path().join("seachange.toml"))
             .current_dir(self.dir.path())
-            .env("NOTIFY_SOCKET", self.dir.path().join("notify"))
+            .env("NOTIFY_SOCKET", self.notify())
             .env_remove("WATCHDOG_PID")
             .env_remove("WATCHDOG_USEC")
             .stdin(Stdio::null())
@@ -68,6 +71,10 @@ impl Service {
         }
         self.process = Some(Guarded::spawn(&mut command)?);
         Ok(())
+    }
+
+    fn notify(&self) -> PathBuf {
+        self.dir.path().join("notify")
     }
 
     fn log(&self) -> PathBuf {

@@ -72,7 +72,8 @@ async fn a_source_that_is_not_there_keeps_no_daemon_from_being_ready() -> Result
     // A port that was free a moment ago.
     let port = std::net::TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
     let script = format!(
-        "SET restart-strategy = fixed-delay;\nSET restart-strategy.fixed-delay.attempts = 1000;\n\
+        "SET pipeline.name = lost;\nSET restart-strategy = fixed-delay;\n\
+         SET restart-strategy.fixed-delay.attempts = 1000;\n\
          EXECUTE CDCSOURCE lost WITH ('connector' = 'mysql-cdc', 'hostname' = '127.0.0.1', \
          'port' = '{port}', 'username' = 'u', 'password' = '', 'table-name' = 's\\.t', \
          'sink.connector' = 'blackhole');\n"

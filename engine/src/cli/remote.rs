@@ -149,7 +149,7 @@ Exit codes: 0 done, 1 failed or refused (it runs, for instance), 2 wrong usage."
     #[command(after_help = "\
 Examples:
   seachange health                             it answers: of use as the health check of a container
-  seachange health --ready                     its jobs have been brought back; of `run --http`: the job runs
+  seachange health --ready                     its jobs are back; of `run --http`: the job runs
   seachange health --server https://cdc.example:8083 --ca ca.pem
 
 Asks once, without a token, and waits 4 s at most. Exit codes: 0 yes, 1 no, 2 wrong usage.")]
