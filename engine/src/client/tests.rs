@@ -165,13 +165,16 @@ fn a_token_comes_from_a_file_before_the_environment_and_is_never_shown() {
 
 #[tokio::test]
 async fn health_is_asked_once_without_a_token_beside_the_api() {
-    let double = Double::new([Says::Status(200, "ok\n"), Says::Status(503, ENDING)]).await;
-    let client = Client { token: None, ..double.client };
+    let double =
+        Double::new([Says::Status(200, "ok\n".to_owned()), Says::Status(503, ENDING.to_owned())])
+            .await;
+    double.client.token = None;
+    let client = &double.client;
     client.health(Health::Alive).await.unwrap();
     let refused = client.health(Health::Ready).await.unwrap_err();
     assert_eq!(refused.to_string(), "the daemon is ending");
-    let script = double.script.lock().unwrap();
-    let paths: Vec<&str> = script.heard.iter().map(|heard| heard.path.as_str()).collect();
+    let heard = double.heard();
+    let paths: Vec<&str> = heard.iter().map(|heard| heard.path.as_str()).collect();
     assert_eq!(paths, ["/healthz", "/readyz"]);
-    assert!(script.heard.iter().all(|heard| heard.authorization.is_none()));
+    assert!(heard.iter().all(|heard| heard.authorization.is_none()));
 }

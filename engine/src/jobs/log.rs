@@ -21,6 +21,8 @@ const OF: &[u8] = b"of/";
 const KEPT_MAX: u64 = 50_000;
 /// So many are dropped at a time.
 const PRUNED: u64 = 500;
+/// Twice as many, should some have been left the last time.
+const PRUNED_AT_ONCE: usize = 1000;
 /// News that a slow watcher may be behind.
 const NEWS: usize = 1024;
 /// Events that are looked through for a query with kinds, at a time.
@@ -89,7 +91,7 @@ impl Log {
     }
 
     async fn prune(&self, below: u64) {
-        let Ok(old) = self.registry.ascending(EVENT, EVENT, 2 * PRUNED as usize).await else {
+        let Ok(old) = self.registry.ascending(EVENT, EVENT, PRUNED_AT_ONCE).await else {
             return;
         };
         let mut writes = Writes::default();

@@ -169,7 +169,9 @@ impl Jobs {
         });
         let kept = |error: KeepError| match error {
             KeepError::Store(error) => OpenError::Store(error),
-            other => OpenError::Kept(crate::error::chain(&other)),
+            other @ (KeepError::Sealed { .. }
+            | KeepError::Unreadable { .. }
+            | KeepError::NoVersion { .. }) => OpenError::Kept(crate::error::chain(&other)),
         };
         let mut handles = BTreeMap::new();
         let mut waiting = Vec::new();

@@ -17,7 +17,7 @@ pub(super) fn read(text: &Text, name: Option<&str>) -> Result<JobSpec, Vec<Told>
         name.map(|name| ("pipeline.name".to_owned(), name.to_owned())).into_iter().collect();
     let spec = job::parse(&text.script, text.file(), mode, &overrides, &World)
         .map_err(|errors| told(&errors))?;
-    Transforms::read(&spec.transforms, spec.time_zone).map_err(|error| whole(error))?;
+    Transforms::read(&spec.transforms, spec.time_zone).map_err(whole)?;
     // What only the sinks can tell of their options is told before anything runs.
     for sink in &spec.sinks {
         let context = crate::daemon::sink_context(&spec, sink, std::sync::Arc::new(Never));

@@ -457,6 +457,8 @@ fn kept(error: &super::KeepError) -> Refused {
         super::KeepError::NoVersion { job, number } => {
             Refused::NoVersion { job: job.clone(), number: *number }
         }
-        other => Refused::State(chain(other)),
+        other @ (super::KeepError::Store(_)
+        | super::KeepError::Sealed { .. }
+        | super::KeepError::Unreadable { .. }) => Refused::State(chain(other)),
     }
 }

@@ -120,11 +120,8 @@ pub async fn open(
         // Elsewhere the position is still one in the files of the server before.
         file_known: at_home,
         opens_after: Some(opens_after),
-        transaction: Transaction {
-            // A stream that begins inside a transaction has no `Begin`.
-            open: in_transaction,
-            bytes: 0,
-        },
+        // A stream that begins inside a transaction has no `Begin`.
+        transaction: Transaction { open: in_transaction, bytes: 0 },
         opens: Vec::new(),
         loaded: Vec::new(),
         passes: Vec::new(),

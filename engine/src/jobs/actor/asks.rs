@@ -113,11 +113,11 @@ impl Actor {
         self.record.beginning = None;
         self.kept().await?;
         self.audit(by, "stopped it").await;
-        let reason = match state {
-            JobState::Failed => {
+        let reason = match state == JobState::Failed {
+            true => {
                 format!("stopped{}; it had failed: {}", whom(by), self.record.standing.reason)
             }
-            _ => format!("stopped{}; it was {}", whom(by), state.name()),
+            false => format!("stopped{}; it was {}", whom(by), state.name()),
         };
         self.stand(JobState::Stopped, reason).await;
         Ok(())
