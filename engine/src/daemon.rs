@@ -319,7 +319,8 @@ impl Daemon {
         let mut sinks = Vec::new();
         let transforms = Arc::new(self.transforms()?);
         for spec in &self.job.sinks {
-            let context = sink_context(&self.job, spec, Arc::clone(&self.clock));
+            let mut context = sink_context(&self.job, spec, Arc::clone(&self.clock));
+            context.watcher = self.control.meters.watcher(Arc::clone(&self.clock));
             let sink = sinks::open(&spec.connector, &spec.options, context)
                 .map_err(|e| EngineError::Job(chain(&e)))?;
             sinks.push((spec.name.clone(), transforms.before(sink, &spec.name, &spec.connector)));
@@ -349,6 +350,7 @@ pub fn sink_context(job: &JobSpec, spec: &SinkSpec, clock: Arc<dyn Clock>) -> Si
         mode: job.checkpointing.mode,
         routes: spec.routes.clone(),
         source_column: spec.source_column.clone(),
+        watcher: sinks::Watcher::default(),
         clock,
     }
 }

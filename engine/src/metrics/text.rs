@@ -35,31 +35,37 @@ pub struct Metric {
 }
 
 /// What is written of one metric; nothing, not even its name, before its first line.
-pub struct Family<'p> {
+pub(super) struct Family<'p> {
     page: &'p mut String,
     metric: &'static Metric,
     begun: bool,
 }
 
 impl<'p> Family<'p> {
-    pub fn of(page: &'p mut String, metric: &'static Metric) -> Self {
+    pub(super) fn of(page: &'p mut String, metric: &'static Metric) -> Self {
         Self { page, metric, begun: false }
     }
 
     /// A line, with the values of the metric's labels in their order.
-    pub fn put(&mut self, labels: &[&str], value: impl Display) {
+    pub(super) fn put(&mut self, labels: &[&str], value: impl Display) {
         self.line("", labels, None, value);
     }
 
     /// The same where there is a value.
-    pub fn put_some(&mut self, labels: &[&str], value: Option<impl Display>) {
+    pub(super) fn put_some(&mut self, labels: &[&str], value: Option<impl Display>) {
         if let Some(value) = value {
             self.put(labels, value);
         }
     }
 
     /// A line of a histogram or a summary: `suffix` is `_bucket`, `_sum` or `_count`.
-    pub fn part(&mut self, suffix: &str, labels: &[&str], le: Option<&str>, value: impl Display) {
+    pub(super) fn part(
+        &mut self,
+        suffix: &str,
+        labels: &[&str],
+        le: Option<&str>,
+        value: impl Display,
+    ) {
         self.line(suffix, labels, le, value);
     }
 

@@ -158,8 +158,7 @@ async fn scene() -> Scene {
     let sink = Box::new(Staging(Arc::clone(&seen)));
     let (sender, receiver) = queue::bounded();
     let meter = Meters::default().sink(SINK, "staging", sender.gauge());
-    let store_of = Arc::clone(&store) as Arc<dyn CheckpointStore>;
-    let held = deliver::Held { sink, store: store_of, fence, meter };
+    let held = deliver::Held { sink, store: Arc::clone(&store) as _, fence, meter };
     let mut tasks = JoinSet::new();
     tasks.spawn(async move {
         let _ = coordinator.run(stops).await.unwrap();
