@@ -163,6 +163,11 @@ impl Control {
         self.phase.borrow().clone()
     }
 
+    /// Tells each phase that the job comes to.
+    pub fn watch(&self) -> watch::Receiver<Phase> {
+        self.phase.clone()
+    }
+
     /// What is counted of the job, while it runs and afterwards.
     pub fn meters(&self) -> &Arc<Meters> {
         &self.meters

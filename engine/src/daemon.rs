@@ -11,7 +11,7 @@ use std::time::Duration;
 use job::{BacklogInterval, ClaimMode, JobSpec, SinkSpec};
 use model::checkpoint::{Fence, SourceState};
 use model::{Checkpoint, CheckpointId, Clock, Sink};
-use sinks::SinkContext;
+use sinks::{Screen, SinkContext};
 use state::JobState;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
@@ -62,6 +62,8 @@ pub struct Daemon {
     pub control: Controlled,
     pub clock: Arc<dyn Clock>,
     pub status: watch::Sender<Status>,
+    /// Where `print` writes to.
+    pub screen: Screen,
 }
 
 /// A sink by its name within the job.
@@ -319,8 +321,11 @@ impl Daemon {
         let mut sinks = Vec::new();
         let transforms = Arc::new(self.transforms()?);
         for spec in &self.job.sinks {
-            let mut context = sink_context(&self.job, spec, Arc::clone(&self.clock));
-            context.watcher = self.control.meters.watcher(Arc::clone(&self.clock));
+            let context = SinkContext {
+                screen: Arc::clone(&self.screen),
+                watcher: self.control.meters.watcher(Arc::clone(&self.clock)),
+                ..sink_context(&self.job, spec, Arc::clone(&self.clock))
+            };
             let sink = sinks::open(&spec.connector, &spec.options, context)
                 .map_err(|e| EngineError::Job(chain(&e)))?;
             sinks.push((spec.name.clone(), transforms.before(sink, &spec.name, &spec.connector)));
@@ -352,5 +357,6 @@ pub fn sink_context(job: &JobSpec, spec: &SinkSpec, clock: Arc<dyn Clock>) -> Si
         source_column: spec.source_column.clone(),
         watcher: sinks::Watcher::default(),
         clock,
+        screen: sinks::standard_output(),
     }
 }

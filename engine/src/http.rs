@@ -3,9 +3,10 @@
 //! There are no users and no passwords: whoever reaches the address may stop the job. So it is
 //! loopback unless told otherwise, and what a browser sends on a foreign page's behalf is refused.
 
-mod guard;
+pub(crate) mod guard;
+pub mod jobs;
 mod listener;
-mod problem;
+pub(crate) mod problem;
 
 use std::future::Future;
 use std::net::SocketAddr;

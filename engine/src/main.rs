@@ -1,21 +1,26 @@
 //! `seachange`: arguments, logs, exit codes.
 
-use std::io::IsTerminal;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use clap::Parser;
 use engine::cli::{Cli, Command};
-use engine::commands::{Usage, check, copy, edit, exit, inspect, prune, run, snapshots, verify};
-use tracing_subscriber::EnvFilter;
+use engine::commands::{
+    Usage, check, copy, edit, exit, inspect, prune, remote, run, serve, snapshots, tools, verify,
+};
+use engine::logging::{self, LogFormat};
 
 /// How long what is under way has to end. A write that is stuck, on a pipe that nobody reads, must
 /// not keep the process.
 const CLOSED_WITHIN: Duration = Duration::from_secs(5);
 
 fn main() -> ExitCode {
-    let cli = Cli::parse();
-    log_to_stderr();
+    let cli = Cli::read();
+    // The daemon logs as its configuration says.
+    if !matches!(cli.command, Command::Serve(_))
+        && let Err(error) = logging::begin(None, LogFormat::Text)
+    {
+        eprintln!("{error}");
+    }
     match start(cli) {
         Ok(code) => ExitCode::from(code),
         Err(error) => {
@@ -38,22 +43,13 @@ fn start(cli: Cli) -> anyhow::Result<u8> {
             Command::Copy(args) => copy::run(&args).await,
             Command::Edit(args) => edit::run(&args).await,
             Command::Verify(args) => verify::run(&args).await,
+            Command::Serve(args) => Box::pin(serve::run(&args)).await,
+            Command::Remote(command) => Box::pin(remote::run(&command)).await,
+            Command::Tool(command) => tools::run(&command),
         }
     });
     // A failed job's tasks are dropped on threads of their own, the state's database with them. To
     // leave while it closes would end in its abort, whatever the exit code was to be.
     runtime.shutdown_timeout(CLOSED_WITHIN);
     ended
-}
-
-/// Stdout is the sinks'.
-fn log_to_stderr() {
-    let filter = EnvFilter::try_from_env("SEACHANGE_LOG")
-        .unwrap_or_else(|_| EnvFilter::new("info,mysql_async=warn"));
-    tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_target(false)
-        .with_writer(std::io::stderr)
-        .with_ansi(std::io::stderr().is_terminal())
-        .init();
 }

@@ -2,6 +2,7 @@
 //! `stdout.rs`. A sink knows `model` and its own client, never another sink.
 
 use std::collections::BTreeMap;
+use std::io::Write;
 use std::sync::Arc;
 
 use model::{CheckpointMode, Clock, Routes, Sink, TimeZone};
@@ -27,6 +28,14 @@ use file::FileSink;
 use stdout::Print;
 use warehouse::{System, Warehouse};
 
+/// Opens what `print` writes to.
+pub type Screen = Arc<dyn Fn() -> Box<dyn Write + Send> + Send + Sync>;
+
+/// The process's standard output.
+pub fn standard_output() -> Screen {
+    Arc::new(|| Box::new(std::io::stdout()))
+}
+
 /// What a sink knows of the job it serves.
 #[derive(Clone)]
 pub struct SinkContext {
@@ -45,6 +54,7 @@ pub struct SinkContext {
     /// Who is told of changes that the sink does not follow.
     pub watcher: Watcher,
     pub clock: Arc<dyn Clock>,
+    pub screen: Screen,
 }
 
 /// Every connector that can be opened.

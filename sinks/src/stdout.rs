@@ -36,7 +36,7 @@ pub(crate) struct Print {
 impl Print {
     pub(crate) fn open(options: &Options<'_>, context: &SinkContext) -> Result<Self, ConfigError> {
         let encoder = format::encoder(options.format()?, context);
-        Ok(Self::new(encoder, &context.sink_name, Box::new(io::stdout())))
+        Ok(Self::new(encoder, &context.sink_name, (context.screen)()))
     }
 
     fn new(encoder: Box<dyn Encoder>, sink: &str, output: Output) -> Self {

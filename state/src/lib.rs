@@ -17,6 +17,7 @@ pub mod memory;
 pub mod object;
 mod parts;
 mod read_only;
+mod registry;
 pub mod retention;
 pub mod rocks;
 pub mod savepoint;
@@ -29,6 +30,7 @@ use std::time::Duration;
 use model::{CheckpointStore, StoreError};
 
 pub use memory::MemoryStore;
+pub use registry::{Record, Registry, Writes};
 pub use retention::{Newest, newest, prunable};
 pub use rocks::{Drain, HeldDrain, HeldStore, RocksStore, SPOOL_BATCH_BYTES_MAX, Spool};
 pub use url::{StateUrl, StateUrlError};

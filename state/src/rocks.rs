@@ -35,6 +35,7 @@ use crate::job_dir;
 use crate::memory::{outdated, read};
 
 pub use held::{HeldDrain, HeldStore};
+pub(crate) use options::registry as registry_options;
 pub(crate) use reader::RocksReader;
 pub use reader::jobs;
 pub use spool::{Drain, SPOOL_BATCH_BYTES_MAX, Spool};
@@ -150,7 +151,7 @@ pub(crate) fn unbroken(error: StoreError, take_over: bool) -> StoreError {
 
 /// The lock of a database is taken: RocksDB tells it by its text alone (`env/fs_posix.cc`), with the
 /// system's word for EAGAIN or EACCES. Any other failure to lock is no other process.
-fn is_locked(error: &rocksdb::Error) -> bool {
+pub(crate) fn is_locked(error: &rocksdb::Error) -> bool {
     let text = error.as_ref();
     let taken = text.contains("temporarily unavailable") || text.contains("Permission denied");
     error.kind() == ErrorKind::IOError
@@ -269,10 +270,20 @@ fn snap_key(id: CheckpointId) -> Vec<u8> {
     [SNAP, &id.0.to_be_bytes()].concat()
 }
 
-fn synced() -> WriteOptions {
+pub(crate) fn synced() -> WriteOptions {
     let mut options = WriteOptions::default();
     options.set_sync(true);
     options
+}
+
+/// Whether the disk of `dir` bears a write of so many bytes, in words where not.
+pub(crate) fn has_room(dir: &Path, bytes: usize) -> Result<(), String> {
+    let Ok(disk) = rustix::fs::statvfs(dir) else { return Ok(()) };
+    let free = disk.f_bavail.saturating_mul(disk.f_frsize);
+    if free >= (bytes as u64).saturating_add(DISK_RESERVE_BYTES) {
+        return Ok(());
+    }
+    Err(format!("the disk of `{}` is full: {free} bytes are free", dir.display()))
 }
 
 impl JobDb {
@@ -293,13 +304,7 @@ impl JobDb {
     /// Refuses to write where the disk is about to be full: a RocksDB that was built with its
     /// assertions, as Debian's is, ends the process at the first write after one that failed.
     fn has_room(&self, bytes: usize, what: &str) -> Result<(), StoreError> {
-        let Ok(disk) = rustix::fs::statvfs(&self.place.dir) else { return Ok(()) };
-        let free = disk.f_bavail.saturating_mul(disk.f_frsize);
-        if free >= (bytes as u64).saturating_add(DISK_RESERVE_BYTES) {
-            return Ok(());
-        }
-        let dir = self.place.dir.display();
-        Err(self.place.io(what, format!("the disk of `{dir}` is full: {free} bytes are free")))
+        has_room(&self.place.dir, bytes).map_err(|error| self.place.io(what, error))
     }
 
     /// Runs `batch` if `fence` is the newest epoch, as one step.

@@ -12,7 +12,7 @@ use crate::chain::{Auditor, parts};
 use crate::{Job, Server, say};
 
 /// Changes of each kind that a stream must have seen to count as one under load.
-const CHANGES_MIN: u64 = 20;
+pub(crate) const CHANGES_MIN: u64 = 20;
 
 /// All that the file sink of a job has written so far; of a line under way, its beginning.
 pub fn text(job: &Job) -> String {

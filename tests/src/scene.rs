@@ -14,8 +14,11 @@ use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 use tokio::task::JoinSet;
 
-use crate::changelog::{Changelog, text};
+use crate::changelog::{CHANGES_MIN, Changelog, text};
 use crate::{Job, Script, Server};
+
+/// Within which the writers of a scene meet the stream on a machine that does little else.
+const MET_WITHIN: Duration = Duration::from_secs(10);
 
 const PATIENCE: Duration = Duration::from_secs(60);
 const WRITERS_PER_TABLE: u64 = 2;
@@ -57,9 +60,17 @@ impl<'s> Scene<'s> {
         self.job.wait_for(&mark, PATIENCE, |job| text(job).contains(&mark)).await
     }
 
-    /// Lets the snapshot come to its end under the writers, then the writers, then the job.
+    /// Lets the snapshot come to its end under the writers, then the writers, once enough of their
+    /// changes have arrived, however fast the snapshot was; then the job.
     pub async fn end(&mut self) -> Result<Changelog> {
         self.job.live(PATIENCE).await?;
+        let met = |job: &Job| {
+            let text = text(job);
+            let of = |op: &str| text.matches(&format!("\"op\":\"{op}\"")).count() as u64;
+            ["c", "u", "d"].iter().all(|op| of(op) >= 2 * CHANGES_MIN)
+        };
+        // Where a table is gone there are none to come; whoever needs them asks for them afterwards.
+        let _ = self.job.wait_for("changes of each kind", MET_WITHIN, met).await;
         self.writers.stop().await?;
         self.mark().await?;
         self.job.sigterm().await?;

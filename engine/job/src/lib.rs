@@ -16,6 +16,8 @@
 mod build;
 mod diagnostics;
 mod draft;
+mod edit;
+mod masking;
 mod pipeline;
 mod script;
 mod secrets;
@@ -29,6 +31,8 @@ mod value;
 use std::num::NonZeroU32;
 
 pub use diagnostics::{Excerpt, Note, NoteKind, Place, ScriptError, ScriptErrors};
+pub use edit::{TablesError, with_tables};
+pub use masking::{MASK, Unknown as UnknownMask, masked, unmasked};
 pub use spec::{
     BacklogInterval, Checkpointing, ClaimMode, Host, JobSpec, OnTableError, RestartStrategy,
     RestoreSettings, Retention, RuntimeMode, Secret, ServerIds, SinkSpec, SourceSpec, SslMode,

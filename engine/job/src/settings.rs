@@ -89,10 +89,7 @@ fn names(scope: Scope) -> impl Iterator<Item = &'static str> {
 }
 
 /// The candidate most like `name`, whatever its case, if one is like it at all.
-pub(crate) fn nearest<'a>(
-    name: &str,
-    candidates: impl Iterator<Item = &'a str>,
-) -> Option<&'a str> {
+pub fn nearest<'a>(name: &str, candidates: impl Iterator<Item = &'a str>) -> Option<&'a str> {
     let name = name.to_lowercase();
     let likeness = |c: &str| strsim::normalized_damerau_levenshtein(&name, &c.to_lowercase());
     let scored = candidates.map(|candidate| (likeness(candidate), candidate));

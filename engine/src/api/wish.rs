@@ -1,7 +1,7 @@
 //! What is asked for.
 
 use serde::{Deserialize, Serialize};
-use utoipa::ToSchema;
+use utoipa::{IntoParams, ToSchema};
 
 /// Where a start begins.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -45,9 +45,15 @@ pub struct SubmitWish {
     pub script: String,
     /// Of the file it came from: errors name it, and a job without a `pipeline.name` is named after it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(min_length = 1, max_length = 500, pattern = r"^[^\x00-\x1f\x7f-\x9f]+$")]
     pub file: Option<String>,
     /// A path, for instance `retail/orders/emp_sync`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(
+        min_length = 1,
+        max_length = 500,
+        pattern = r"^[^/\x00-\x1f\x7f-\x9f]+(/[^/\x00-\x1f\x7f-\x9f]+)*$"
+    )]
     pub name: Option<String>,
     /// As `--lenient` of the commands.
     #[serde(default)]
@@ -69,11 +75,17 @@ pub struct ValidateWish {
     #[schema(max_length = 1048576)]
     pub script: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(min_length = 1, max_length = 500, pattern = r"^[^\x00-\x1f\x7f-\x9f]+$")]
     pub file: Option<String>,
     #[serde(default)]
     pub lenient: bool,
     /// A job whose hidden values (`******`) the script takes over.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(
+        min_length = 1,
+        max_length = 500,
+        pattern = r"^[^/\x00-\x1f\x7f-\x9f]+(/[^/\x00-\x1f\x7f-\x9f]+)*$"
+    )]
     pub job: Option<String>,
 }
 
@@ -155,6 +167,7 @@ pub struct SavepointWish {
 #[serde(deny_unknown_fields)]
 pub struct RestoreWish {
     /// The id of a snapshot of this job, or the path or URL of an exported one.
+    #[schema(min_length = 1, max_length = 500, pattern = r"^[^\x00-\x1f\x7f-\x9f]+$")]
     pub snapshot: String,
 }
 
@@ -167,10 +180,12 @@ pub struct TableWish {
 }
 
 /// Query of a deletion.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
 pub struct DeleteWish {
     /// Its checkpoints and savepoints too. Those that were exported elsewhere stay.
     #[serde(default)]
+    #[param(default = false)]
     pub snapshots: bool,
 }

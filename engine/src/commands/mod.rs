@@ -7,11 +7,14 @@ pub mod edit;
 pub mod inspect;
 pub mod prune;
 pub mod reference;
+pub mod remote;
 pub mod run;
+pub mod serve;
 mod snapshot_bytes;
 pub mod snapshots;
+pub mod tools;
 pub mod verify;
-mod words;
+pub(crate) mod words;
 
 use std::num::NonZeroU32;
 use std::path::Path;
@@ -39,7 +42,7 @@ pub mod exit {
 pub struct Usage(pub String);
 
 /// The process's environment and files, and the sinks' options.
-struct World;
+pub(crate) struct World;
 
 impl Surroundings for World {
     fn env(&self, name: &str) -> Option<String> {

@@ -61,7 +61,11 @@ pub async fn run(args: &RunArgs) -> anyhow::Result<u8> {
             return Err(Usage(format!("`{key}`: {error}")).into());
         }
     }
-    if !fit(&job).await {
+    let unfit = unfit(&job).await;
+    for what in &unfit {
+        error!("{what}");
+    }
+    if !unfit.is_empty() {
         return Ok(exit::FAILED);
     }
     let options = JobOptions {
@@ -110,6 +114,7 @@ async fn conduct(
         control: controlled,
         clock: Arc::new(SystemClock),
         status,
+        screen: sinks::standard_output(),
     };
     let (end, ends) = oneshot::channel();
     let served = serve(listener, api, ends);
@@ -136,7 +141,7 @@ async fn conduct(
 }
 
 /// The next start then need not wait to see whether this one lives.
-async fn let_go(store: &dyn model::CheckpointStore) {
+pub(crate) async fn let_go(store: &dyn model::CheckpointStore) {
     match tokio::time::timeout(LET_GO_WITHIN, store.release()).await {
         Ok(Ok(())) => {}
         Ok(Err(error)) => info!("the job's lease is left to run out: {}", chain(&error)),
@@ -165,25 +170,24 @@ fn first(job: &JobSpec) -> anyhow::Result<&Host> {
     job.source.hosts.first().context("the job has no host")
 }
 
-/// Tells everything that keeps the source from being replicated, at once. A server that cannot be
-/// reached now is the restart strategy's business, and the next host's.
-async fn fit(job: &JobSpec) -> bool {
+/// Everything that keeps the source from being replicated, at once; empty where nothing does. A server
+/// that cannot be reached now is the restart strategy's business, and the next host's.
+pub(crate) async fn unfit(job: &JobSpec) -> Vec<String> {
     let databases = job.source.tables.databases_hint().unwrap_or_default();
     for host in &job.source.hosts {
         let options = source_options(&job.name, &job.source, host);
         let checks = preflight::run(&options, &databases).await;
-        let reached = preflight::is_reached(&checks);
-        let fit = told(&checks);
-        if reached {
-            return fit;
+        let unfit = faults(&checks);
+        if preflight::is_reached(&checks) {
+            return unfit;
         }
     }
-    true
+    Vec::new()
 }
 
-/// False where something is to be mended.
-fn told(checks: &[Check]) -> bool {
-    let mut fit = true;
+/// What is to be mended; the rest is logged.
+fn faults(checks: &[Check]) -> Vec<String> {
+    let mut faults = Vec::new();
     for check in checks {
         let fix = check.fix.as_deref().unwrap_or_default();
         match check.outcome {
@@ -193,12 +197,12 @@ fn told(checks: &[Check]) -> bool {
                 warn!(check = check.name, found = %check.found, "{fix}");
             }
             Outcome::Fail => {
-                error!(check = check.name, found = %check.found, "to be mended first: {fix}");
-                fit = false;
+                let (name, found) = (check.name, &check.found);
+                faults.push(format!("to be mended first: {fix} (check `{name}` found: {found})"));
             }
         }
     }
-    fit
+    faults
 }
 
 async fn listen(address: SocketAddr) -> anyhow::Result<TcpListener> {

@@ -9,7 +9,7 @@ use state::StateUrl;
 use super::run::SystemClock;
 use super::snapshot_bytes::{Verified, verify};
 use super::words::{Progress, age, count, fits, grouped, position, terminal_width, time_text};
-use super::{exit, named, show, state_url};
+use super::{exit, named, remote, show, state_url};
 use crate::cli::SnapshotsArgs;
 use crate::error::chain;
 
@@ -29,6 +29,9 @@ impl Entry {
 }
 
 pub async fn run(args: &SnapshotsArgs) -> anyhow::Result<u8> {
+    if let (Some(server), Some(job)) = (&args.server, &args.job) {
+        return remote::snapshots(server, job, args).await;
+    }
     let (url, jobs) = match &args.job {
         Some(text) => {
             let named = named(text, &args.state)?;

@@ -45,7 +45,7 @@ pub(super) fn count(n: u64, one: &str) -> String {
 }
 
 /// A position as short as it stays telling.
-pub(super) fn position(position: &Position) -> String {
+pub(crate) fn position(position: &Position) -> String {
     let mut text = position.binlog.to_string();
     if position.gtids != Gtids::None {
         text.push(' ');
@@ -101,17 +101,17 @@ fn and_more(mut shown: Vec<String>, all: usize, one: &str) -> String {
 
 /// How far the tables of a snapshot are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(super) struct Progress {
-    pub(super) live: usize,
+pub(crate) struct Progress {
+    pub(crate) live: usize,
     /// Read in part.
     pub(super) in_progress: usize,
     /// Nothing of them is read.
     pub(super) waiting: usize,
-    pub(super) apart: usize,
+    pub(crate) apart: usize,
 }
 
 impl Progress {
-    pub(super) fn of(checkpoint: &Checkpoint) -> Self {
+    pub(crate) fn of(checkpoint: &Checkpoint) -> Self {
         let source = &checkpoint.source;
         let mut all = Self { apart: source.quarantine.tables.len(), ..Self::default() };
         for table in &source.tables {
@@ -124,7 +124,7 @@ impl Progress {
         all
     }
 
-    pub(super) fn tables(self) -> usize {
+    pub(crate) fn tables(self) -> usize {
         self.live + self.in_progress + self.waiting + self.apart
     }
 

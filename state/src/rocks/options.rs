@@ -50,6 +50,14 @@ pub(super) fn spool() -> Result<Options, rocksdb::Error> {
     Ok(spool_with(&Cache::new_lru_cache(BLOCK_CACHE_BYTES)?))
 }
 
+/// For the records of a daemon.
+pub(crate) fn registry() -> Options {
+    let mut options = database();
+    options.create_if_missing(true);
+    options.set_compression_type(DBCompressionType::Lz4);
+    options
+}
+
 fn database() -> Options {
     let mut options = Options::default();
     options.set_db_write_buffer_size(WRITE_BUFFERS_BYTES_MAX);

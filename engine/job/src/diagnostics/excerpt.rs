@@ -65,6 +65,12 @@ impl<'a> Lines<'a> {
         lines
     }
 
+    /// In order, apart from each other. One of a script begins with its opening quote, and ends before
+    /// the closing one.
+    pub(crate) fn secrets(&self) -> &[Range<usize>] {
+        &self.secrets
+    }
+
     pub(super) fn file(&self) -> &str {
         self.file
     }

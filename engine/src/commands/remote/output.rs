@@ -1,0 +1,60 @@
+//! `seachange output`: what `print` wrote of late.
+
+use std::time::Duration;
+
+use super::client;
+use super::wait::Patience;
+use crate::api::Line;
+use crate::cli::OutputArgs;
+use crate::commands::show;
+
+/// Between two looks.
+const LOOKED_EVERY: Duration = Duration::from_millis(250);
+/// The most that a daemon tells at a time.
+const PAGE_LINES_MAX: usize = 5000;
+
+pub(super) async fn output(args: &OutputArgs) -> anyhow::Result<()> {
+    let client = client(&args.ask)?;
+    let mut page = client.output(&args.job, 0, PAGE_LINES_MAX).await?;
+    if args.ask.json && !args.follow {
+        return Ok(show(&page.json)?);
+    }
+    if page.value.dropped > 0 {
+        eprintln!("{} lines before these are no longer kept", page.value.dropped);
+    }
+    let mut patience = Patience::new();
+    let mut after = 0;
+    loop {
+        let found = page.value;
+        let more = !found.lines.is_empty();
+        after = found.lines.last().map_or(after, |line| line.number);
+        tell(&found.lines, args)?;
+        if !more && !args.follow {
+            return Ok(());
+        }
+        page = loop {
+            if !more {
+                tokio::time::sleep(LOOKED_EVERY).await;
+            }
+            let asked = client.output(&args.job, after, PAGE_LINES_MAX).await;
+            let Some(page) = patience.bear(asked)? else { continue };
+            // A daemon that was started again counts from 1.
+            if page.value.next < after {
+                after = 0;
+                continue;
+            }
+            break page;
+        };
+    }
+}
+
+fn tell(lines: &[Line], args: &OutputArgs) -> anyhow::Result<()> {
+    for line in lines {
+        if args.ask.json {
+            show(serde_json::to_string(line)?)?;
+        } else {
+            show(&line.text)?;
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,120 @@
+//! How a run of a job begins.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use state::JobOptions;
+
+use super::{Actor, Beginning, Brief, Phase, Refused, Running, script};
+use crate::api::{Begin, JobState, Wanted};
+use crate::daemon::From;
+use crate::error::chain;
+use crate::jobs::run::Plan;
+use crate::jobs::samples;
+
+impl Actor {
+    /// As its user left it: what ran, runs.
+    pub(super) async fn bring_back(&mut self) {
+        let standing = self.record.standing.clone();
+        if self.record.wanted == Wanted::Running {
+            let beginning = self.record.beginning.clone().unwrap_or_else(Beginning::resumed);
+            let began = self.begin(beginning, "the daemon has started and brings it back").await;
+            if let Err(refused) = began {
+                self.fail(refused.to_string()).await;
+            }
+        } else if standing.state.is_active() {
+            let state = match self.record.wanted {
+                Wanted::Paused => JobState::Paused,
+                Wanted::Running | Wanted::Stopped => JobState::Stopped,
+            };
+            self.stand(state, "the daemon ended while it was being stopped").await;
+        }
+    }
+
+    pub(super) async fn fail(&mut self, why: String) {
+        self.error = Some(why.clone());
+        self.stand(JobState::Failed, why).await;
+    }
+
+    /// Starts a run. The promise is kept before it begins.
+    pub(super) async fn begin(&mut self, beginning: Beginning, why: &str) -> Result<(), Refused> {
+        let name = self.record.name.clone();
+        let spec = script::read(&self.text, Some(&name)).map_err(Refused::Script)?;
+        let state = self.shared.settings.state_of(&spec).map_err(Refused::State)?;
+        let from = from(&beginning.from)?;
+        self.exists(&from, &state).await?;
+        self.brief = Some(Arc::new(Brief::of(&spec, state.clone())));
+        let now = self.shared.clock.now_ms();
+        self.record.wanted = Wanted::Running;
+        self.record.beginning = Some(beginning.clone());
+        self.record.started_at_ms = Some(now);
+        self.kept().await?;
+        let settings = &self.shared.settings;
+        let plan = Plan {
+            job: spec,
+            state,
+            options: JobOptions { work_dir: settings.work_dir.clone(), ..JobOptions::default() },
+            from,
+            allow_fallback: beginning.allow_fallback,
+            resnapshot: beginning.resnapshot,
+            clock: Arc::clone(&self.shared.clock),
+            screen: self.tail.screen(),
+            turns: Arc::clone(&self.shared.turns),
+            servers: Arc::clone(&self.shared.servers),
+            threads: settings.threads,
+        };
+        let run = match plan.start() {
+            Ok(run) => run,
+            Err(error) => {
+                let why = format!("the system gives no thread: {error}");
+                self.fail(why.clone()).await;
+                return Err(Refused::State(why));
+            }
+        };
+        let phase = run.control.watch();
+        let seen = samples::Seen { at_ms: now, ..samples::Seen::default() };
+        self.run = Some(Running { run, phase, apart: BTreeSet::new(), failures: 0, seen });
+        self.last = None;
+        self.error = None;
+        self.savepoint_error = None;
+        self.stand(JobState::Starting, why).await;
+        Ok(())
+    }
+
+    /// That the snapshot which a start names is there and can be read, before anything is promised.
+    async fn exists(&self, from: &From, state: &state::StateUrl) -> Result<(), Refused> {
+        let From::Id(id) = from else { return Ok(()) };
+        let refused = |error: &dyn std::error::Error| Refused::Snapshot(chain(error));
+        let store = state::open_read_only(state, &self.record.name).map_err(|e| refused(&e))?;
+        store.get(*id).await.map_err(|e| refused(&e))?;
+        Ok(())
+    }
+
+    /// The run has come to where it goes on by its own snapshots.
+    pub(super) async fn has_begun(&mut self) {
+        if self.record.beginning.take().is_some()
+            && let Err(error) = self.keep().await
+        {
+            tracing::error!(job = self.record.name, "its record is not kept: {}", chain(&error));
+        }
+    }
+
+    pub(super) fn is_running(&self) -> bool {
+        matches!(self.phase(), Some(Phase::Running(_)))
+    }
+}
+
+fn from(begin: &Begin) -> Result<From, Refused> {
+    Ok(match begin {
+        Begin::Latest => From::Latest,
+        Begin::Earliest => From::Earliest,
+        Begin::None => From::Nothing,
+        Begin::Custom(place) if place.contains('/') => From::Elsewhere(place.clone()),
+        Begin::Custom(id) => From::Id(id.parse().map_err(|_| {
+            Refused::Snapshot(format!(
+                "`{}` is neither the number of a snapshot nor a path or URL with a `/` in it",
+                id.escape_debug()
+            ))
+        })?),
+    })
+}

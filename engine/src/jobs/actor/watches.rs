@@ -1,0 +1,121 @@
+//! What a run is seen to do.
+
+use super::{Actor, JobState, News, Phase, samples};
+use crate::api::EventKind;
+use crate::jobs::log::Told;
+
+/// Lines of output that watchers are told of at a time.
+const LINES_TOLD: usize = 500;
+
+impl Actor {
+    pub(super) async fn phase_changed(&mut self) {
+        let Some(phase) = self.phase() else { return };
+        if matches!(phase, Phase::Running(_)) {
+            self.has_begun().await;
+        }
+        if self.halting.is_some() {
+            return;
+        }
+        match phase {
+            Phase::Starting => self.stand(JobState::Starting, "the source is being opened").await,
+            Phase::Running(_) => self.runs().await,
+            Phase::Waiting(why) => {
+                self.error = Some(why.clone());
+                self.stand(JobState::Restarting, why).await;
+            }
+            Phase::Ended(_) => {}
+        }
+    }
+
+    /// Whether it reads or follows.
+    pub(super) async fn runs(&mut self) {
+        let Some(running) = &self.run else { return };
+        let (tables, live, is_known) = {
+            let status = running.run.status.borrow();
+            (status.tables, status.tables_live, status.host.is_some())
+        };
+        let (state, reason) = match is_known && live >= tables {
+            true => (JobState::Streaming, format!("tables that follow the binlog: {tables}")),
+            false if is_known => {
+                (JobState::Snapshotting, format!("tables read through: {live} of {tables}"))
+            }
+            false => (JobState::Snapshotting, "its tables are being looked at".to_owned()),
+        };
+        self.stand(state, reason).await;
+    }
+
+    pub(super) async fn tick(&mut self) {
+        if self.is_running() && self.halting.is_none() {
+            self.runs().await;
+        }
+        self.tell_of_tables().await;
+        self.tell_of_checkpoints().await;
+        self.sample();
+    }
+
+    async fn tell_of_tables(&mut self) {
+        let Some(running) = &mut self.run else { return };
+        let list = std::sync::Arc::clone(&running.run.status.borrow().list);
+        let mut news = Vec::new();
+        for table in list.iter() {
+            match &table.apart {
+                Some(apart) if running.apart.insert(table.name.clone()) => {
+                    news.push(format!(
+                        "{} is set apart (quarantine): {}",
+                        table.name, apart.reason
+                    ));
+                }
+                Some(_) => {}
+                None if running.apart.remove(&table.name) => {
+                    news.push(format!("{} is no longer in quarantine", table.name));
+                }
+                None => {}
+            }
+        }
+        for text in news {
+            self.shared.log.tell(Told::of(&self.record.name, EventKind::Table, text)).await;
+        }
+    }
+
+    async fn tell_of_checkpoints(&mut self) {
+        let Some(running) = &mut self.run else { return };
+        let now = running.run.control.checkpoints();
+        if now.failed <= running.failures {
+            return;
+        }
+        running.failures = now.failed;
+        let why = now.last_failure.map(|failure| failure.reason).unwrap_or_default();
+        let text = format!("a checkpoint failed: {why}");
+        self.shared.log.tell(Told::of(&self.record.name, EventKind::Checkpoint, text)).await;
+    }
+
+    fn sample(&mut self) {
+        let Some(running) = &mut self.run else { return };
+        let status = running.run.status.borrow().clone();
+        let behind = *running.run.behind.borrow();
+        let is_reading = status.tables_live < status.tables;
+        #[expect(clippy::cast_precision_loss, reason = "seconds for people")]
+        let seen = samples::Seen {
+            at_ms: self.shared.clock.now_ms(),
+            rows: running.run.control.meters().rows.now(),
+            lag_seconds: behind.map(|behind| behind.seconds as f64),
+            lag_bytes: behind.and_then(|behind| behind.bytes),
+            snapshot: is_reading.then_some((status.rows_read, status.rows_left_estimate)),
+        };
+        let sample = seen.since(&running.seen);
+        running.seen = seen;
+        self.samples.push(sample.clone());
+        let news = &self.shared.log.news;
+        if news.receiver_count() == 0 {
+            return;
+        }
+        let name = &self.record.name;
+        let output = self.tail.after(self.lines_told, LINES_TOLD);
+        self.lines_told = output.next;
+        for line in output.lines {
+            let _ = news.send(News::Output(name.clone(), line));
+        }
+        let _ = news.send(News::Sample(name.clone(), sample));
+        let _ = news.send(News::Job(name.clone()));
+    }
+}

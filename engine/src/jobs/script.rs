@@ -1,0 +1,111 @@
+//! Scripts of the daemon's jobs: read, and what the reader had to say in the API's words.
+
+use std::collections::BTreeSet;
+
+use job::{JobSpec, Mode, Place, ScriptErrors};
+
+use super::Refused;
+use super::record::Text;
+use crate::api::{NAME_CHARS_MAX, Told};
+use crate::commands::World;
+use crate::transform::Transforms;
+
+/// Reads the script of a job of this name, whatever the script says of its name.
+pub(super) fn read(text: &Text, name: Option<&str>) -> Result<JobSpec, Vec<Told>> {
+    let mode = if text.lenient { Mode::Lenient } else { Mode::Strict };
+    let overrides: Vec<(String, String)> =
+        name.map(|name| ("pipeline.name".to_owned(), name.to_owned())).into_iter().collect();
+    let spec = job::parse(&text.script, text.file(), mode, &overrides, &World)
+        .map_err(|errors| told(&errors))?;
+    Transforms::read(&spec.transforms, spec.time_zone).map_err(|error| whole(error))?;
+    // What only the sinks can tell of their options is told before anything runs.
+    for sink in &spec.sinks {
+        let context = crate::daemon::sink_context(&spec, sink, std::sync::Arc::new(Never));
+        sinks::open(&sink.connector, &sink.options, context)
+            .map_err(|error| whole(crate::error::chain(&error)))?;
+    }
+    for (key, place) in [
+        ("execution.checkpointing.savepoint-dir", &spec.checkpointing.savepoint_dir),
+        ("execution.state-recovery.path", &spec.restore.path),
+        ("execution.checkpointing.dir", &spec.checkpointing.dir),
+    ] {
+        if let Some(Err(error)) = place.as_ref().map(|place| place.parse::<state::StateUrl>()) {
+            return Err(whole(format!("`{key}`: {error}")));
+        }
+    }
+    Ok(spec)
+}
+
+/// The name that a script gives its job.
+pub(super) fn name(text: &Text) -> String {
+    job::identity(&text.script, text.file(), &[], &World).name
+}
+
+/// A name that can be a job's.
+pub(super) fn fit_name(name: &str) -> Result<(), Refused> {
+    let bad =
+        |why: &str| Err(Refused::Bad(format!("`{}` is no job name: {why}", name.escape_debug())));
+    if name.chars().count() > NAME_CHARS_MAX {
+        return bad("it has over 500 characters");
+    }
+    if name.chars().any(char::is_control) {
+        return bad("it has control characters");
+    }
+    match state::job_dir::directory(name) {
+        Ok(_) => Ok(()),
+        Err(error) => Err(Refused::Bad(error.to_string())),
+    }
+}
+
+/// Never asked: a sink that is only opened writes nothing.
+struct Never;
+
+impl model::Clock for Never {
+    fn now_ms(&self) -> i64 {
+        0
+    }
+}
+
+fn whole(message: impl Into<String>) -> Vec<Told> {
+    vec![Told { message: message.into(), line: None, column: None, excerpt: None }]
+}
+
+pub(super) fn told(errors: &ScriptErrors) -> Vec<Told> {
+    errors
+        .errors
+        .iter()
+        .map(|error| {
+            let excerpt = error.excerpt.as_ref().map(|e| format!("{}\n{}", e.line, e.marks()));
+            placed(&error.place, error.message.clone(), excerpt)
+        })
+        .collect()
+}
+
+pub(super) fn notes(spec: &JobSpec) -> Vec<Told> {
+    spec.notes.iter().map(|note| placed(&note.place, note.text.clone(), None)).collect()
+}
+
+fn placed(place: &Place, message: String, excerpt: Option<String>) -> Told {
+    let number = |n: usize| u64::try_from(n).ok();
+    match place {
+        Place::Script { line, column, .. } => {
+            Told { message, line: number(*line), column: number(*column), excerpt }
+        }
+        Place::Override { key } => {
+            Told { message: format!("{key}: {message}"), line: None, column: None, excerpt: None }
+        }
+        Place::Whole { .. } => Told { message, line: None, column: None, excerpt: None },
+    }
+}
+
+/// The connectors of a script's sinks, each once.
+pub(super) fn connectors(spec: &JobSpec) -> Vec<String> {
+    let mut seen = BTreeSet::new();
+    let connectors = spec.sinks.iter().map(|sink| sink.connector.clone());
+    connectors.filter(|connector| seen.insert(connector.clone())).collect()
+}
+
+/// `host:port`, the first of the script.
+pub(super) fn source(spec: &JobSpec) -> Option<String> {
+    spec.source.hosts.first().map(ToString::to_string)
+}

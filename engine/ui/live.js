@@ -1,0 +1,91 @@
+// Keeps the list of jobs as the daemon has it, and tells components what the stream says.
+
+import { allJobs, get, jobPath, Refused } from "./api.js";
+import { follow } from "./stream.js";
+import { forgetJob, jobNamed, mergeJobs, read, set } from "./store.js";
+
+const RELIST_MS = 60000;
+
+const listeners = new Set();
+let newest;
+let current;
+let relisting;
+
+/** `hear(event, value)` is called for all that comes; gives back what ends it. */
+export function listen(hear) {
+  listeners.add(hear);
+  return () => listeners.delete(hear);
+}
+
+/** Asks who we are and for all jobs, then follows. Called again after a token was given. */
+export async function begin() {
+  stop();
+  const info = await get("info");
+  set({ info, locked: false });
+  await relist();
+  watch(read().route.job);
+  relisting = setInterval(() => relist().catch(() => {}), RELIST_MS);
+}
+
+export function stop() {
+  current?.abort();
+  current = undefined;
+  clearInterval(relisting);
+}
+
+export async function relist() {
+  set({ jobs: await allJobs(), loaded: true });
+}
+
+/** One connection for all: with `job`, that job's output and samples come too. */
+export function watch(job) {
+  if (read().locked || !read().info) return;
+  const before = current;
+  const mine = new AbortController();
+  current = mine;
+  let lost = false;
+  follow({
+    job,
+    signal: mine.signal,
+    since: () => newest,
+    tell: hear,
+    state: (how) => {
+      if (mine.signal.aborted || current !== mine) return;
+      // The old one ends only now, so that nothing falls between the two.
+      before?.abort();
+      if (how === "locked") begin().catch(() => {});
+      set({ live: how === "on" ? "on" : "lost" });
+      if (how !== "on") lost = true;
+      else if (lost) {
+        lost = false;
+        relist().catch(() => {});
+        for (const listener of listeners) listener("again", null);
+      }
+    },
+  });
+}
+
+function hear(kind, value) {
+  if (kind === "jobs") mergeJobs(value.jobs || value);
+  if (kind === "event") {
+    if (newest !== undefined && value.id <= newest) return;
+    newest = value.id;
+    if (value.kind === "audit" && value.job) lookFor(value.job);
+  }
+  for (const listener of [...listeners]) listener(kind, value);
+}
+
+/** Somebody did something to a job: it may be new, or gone, which summaries do not tell. */
+async function lookFor(name) {
+  try {
+    const job = await get(jobPath(name));
+    if (!jobNamed(name)) mergeJobs([job]);
+  } catch (error) {
+    if (error instanceof Refused && error.status === 404) forgetJob(name);
+  }
+}
+
+/** What follows the newest known event is sent when the stream is connected again. */
+export function known(id) {
+  if (newest === undefined || id > newest) newest = id;
+}
