@@ -16,7 +16,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use model::Clock;
 
 pub use self::checkpoints::{
-    CheckpointMeter, Checkpoints, DURATIONS_KEPT, Failure, Restored, Took,
+    Brief, CheckpointMeter, Checkpoints, DURATIONS_KEPT, Failure, Restored, Took,
 };
 pub use self::rows::{RowMeter, Rows};
 pub use self::sink::{SinkMeter, SinkNow};
