@@ -54,3 +54,21 @@ async fn a_message_that_is_refused_comes_back_as_an_event_without_the_address() 
     let text = "alert not sent to `ops`: the answer was 403 Forbidden";
     assert_eq!(events, [("a".to_owned(), text.to_owned())]);
 }
+
+#[test]
+fn every_example_of_the_manual_is_a_configuration() {
+    let page = include_str!("../../../docs/alerts.md");
+    let reference = regex::Regex::new(r"\$\{[^}]*\}").unwrap();
+    let mut examples = 0;
+    for block in page.split("```toml\n").skip(1) {
+        let (example, _) = block.split_once("```\n").unwrap();
+        let text = reference.replace_all(example, "https://hooks.example/planted");
+        let mut all: toml::Table = text.parse().unwrap();
+        let config: Config = all.remove("alerts").unwrap().try_into().unwrap();
+        Rules::new(&config).unwrap_or_else(|error| panic!("{error} in {example}"));
+        channel::all(&config).unwrap_or_else(|error| panic!("{error} in {example}"));
+        assert!(all.is_empty(), "{all:?}");
+        examples += 1;
+    }
+    assert_eq!(examples, 7);
+}

@@ -59,6 +59,8 @@ impl Hook {
                 Form::Free(config.template.as_deref().map(template).transpose()?.map(Box::new))
             }
         };
+        // Where another part of the process has chosen one, it is the same.
+        drop(rustls::crypto::ring::default_provider().install_default());
         let client = Client::builder()
             .timeout(ANSWERED_WITHIN)
             .connect_timeout(CONNECTED_WITHIN)
