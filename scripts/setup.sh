@@ -24,13 +24,15 @@ fi
 # warehouse SQLite's.
 need=(librocksdb-dev libsqlite3-dev libclang-dev pkg-config g++ make)
 # Needed by the tests: MariaDB, the client for MySQL 5.6 and for the stand-in warehouse, curl, which loads into
-# it, npm, through which MySQL 5.6 comes, and Python, through which the S3 server comes.
+# it, npm, through which MySQL 5.6 comes, Python, through which the S3 server comes, and Chromium, which looks at
+# the page (PAGE_BROWSER names another).
 if [ "${1:-}" != --build ]; then
   command -v npm >/dev/null || need+=(npm nodejs)
   [ -n "${SEACHANGE_MARIADBD:-}" ] || need+=(mariadb-server-core)
   need+=(mariadb-client-core)
   command -v curl >/dev/null || need+=(curl)
   python3 -c 'import venv, ensurepip' 2>/dev/null || need+=(python3-venv)
+  [ -n "${PAGE_BROWSER:-}" ] || need+=(chromium)
 fi
 
 missing=()

@@ -117,6 +117,8 @@ part "unit tests" cargo test --workspace --lib --bins
 # Who stands in for Doris and StarRocks keeps its own promises first.
 part "the stand-in warehouse" cargo test -q --workspace --test ports
 part "clients of others" tests/compat/clients/run.sh
+part "the API as described" tests/compat/api/run.sh
+part "the page" tests/page/run.sh
 # The longest first, so that none is left alone at the end.
 longest=(chain xa crash server_variety warehouse_ddl warehouse_sync restarts quarantine failover memory
   warehouse_kills warehouse_types verify visibility lagging)

@@ -11,7 +11,7 @@ mod values;
 
 use clap::{Parser, Subcommand};
 
-pub use self::daemon::ServeArgs;
+pub use self::daemon::{ServeArgs, TokenArgs, TokenCommand, TokenFileArgs, TokenRole};
 pub use self::help::command;
 pub use self::local::{
     CheckArgs, CopyArgs, EditArgs, InspectArgs, OfJob, OnTerm, PruneArgs, RunArgs, ScriptArgs,
@@ -135,6 +135,17 @@ Jobs come back by themselves as they were left. SIGTERM and Ctrl-C take a savepo
 runs, and end; a second one ends at once. Logs go to stderr. Exit codes: 0 done, 1 failed or stopped
 at once, 2 wrong usage or configuration.")]
     Serve(ServeArgs),
+    /// Make, list and revoke the tokens that a daemon asks for
+    #[command(after_help = "\
+Examples:
+  seachange token new alice --role operator --config /etc/seachange/seachange.toml
+  seachange token new grafana --role viewer --file /var/lib/seachange/tokens.toml
+  seachange token list
+  seachange token revoke alice
+
+A running daemon sees each change at once. The token goes to stdout, alone. See docs/security.md.
+Exit codes: 0 done, 1 failed, 2 wrong usage.")]
+    Token(TokenArgs),
     #[command(flatten)]
     Remote(RemoteCommand),
     #[command(flatten)]

@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use engine::cli::{Cli, Command};
 use engine::commands::{
-    Usage, check, copy, edit, exit, inspect, prune, remote, run, serve, snapshots, tools, verify,
+    Usage, check, copy, edit, exit, inspect, prune, remote, run, serve, snapshots, token, tools,
+    verify,
 };
 use engine::logging::{self, LogFormat};
 
@@ -44,6 +45,7 @@ fn start(cli: Cli) -> anyhow::Result<u8> {
             Command::Edit(args) => edit::run(&args).await,
             Command::Verify(args) => verify::run(&args).await,
             Command::Serve(args) => Box::pin(serve::run(&args)).await,
+            Command::Token(args) => token::run(&args),
             Command::Remote(command) => Box::pin(remote::run(&command)).await,
             Command::Tool(command) => Box::pin(tools::run(&command)).await,
         }

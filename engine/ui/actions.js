@@ -1,7 +1,7 @@
 // What one can do to a job: each button says what it will do before it does it.
 
 import { html, useRef, useState } from "./base.js";
-import { del, freshKey, jobPath, post } from "./api.js";
+import { del, jobPath, Once, post } from "./api.js";
 import { Deed, Dialog, Trouble } from "./bits.js";
 import * as format from "./format.js";
 import { t } from "./i18n.js";
@@ -72,7 +72,7 @@ export function Refusal({ error }) {
 }
 
 const REQUESTS = {
-  savepoint: (name, note, key) => post(jobPath(name, "savepoints"), { note }, key),
+  savepoint: (name, note, once) => once.post(jobPath(name, "savepoints"), { note }),
   pause: (name, note) => post(jobPath(name, "pause"), { note }),
   resume: (name) => post(jobPath(name, "resume")),
   smart: (name, note) => post(jobPath(name, "stop"), { kind: "smart", note }),
@@ -83,7 +83,7 @@ const NOTED = new Set(["savepoint", "pause", "smart", "stop-savepoint"]);
 
 function Plain({ id, job, take, again }) {
   const [note, setNote] = useState("");
-  const key = useRef(freshKey());
+  const once = useRef(new Once());
   const deed = useDeed((answer) => {
     const savepoint = id === "savepoint" ? answer : answer.savepoint;
     const now = answer.job || (answer.state && answer);
@@ -93,7 +93,7 @@ function Plain({ id, job, take, again }) {
   });
   const submit = (event) => {
     event.preventDefault();
-    deed.run(() => REQUESTS[id](job.name, note, key.current));
+    deed.run(() => REQUESTS[id](job.name, note, once.current));
   };
   return html`<${Dialog} title=${t(`do.${id}`)} busy=${deed.busy}><form onSubmit=${submit}>
     <p class="subject">${job.name}</p>

@@ -82,7 +82,9 @@ export async function ask(method, path, { query, body, key, signal } = {}) {
     });
   } catch (error) {
     if (error.name === "AbortError") throw error;
-    throw new Refused(0, { title: "unreachable", detail: String(error.message || error) });
+    const refused = new Refused(0, { title: "unreachable", detail: String(error.message || error) });
+    refused.unsure = method !== "GET";
+    throw refused;
   }
   if (!response.ok) {
     const refused = new Refused(response.status, await problemOf(response));
@@ -93,12 +95,30 @@ export async function ask(method, path, { query, body, key, signal } = {}) {
 }
 
 export const get = (path, query, signal) => ask("GET", path, { query, signal });
-export const post = (path, body, key) => ask("POST", path, { body: body ?? {}, key });
+export const post = (path, body) => ask("POST", path, { body: body ?? {} });
 export const put = (path, body) => ask("PUT", path, { body });
 export const del = (path, query) => ask("DELETE", path, { query });
 
-/** For a request that must not be done twice, however often it is sent. */
-export function freshKey() {
+/**
+ * Sends what must not be done twice: where no answer came and the same is sent again, it bears the same
+ * key, by which the daemon knows it. What was answered is another request when it is sent again.
+ */
+export class Once {
+  async post(path, body) {
+    const text = JSON.stringify(body);
+    if (this.text !== text) Object.assign(this, { text, key: freshKey() });
+    try {
+      const answer = await ask("POST", path, { body, key: this.key });
+      this.text = null;
+      return answer;
+    } catch (error) {
+      if (error.status !== 0) this.text = null;
+      throw error;
+    }
+  }
+}
+
+function freshKey() {
   const bytes = crypto.getRandomValues(new Uint8Array(16));
   return Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
 }

@@ -38,6 +38,7 @@ export function Trouble({ error, title }) {
   return html`<div class="trouble" role="alert">
     <strong>${words}</strong>
     <p>${error.message}</p>
+    ${error.unsure && html`<p>${t("error.unsure")}</p>`}
     ${error.errors?.length > 0 && html`<${Findings} findings=${error.errors} />`}
   </div>`;
 }
@@ -61,13 +62,14 @@ export function Findings({ findings, pick, kind = "error" }) {
 const place = (one) =>
   one.column === undefined ? t("place.line", one) : t("place.column", one);
 
-/** A modal dialog. The browser keeps the focus inside and gives it back afterwards. */
+/** A modal dialog: the browser keeps the focus inside, and afterwards it is where it was. */
 export function Dialog({ title, wide, busy, children, onClose = closeDialog }) {
   const ref = useRef();
   useEffect(() => {
-    const dialog = ref.current;
-    dialog.showModal();
-    return () => dialog.close();
+    const before = document.activeElement;
+    ref.current.showModal();
+    // What was clicked may be gone, with the state that it was for.
+    return () => setTimeout(() => (before.isConnected ? before : document.getElementById("main"))?.focus());
   }, []);
   const cancel = (event) => {
     event.preventDefault();

@@ -21,13 +21,14 @@ export function Chart({ title, times, lines, write, max, incrs }) {
   const named = lines.map((line) => line.name).join();
 
   useEffect(() => {
+    const place = box.current;
     const draw = () => {
       plot.current?.destroy();
-      plot.current = new uPlot(options(box.current, { lines, write, max, incrs, setAt }), latest.current, box.current);
+      plot.current = new uPlot(options(place, { lines, write, max, incrs, setAt }), latest.current, place);
     };
     draw();
-    const size = new ResizeObserver(() => plot.current.setSize({ width: box.current.clientWidth, height: HEIGHT }));
-    size.observe(box.current);
+    const size = new ResizeObserver(() => plot.current?.setSize({ width: place.clientWidth, height: HEIGHT }));
+    size.observe(place);
     const dark = matchMedia("(prefers-color-scheme: dark)");
     dark.addEventListener("change", draw);
     return () => {

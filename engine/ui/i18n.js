@@ -30,8 +30,9 @@ export function mark() {
   document.documentElement.lang = language === "zh" ? "zh-CN" : language;
 }
 
-/** The words for `key`, with `{name}` in them replaced. */
+/** The words for `key`, with `{name}` in them replaced; where `n` is 1, those for `key.one` if there are. */
 export function t(key, values) {
-  const words = LANGUAGES[language].words[key] ?? en[key] ?? key;
+  const found = (asked) => LANGUAGES[language].words[asked] ?? en[asked];
+  const words = (String(values?.n) === "1" && found(`${key}.one`)) || found(key) || key;
   return values ? words.replace(/\{(\w+)\}/g, (whole, name) => values[name] ?? whole) : words;
 }

@@ -22,7 +22,7 @@ function useSamples(name) {
     const load = () => get(jobPath(name, "samples")).then((found) => add(found.samples), () => setSamples((old) => old || []));
     load();
     return listen((kind, value) => {
-      if (kind === "sample") add([value.sample || value]);
+      if (kind === "sample") add([value]);
       if (kind === "again") load();
     });
   }, [name]);
@@ -35,7 +35,7 @@ export function JobOverview({ job }) {
     ${job.state === "snapshotting" && html`<${Reading} job=${job} samples=${samples} />`}
     ${samples?.length ? html`<${Charts} samples=${samples} />` : html`<p class="empty">${samples ? t("chart.none") : t("loading")}</p>`}
     <${Standing} job=${job} />
-    ${job.notes.length > 0 && html`<section aria-labelledby="notes"><h2 id="notes">${t("job.notes")}</h2>
+    ${job.notes.length > 0 && html`<section><h2>${t("job.notes")}</h2>
       <ul class="notes">${job.notes.map((note) => html`<li>${note}</li>`)}</ul></section>`}`;
 }
 
@@ -58,7 +58,7 @@ function Charts({ samples }) {
   const perSecond = (value) => `${format.rate(value)}/${t("unit.s")}`;
   const reads = samples.some((one) => one.read_per_second > 0);
   const copies = samples.some((one) => one.snapshot_share !== undefined && one.snapshot_share !== null);
-  return html`<div class="charts">
+  return html`<div class=${copies ? "charts four" : "charts"}>
     <${Chart} title=${t("chart.rows")} times=${times} write=${perSecond} lines=${[
       { name: t("chart.streamed"), color: "accent", values: of("streamed_per_second") },
       ...(reads ? [{ name: t("chart.read"), color: "second", values: of("read_per_second") }] : []),
@@ -67,7 +67,7 @@ function Charts({ samples }) {
       { name: t("job.lag"), color: "warn", values: of("lag_seconds") },
     ]} />
     <${Chart} title=${t("chart.bytes")} times=${times} incrs=${BYTE_STEPS} write=${(value) => `${format.bytes(value)}/${t("unit.s")}`} lines=${[
-      { name: t("chart.bytes"), color: "accent", values: of("bytes_per_second") },
+      { name: t("chart.handed"), color: "accent", values: of("bytes_per_second") },
     ]} />
     ${copies && html`<${Chart} title=${t("snapshot.progress")} times=${times} max=${1}
       write=${(value) => (value === null || value === undefined ? "–" : format.percent(value))} lines=${[

@@ -40,7 +40,7 @@ function useDetail(name) {
   useEffect(() => {
     ask();
     const end = listen((kind, value) => {
-      if (kind === "jobs" && (value.jobs || value).some((job) => job.name === name)) soon();
+      if (kind === "jobs" && value.some((job) => job.name === name)) soon();
       if (kind === "event" && value.job === name) soon();
       if (kind === "again") soon();
     });
@@ -95,7 +95,7 @@ export function JobPage({ name, tab, below }) {
     <nav class="tabs" aria-label=${t("job.tabs")}>
       ${TABS.map((one) => html`<a key=${one} href=${jobLink(name, one)} aria-current=${one === tab ? "page" : undefined}>${t(`tab.${one}`)}</a>`)}
     </nav>
-    <section aria-label=${t(`tab.${tab}`)}>${body()}</section>
+    <section>${body()}</section>
   </div>`;
 }
 

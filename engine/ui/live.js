@@ -1,15 +1,18 @@
 // Keeps the list of jobs as the daemon has it, and tells components what the stream says.
 
-import { allJobs, get, jobPath, Refused } from "./api.js";
+import { allJobs, get } from "./api.js";
 import { follow } from "./stream.js";
-import { forgetJob, jobNamed, mergeJobs, read, set } from "./store.js";
+import { forgetJob, mergeJobs, read, set } from "./store.js";
 
 const RELIST_MS = 60000;
+// A browser gives one host six connections, over all its tabs: one that nobody looks at holds none for long.
+const UNSEEN_MS = 30000;
 
 const listeners = new Set();
 let newest;
 let current;
 let relisting;
+let unseen;
 
 /** `hear(event, value)` is called for all that comes; gives back what ends it. */
 export function listen(hear) {
@@ -28,6 +31,7 @@ export async function begin() {
 }
 
 export function stop() {
+  clearTimeout(unseen);
   current?.abort();
   current = undefined;
   clearInterval(relisting);
@@ -66,22 +70,28 @@ export function watch(job) {
 }
 
 function hear(kind, value) {
-  if (kind === "jobs") mergeJobs(value.jobs || value);
+  if (kind === "jobs") mergeJobs(value);
+  if (kind === "gone") value.forEach(forgetJob);
   if (kind === "event") {
     if (newest !== undefined && value.id <= newest) return;
     newest = value.id;
-    if (value.kind === "audit" && value.job) lookFor(value.job);
   }
   for (const listener of [...listeners]) listener(kind, value);
 }
 
-/** Somebody did something to a job: it may be new, or gone, which summaries do not tell. */
-async function lookFor(name) {
-  try {
-    const job = await get(jobPath(name));
-    if (!jobNamed(name)) mergeJobs([job]);
-  } catch (error) {
-    if (error instanceof Refused && error.status === 404) forgetJob(name);
+/** Called when the tab is hidden or seen again. */
+export function look() {
+  clearTimeout(unseen);
+  if (document.hidden) {
+    unseen = setTimeout(() => {
+      current?.abort();
+      current = undefined;
+      set({ live: "off" });
+    }, UNSEEN_MS);
+  } else if (!current && read().info) {
+    watch(read().route.job);
+    relist().catch(() => {});
+    for (const listener of listeners) listener("again", null);
   }
 }
 

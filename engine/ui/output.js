@@ -31,7 +31,7 @@ export function OutputTab({ job }) {
       );
     load(false);
     return listen((kind, value) => {
-      if (kind === "output") add(Array.isArray(value) ? value : value.lines || [value.line || value]);
+      if (kind === "output") add(value);
       if (kind === "again") load(true);
     });
   }, [job.name]);

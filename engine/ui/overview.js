@@ -58,7 +58,7 @@ export function Overview() {
       [t("overview.version"), info.version],
       [t("overview.up"), html`<${Ago} ms=${info.started_at_ms} />`],
     ]} />
-    <section aria-labelledby="needy"><h2 id="needy">${t("overview.needy")}</h2>
+    <section><h2>${t("overview.needy")}</h2>
       <${Grid} label=${t("overview.needy")} empty=${read().loaded && jobs.length === 0 ? t("tree.empty") : t("overview.fine")}
         heads=${[{ text: t("job.name") }, { text: t("job.state") }, { text: t("job.reason") }, { text: t("job.lag"), right: true }]}
         rows=${needy.slice(0, 50).map((job) => ({ key: job.name, cells: [
@@ -68,7 +68,7 @@ export function Overview() {
           job.reason, format.duration(job.lag_seconds)] }))} />
       ${needy.length > 50 && html`<p>${t("more.rest", { n: format.count(needy.length - 50) })}</p>`}
     </section>
-    <section aria-labelledby="lately"><h2 id="lately">${t("overview.events")}</h2>
+    <section><h2>${t("overview.events")}</h2>
       <${EventList} events=${events} withJob />
       <p><a href="#/events">${t("overview.all")}</a></p>
     </section>

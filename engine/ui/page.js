@@ -6,7 +6,7 @@ import { Dialog, Toasts, Trouble } from "./bits.js";
 import { EventsPage } from "./events.js";
 import { current, LANGUAGES, mark, speak, t } from "./i18n.js";
 import { JobPage } from "./job.js";
-import { begin, stop, watch } from "./live.js";
+import { begin, look, stop, watch } from "./live.js";
 import { Overview } from "./overview.js";
 import { parse } from "./route.js";
 import { closeDialog, isOperator, openDialog, read, set, useStore } from "./store.js";
@@ -143,6 +143,7 @@ whenLockedOut(() => {
   set({ locked: true, dialog: null });
 });
 addEventListener("hashchange", route);
+document.addEventListener("visibilitychange", look);
 addEventListener("keydown", (event) => {
   searchKey(event);
   if (event.key === "?" && !read().dialog && !/^(INPUT|TEXTAREA|SELECT)$/.test(event.target.tagName)) {

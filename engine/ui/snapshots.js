@@ -1,7 +1,7 @@
 // Checkpoints and savepoints: overview, history with restore, summary, configuration.
 
-import { html, useEffect, useState } from "./base.js";
-import { get, jobPath, post } from "./api.js";
+import { html, useEffect, useRef, useState } from "./base.js";
+import { get, jobPath, Once } from "./api.js";
 import { Refusal, took, useDeed } from "./actions.js";
 import { Ago, Chips, Deed, Dialog, Facts, Grid, Trouble, useLoaded } from "./bits.js";
 import * as format from "./format.js";
@@ -60,32 +60,32 @@ function History({ job, all, take }) {
     <${Chips} label=${t("snapshots.kinds")} wanted=${kinds} onChange=${setKinds}
       choices=${["checkpoint", "savepoint"].map((kind) => ({ value: kind, text: t(`snapshot.${kind}`), count: of(kind) }))} />
     <${Grid} label=${t("snapshots.history")} empty=${t("snapshots.none")}
-      heads=${[{ text: t("snapshots.id"), right: true }, { text: t("snapshots.kind") }, { text: t("snapshots.at") },
+      heads=${[{ text: t("snapshots.id"), right: true }, ...(operator ? [{ text: t("snapshots.act") }] : []), { text: t("snapshots.kind") }, { text: t("snapshots.at") },
         { text: t("snapshots.duration"), right: true }, { text: t("snapshots.size"), right: true },
-        { text: t("snapshots.tables"), right: true }, { text: t("snapshots.position") }, ...(operator ? [{ text: t("snapshots.act") }] : [])]}
+        { text: t("snapshots.position") }]}
       rows=${rows.slice(0, shown).map((one) => ({ key: one.id, kind: one.restorable ? "" : "off", cells: [
         `#${one.id}`,
+        ...(operator ? [one.restorable
+          ? html`<button type="button" class="small nobreak" onClick=${() => restore(one)} aria-label=${t("restore.label", { id: one.id })}>${t("restore.do")}</button>`
+          : html`<span class="dim">${one.reason || t("snapshots.unreadable")}</span>`] : []),
         html`<span class="badge k-${one.kind}">${one.kind ? t(`snapshot.${one.kind}`) : "?"}</span>${one.trigger && html` <span class="dim">${one.trigger}</span>`}${
           one.note && html`<div class="note">${one.note}</div>`}`,
         html`<span class="nobreak">${format.time(one.completed_at_ms)}</span>`,
         format.millis(one.duration_ms), format.bytes(one.size_bytes),
-        html`<span class="nobreak">${one.tables === null || one.tables === undefined ? "–" : `${format.count(one.tables_live)} / ${format.count(one.tables)}`}</span>`,
-        html`<code class="position">${one.position || "–"}</code>`,
-        ...(operator ? [one.restorable
-          ? html`<button type="button" class="small nobreak" onClick=${() => restore(one)} aria-label=${t("restore.label", { id: one.id })}>${t("restore.do")}</button>`
-          : html`<span class="dim">${one.reason || t("snapshots.unreadable")}</span>`] : []),
+        html`<code class="position">${one.position || "–"}</code>${typeof one.tables === "number" && html`<div class="note">${t("snapshots.tables", { live: format.count(one.tables_live), all: format.count(one.tables) })}</div>`}`,
       ] }))} />
     ${rows.length > shown && html`<button type="button" onClick=${() => setShown(shown + ROWS_SHOWN)}>${t("more", { n: format.count(rows.length - shown) })}</button>`}`;
 }
 
 function Restore({ job, snapshot, take }) {
+  const once = useRef(new Once());
   const deed = useDeed((answer) => {
     took(answer, take);
     toast(t("restore.done", { id: snapshot.id }));
   });
   const submit = (event) => {
     event.preventDefault();
-    deed.run(() => post(jobPath(job.name, "restore"), { snapshot: String(snapshot.id) }));
+    deed.run(() => once.current.post(jobPath(job.name, "restore"), { snapshot: String(snapshot.id) }));
   };
   return html`<${Dialog} title=${t("restore.title", { id: snapshot.id })} busy=${deed.busy}><form onSubmit=${submit}>
     <p class="subject">${job.name}</p>
@@ -109,7 +109,7 @@ function Summary({ summary }) {
     [t("snapshots.broken"), format.count(summary.unreadable)],
   ]} />
   <${Grid} label=${t("snapshots.summary")} empty=""
-    heads=${[{ text: "" }, { text: t("spread.min"), right: true }, { text: t("spread.mean"), right: true }, { text: t("spread.max"), right: true }]}
+    heads=${[{ text: t("spread.of") }, { text: t("spread.min"), right: true }, { text: t("spread.mean"), right: true }, { text: t("spread.max"), right: true }]}
     rows=${[spread(t("snapshots.duration"), summary.duration_ms, format.millis), spread(t("snapshots.size"), summary.size_bytes, format.bytes)]} />`;
 }
 

@@ -51,7 +51,7 @@ const pause = (ms, signal) =>
   });
 
 /**
- * Follows the stream until `signal` is aborted, over lost connections. `since()` is the newest event's
+ * Follows the stream until `signal` is aborted, over lost connections and over being `lagged`. `since()` is the newest event's
  * id; `tell(event, value)` gets what came; `state("on" | "lost" | "locked")` how the connection stands.
  */
 export async function follow({ job, since, tell, state, signal }) {
@@ -62,6 +62,11 @@ export async function follow({ job, since, tell, state, signal }) {
       if (response.status === 401 || response.status === 403) {
         state("locked");
         return;
+      }
+      if (response.status === 404 && job) {
+        // It was deleted: the others are still there to be followed.
+        job = undefined;
+        continue;
       }
       if (!response.ok) throw new Error(`HTTP ${response.status}`);
       state("on");

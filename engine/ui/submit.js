@@ -1,7 +1,7 @@
 // A new job: its script pasted or picked, checked, named, and started.
 
 import { html, useMemo, useRef, useState } from "./base.js";
-import { freshKey, post } from "./api.js";
+import { Once, post } from "./api.js";
 import { Refusal, took } from "./actions.js";
 import { Dialog } from "./bits.js";
 import { Editor, toldOf } from "./editor.js";
@@ -24,7 +24,7 @@ export function Submit() {
   const [told, setTold] = useState(null);
   const [error, setError] = useState(null);
   const [busy, setBusy] = useState(false);
-  const key = useRef(freshKey());
+  const once = useRef(new Once());
   const folders = useMemo(() => [...new Set(jobs.flatMap((job) => foldersOf(job.name)))].sort(), [jobs]);
   const write = (text) => {
     setScript(text);
@@ -44,8 +44,6 @@ export function Submit() {
     } catch (refused) {
       setTold(toldOf(refused) || null);
       setError(toldOf(refused) ? null : refused);
-      // What was refused may be sent in another shape: that is another request.
-      key.current = freshKey();
     }
     setBusy(false);
   };
@@ -54,7 +52,7 @@ export function Submit() {
     event.preventDefault();
     run(async () => {
       const wish = { ...given(), start, strategy, note, ...(name.trim() ? { name: name.trim() } : {}) };
-      const answer = await post("jobs", wish, key.current);
+      const answer = await once.current.post("jobs", wish);
       const job = answer.job || answer;
       took(job);
       closeDialog();

@@ -57,16 +57,15 @@ export function TablesTab({ job, take }) {
     </div>`}
     <${Trouble} error=${error} />
     ${!value ? !error && html`<p class="empty">${t("loading")}</p>` : html`<${Grid} label=${t("tab.tables")} empty=${tables.length ? t("tables.none") : t("tables.empty")}
-      heads=${[...(operator ? [{ text: "" }] : []), { text: t("tables.name") }, { text: t("job.state") }, { text: t("tables.read"), right: true },
-        { text: t("tables.left"), right: true }, { text: t("tables.streamed"), right: true }, { text: t("job.bytes"), right: true }, { text: t("tables.newest") }]}
+      heads=${[...(operator ? [{ text: t("mark") }] : []), { text: t("tables.name") }, { text: t("job.state") }, { text: t("tables.read"), right: true },
+        { text: t("tables.streamed"), right: true }, { text: t("tables.newest") }]}
       rows=${found.slice(0, shown).map((one) => ({ key: one.name, cells: [
         ...(operator ? [html`<input type="checkbox" aria-label=${one.name} checked=${marked.has(one.name)} onChange=${() => flip(one.name)} />`] : []),
         html`<b>${one.name}</b>${one.reason && html`<div class="note">${one.reason}</div>`}`,
         html`<${State} state=${one.state} kind="table" />${one.state === "quarantined" && one.events_dropped > 0 && html`<div class="note">${t("tables.dropped", { n: format.count(one.events_dropped) })}</div>`}`,
-        format.count(one.rows_read),
-        one.state === "snapshotting" ? html`${format.short(one.rows_left_estimate)} <${Bar} share=${one.rows_read / Math.max(1, one.rows_read + one.rows_left_estimate)} label=${one.name} />`
-          : format.short(one.rows_left_estimate),
-        format.count(one.rows_streamed), format.bytes(one.bytes), html`<${Ago} ms=${one.last_change_ms} />`,
+        html`${format.count(one.rows_read)}${one.state === "snapshotting" && html`<${Bar} share=${one.rows_read / Math.max(1, one.rows_read + one.rows_left_estimate)} label=${one.name} />
+          <div class="note">${t("tables.left", { n: format.short(one.rows_left_estimate) })}</div>`}`,
+        html`${format.count(one.rows_streamed)}<div class="note">${format.bytes(one.bytes)}</div>`, html`<${Ago} ms=${one.last_change_ms} />`,
       ] }))} />`}
     ${found.length > shown && html`<button type="button" onClick=${() => setShown(shown + ROWS_SHOWN)}>${t("more", { n: format.count(found.length - shown) })}</button>`}`;
 }

@@ -102,8 +102,9 @@ function Rows({ rows, selected, turn, search }) {
   const at = Math.max(0, rows.findIndex((row) => row.key === (active ?? selected)));
 
   useLayoutEffect(() => {
-    const watch = new ResizeObserver(() => setHeight(box.current.clientHeight));
-    watch.observe(box.current);
+    const place = box.current;
+    const watch = new ResizeObserver(() => setHeight(place.clientHeight));
+    watch.observe(place);
     return () => watch.disconnect();
   }, []);
   const show = (index) => {
@@ -165,17 +166,17 @@ function Row({ row, index, active, selected, search, click }) {
   const about = job ? `${t(`state.${job.state}`)}${job.tables_quarantined ? `, ${t("tree.quarantined", { n: job.tables_quarantined })}` : ""}` : t("tree.inside", { n: format.count(row.total) });
   return html`<div id=${`row-${index}`} role="treeitem" aria-level=${row.depth + 1} aria-setsize=${row.size}
     aria-posinset=${row.place} aria-expanded=${row.kind === "folder" ? row.open : undefined}
-    aria-selected=${selected} aria-label=${`${row.label}, ${about}`} title=${job ? job.name : row.path}
+    aria-selected=${selected} title=${job ? job.name : row.path}
     class="row ${row.kind} ${active ? "active" : ""} ${selected ? "selected" : ""}"
     style=${{ top: `${index * ROW}px`, paddingInlineStart: `${10 + row.depth * 16}px` }} onClick=${click}>
     ${job
-      ? html`<${Mark} state=${job.state} /><span class="label"><${Marked} text=${row.label} search=${search} /></span>
-          ${job.tables_quarantined > 0 && html`<span class="badge s-quarantined">⚠ ${job.tables_quarantined}</span>`}
-          ${job.rows_per_second > 0 && html`<span class="aside">${format.rate(job.rows_per_second)}/${t("unit.s")}</span>`}`
+      ? html`<${Mark} state=${job.state} /><span class="label"><${Marked} text=${row.label} search=${search} /></span><span class="unseen">, ${about}</span>
+          ${job.tables_quarantined > 0 && html`<span class="badge s-quarantined" aria-hidden="true">⚠ ${job.tables_quarantined}</span>`}
+          ${job.rows_per_second > 0 && html`<span class="aside" aria-hidden="true">${format.rate(job.rows_per_second)}/${t("unit.s")}</span>`}`
       : html`<span class="twist" aria-hidden="true">${row.open ? "▾" : "▸"}</span>
-          <span class="label"><${Marked} text=${row.label} search=${search} /></span>
-          ${row.trouble > 0 && html`<span class="badge s-failed">${row.trouble}</span>`}
-          <span class="aside">${format.count(row.total)}</span>`}
+          <span class="label"><${Marked} text=${row.label} search=${search} /></span><span class="unseen">, ${about}</span>
+          ${row.trouble > 0 && html`<span class="badge s-failed" aria-hidden="true">${row.trouble}</span>`}
+          <span class="aside" aria-hidden="true">${format.count(row.total)}</span>`}
   </div>`;
 }
 

@@ -9,7 +9,7 @@ import * as world from "./world.mjs";
 
 export const UI = join(dirname(fileURLToPath(import.meta.url)), "../../engine/ui");
 const TYPES = { ".html": "text/html; charset=utf-8", ".js": "text/javascript; charset=utf-8", ".css": "text/css; charset=utf-8", ".svg": "image/svg+xml" };
-const POLICY = "default-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; object-src 'none'";
+const POLICY = "default-src 'self'; object-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
 // Fields of each request: `!` must be there. As `deny_unknown_fields` of engine/src/api/wish.rs.
 const WISHES = {
@@ -88,8 +88,8 @@ export class Mock {
     for (const text of texts) {
       const line = { number: this.output.length + 1, text };
       this.output.push(line);
-      this.tell("output", line, null, name);
     }
+    this.tell("output", this.output.slice(-texts.length), null, name);
   }
 
   tell(event, value, id, job) {
@@ -227,6 +227,7 @@ export class Mock {
   }
 
   stream(query, request, response) {
+    if (query.has("job") && !this.jobs.has(query.get("job"))) throw new Refusal(404, "no such job");
     response.writeHead(200, { "Content-Type": "text/event-stream", "Cache-Control": "no-store" });
     response.write(": here\n\n");
     const one = { response, job: query.get("job") };
@@ -263,6 +264,7 @@ export class Mock {
   forget(name) {
     this.jobs.delete(name);
     this.happen({ kind: "audit", job: name, text: "deleted it", by: "ops" });
+    this.tell("gone", [name]);
     return [204];
   }
 
@@ -287,6 +289,7 @@ export class Mock {
     if (this.jobs.has(name)) throw new Refusal(409, `there is a job \`${name}\` with another script`, "/problems/in-the-way");
     const one = world.job(name, { state: wish.start ? "starting" : "created", strategy: wish.strategy });
     this.jobs.set(name, one);
+    this.tell("jobs", [world.summaryOf(one)]);
     this.happen({ kind: "audit", job: name, text: "submitted it", by: "ops" });
     return [201, one];
   }

@@ -39,6 +39,14 @@ test("every_string_that_the_page_asks_for_exists", async () => {
   }
 });
 
+test("no_string_is_left_over", async () => {
+  const text = (await ours()).map((one) => one.text).join("\n");
+  const families = [...text.matchAll(/`([a-z]+\.)\$\{/g)].map(([, family]) => family);
+  const unused = Object.keys(en).filter((key) =>
+    !text.includes(`"${key}"`) && !text.includes(`"${key.replace(/\.one$/, "")}"`) && !families.some((family) => key.startsWith(family)));
+  assert.deepEqual(unused, []);
+});
+
 test("every_state_of_the_api_has_a_name_in_the_list_of_states", async () => {
   const rust = await readFile(join(UI, "../src/api/job.rs"), "utf8");
   const names = [...rust.split("pub fn name(self)")[1].split("}\n    }")[0].matchAll(/=> "(\w+)"/g)].map(([, name]) => name);

@@ -7,6 +7,7 @@
 
 pub mod chain;
 pub mod changelog;
+pub mod daemon;
 pub mod hdfs;
 pub mod http;
 pub mod job;
@@ -22,9 +23,11 @@ pub mod server;
 pub mod stage;
 #[cfg(test)]
 mod tidy;
+pub mod walk;
 pub mod warehouse;
 pub mod workload;
 
+pub use daemon::Daemon;
 pub use hdfs::Hdfs;
 pub use job::{Job, Script};
 pub use object_server::ObjectServer;

@@ -42,6 +42,18 @@ fn parse(setting: &str) -> Option<Armed> {
     Some(Armed { name: name.to_owned(), left: AtomicU32::new(passage.parse().ok()?) })
 }
 
+/// The variable that names a job which is to panic as it starts, for those who watch what that does to
+/// the others. Debug builds only, as above.
+pub const PANIC_VARIABLE: &str = "SEACHANGE_PANIC";
+
+/// Panics where the environment says so.
+#[expect(clippy::panic, reason = "what it is for")]
+pub fn panic_as(job: &str) {
+    if cfg!(debug_assertions) && std::env::var(PANIC_VARIABLE).is_ok_and(|named| named == job) {
+        panic!("{PANIC_VARIABLE} names this job");
+    }
+}
+
 /// Passes the point `name`.
 pub fn point(name: &str) {
     if cfg!(debug_assertions) && ARMED.as_ref().is_some_and(|armed| armed.strikes(name)) {

@@ -21,7 +21,7 @@ pub use script::{Edited, Told, Validated, Version, VersionText, Versions};
 pub use snapshot::{Configured, Snapshot, SnapshotKind, SnapshotSummary, Snapshots, Spread};
 pub use wish::{
     Begin, DeleteWish, PauseWish, RestoreWish, SavepointWish, StartWish, StopKind, StopWish,
-    Strategy, SubmitWish, TableWish, UpdateWish, ValidateWish,
+    Strategy, SubmitWish, TableName, TableWish, UpdateWish, ValidateWish,
 };
 
 /// What this daemon is, and who asks.

@@ -99,6 +99,7 @@ pub struct UpdateWish {
     pub script: Option<String>,
     /// The version that this one follows; refused with 409 where it is no longer the newest.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(maximum = 4294967295u32)]
     pub after: Option<u32>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub strategy: Option<Strategy>,
@@ -122,6 +123,7 @@ pub struct StartWish {
     pub allow_fallback: bool,
     /// Tables that are read from the start again, by their exact names.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schema(max_items = 1000, value_type = Vec<TableName>)]
     pub resnapshot: Vec<String>,
 }
 
@@ -171,11 +173,21 @@ pub struct RestoreWish {
     pub snapshot: String,
 }
 
+/// `db.table`, exactly. It stands in the description, for what is a string everywhere else.
+#[derive(ToSchema)]
+#[schema(
+    min_length = 1,
+    max_length = 500,
+    pattern = r"^[^\x00-\x1f\x7f-\x9f]+$",
+    example = "shop.orders"
+)]
+pub struct TableName(pub String);
+
 /// Of the commands that are about tables; exact names, `db.table`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct TableWish {
-    #[schema(min_items = 1, max_items = 1000)]
+    #[schema(min_items = 1, max_items = 1000, value_type = Vec<TableName>)]
     pub tables: Vec<String>,
 }
 

@@ -13,6 +13,7 @@ const GROUPS: [(&str, &[&str]); 3] = [
         "A daemon, and its jobs",
         &[
             "serve",
+            "token",
             "alerts",
             "submit",
             "jobs",

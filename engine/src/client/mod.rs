@@ -1,6 +1,8 @@
 //! The daemon, as the commands ask it: a client of `docs/api.md` and of nothing else.
 
 mod call;
+#[cfg(test)]
+pub(crate) mod double;
 mod error;
 mod link;
 mod routes;

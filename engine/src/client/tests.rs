@@ -1,102 +1,23 @@
-//! The client against a double of the API that answers as it is told.
+//! The client against a double of the API.
 
-use std::collections::VecDeque;
-use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use axum::Router;
-use axum::extract::State;
-use axum::http::{HeaderMap, Method, Uri};
-use axum::response::{IntoResponse, Response};
-
+use super::double::{Double, Says, job};
 use super::*;
 use crate::api::{RestoreWish, SavepointWish, StartWish, SubmitWish, TableWish, Told};
 
-/// What one request is answered with.
-enum Says {
-    Status(u16, &'static str),
-    RetryAfter(u16, &'static str),
-    /// Nothing: the connection is cut.
-    Cut,
+fn says(status: u16, body: &str) -> Says {
+    Says::Status(status, body.to_owned())
 }
 
-#[derive(Debug, Clone, PartialEq, Eq)]
-struct Heard {
-    method: Method,
-    path: String,
-    key: Option<String>,
-    authorization: Option<String>,
-    body: String,
+fn busy(status: u16, body: &str) -> Says {
+    Says::RetryAfter(status, body.to_owned())
 }
 
-#[derive(Default)]
-struct Script {
-    answers: VecDeque<Says>,
-    heard: Vec<Heard>,
+fn starting() -> String {
+    job("starting", "it was asked to")
 }
 
-struct Double {
-    script: Arc<Mutex<Script>>,
-    client: Client,
-    _task: tokio::task::JoinSet<()>,
-}
-
-impl Double {
-    async fn new(answers: impl IntoIterator<Item = Says>) -> Self {
-        let script = Script { answers: answers.into_iter().collect(), heard: Vec::new() };
-        let script = Arc::new(Mutex::new(script));
-        let router = Router::new().fallback(answer).with_state(Arc::clone(&script));
-        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let server = format!("http://{}", listener.local_addr().unwrap()).parse().unwrap();
-        let mut task = tokio::task::JoinSet::new();
-        task.spawn(async move { axum::serve(listener, router).await.unwrap() });
-        let token = Token::find(None, Some("secret")).unwrap();
-        let client = Client::new(server, token, None).unwrap();
-        Self { script, client, _task: task }
-    }
-
-    fn heard(&self) -> Vec<Heard> {
-        self.script.lock().unwrap().heard.clone()
-    }
-}
-
-async fn answer(
-    State(script): State<Arc<Mutex<Script>>>,
-    method: Method,
-    uri: Uri,
-    headers: HeaderMap,
-    body: String,
-) -> Response {
-    let text = |name: &str| headers.get(name).map(|value| value.to_str().unwrap().to_owned());
-    let mut script = script.lock().unwrap();
-    script.heard.push(Heard {
-        method,
-        path: uri.to_string(),
-        key: text("idempotency-key"),
-        authorization: text("authorization"),
-        body,
-    });
-    let status = |status: u16| axum::http::StatusCode::from_u16(status).unwrap();
-    match script.answers.pop_front().unwrap_or(Says::Status(500, "asked once too often")) {
-        Says::Status(code, body) => (status(code), body).into_response(),
-        Says::RetryAfter(code, body) => {
-            (status(code), [("retry-after", "0")], body).into_response()
-        }
-        Says::Cut => {
-            let broken = futures_util::stream::once(async {
-                Err::<String, _>(std::io::Error::other("cut"))
-            });
-            axum::body::Body::from_stream(broken).into_response()
-        }
-    }
-}
-
-const JOB: &str = r#"{"name": "a/b", "state": "starting", "reason": "it was asked to", "since_ms": 1,
-    "version": 1, "source": null, "sinks": ["print"], "tables": 0, "tables_live": 0,
-    "tables_quarantined": 0, "restarts": 0, "wanted": "running", "strategy": "latest",
-    "created_at_ms": 1, "updated_at_ms": 1, "progress": {"rows_read": 0, "rows_left_estimate": 0,
-    "events_streamed": 0, "rows_streamed": 0, "bytes": 0}, "checkpoints": {"completed": 0,
-    "failed": 0, "in_progress": false}, "notes": [], "a field of later": true}"#;
 const BUSY: &str = r#"{"type": "about:blank", "title": "Too Many Requests", "status": 429,
     "detail": "too many requests at a time"}"#;
 const ENDING: &str = r#"{"type": "about:blank", "title": "Service Unavailable", "status": 503,
@@ -108,10 +29,10 @@ const TAKEN: &str = r#"{"status": 409, "type": "/problems/in-the-way", "title": 
 
 #[tokio::test]
 async fn a_question_is_asked_again_when_its_answer_is_lost() {
-    let double = Double::new([Says::Cut, Says::Cut, Says::Status(200, JOB)]).await;
+    let double = Double::new([Says::Cut, Says::Cut, says(200, &starting())]).await;
     let reply = double.client.job("a/b").await.unwrap();
     assert_eq!(reply.value.summary.name, "a/b");
-    assert_eq!(reply.json, JOB, "as it came, with what this client does not know");
+    assert_eq!(reply.json, starting(), "as it came, with what this client does not know");
     let heard = double.heard();
     assert_eq!(heard.len(), 3);
     assert_eq!(heard[0].path, "/api/v1/jobs/a%2Fb", "a name is one segment");
@@ -120,7 +41,7 @@ async fn a_question_is_asked_again_when_its_answer_is_lost() {
 
 #[tokio::test]
 async fn what_cannot_be_said_twice_is_said_with_a_key_or_once() {
-    let double = Double::new([Says::Cut, Says::Status(201, JOB)]).await;
+    let double = Double::new([Says::Cut, says(201, &starting())]).await;
     let wish = SubmitWish {
         script: "SET".to_owned(),
         file: None,
@@ -135,14 +56,14 @@ async fn what_cannot_be_said_twice_is_said_with_a_key_or_once() {
     assert!(first.key.as_ref().is_some_and(|key| key.len() == 32), "{first:?}");
     assert_eq!(first, second, "the same key, and the same body");
 
-    let double = Double::new([Says::Cut, Says::Status(200, JOB)]).await;
+    let double = Double::new([Says::Cut, says(200, &starting())]).await;
     let tables = TableWish { tables: vec!["d.a".to_owned()] };
     let error = double.client.resnapshot("a/b", &tables).await.unwrap_err();
     assert!(matches!(error, ClientError::Cut { .. }), "{error}");
     assert_eq!(double.heard().len(), 1);
 
     // Each its own key.
-    let double = Double::new([Says::Status(200, JOB), Says::Status(200, JOB)]).await;
+    let double = Double::new([says(200, &starting()), says(200, &starting())]).await;
     let wish = RestoreWish { snapshot: "17".to_owned() };
     for _ in 0..2 {
         double.client.restore("a/b", &wish).await.unwrap();
@@ -153,8 +74,7 @@ async fn what_cannot_be_said_twice_is_said_with_a_key_or_once() {
 
 #[tokio::test]
 async fn a_daemon_that_is_busy_is_asked_again_and_a_refusal_is_not() {
-    let answers =
-        [Says::RetryAfter(429, BUSY), Says::RetryAfter(503, ENDING), Says::Status(200, JOB)];
+    let answers = [busy(429, BUSY), busy(503, ENDING), says(200, &starting())];
     let double = Double::new(answers).await;
     double.client.start("a/b", &StartWish::default()).await.unwrap();
     assert_eq!(double.heard().len(), 3);
@@ -163,12 +83,12 @@ async fn a_daemon_that_is_busy_is_asked_again_and_a_refusal_is_not() {
         (None, r#"{"allow_fallback":false}"#)
     );
 
-    let double = Double::new([Says::Status(503, NO_SAVEPOINT)]).await;
+    let double = Double::new([says(503, NO_SAVEPOINT)]).await;
     let error = double.client.savepoint("a/b", &SavepointWish::default()).await.unwrap_err();
     assert_eq!(error.to_string(), "no savepoint was taken, and the job runs on: the disk is full");
     assert!(!error.is_usage() && !error.is_absence());
 
-    let double = Double::new([Says::Status(409, TAKEN)]).await;
+    let double = Double::new([says(409, TAKEN)]).await;
     let error = double.client.delete("a/b", crate::api::DeleteWish { snapshots: true }).await;
     assert_eq!(error.unwrap_err().to_string(), "job `a/b` runs: stop it first");
     assert_eq!(double.heard()[0].path, "/api/v1/jobs/a%2Fb?snapshots=true");
@@ -176,7 +96,7 @@ async fn a_daemon_that_is_busy_is_asked_again_and_a_refusal_is_not() {
 
 #[tokio::test]
 async fn an_unsteady_daemon_is_given_up_in_the_end() {
-    let double = Double::new((0..9).map(|_| Says::RetryAfter(503, ENDING))).await;
+    let double = Double::new((0..9).map(|_| busy(503, ENDING))).await;
     let error = double.client.job("a").await.unwrap_err();
     assert_eq!(error.to_string(), "the daemon is ending");
     assert_eq!(double.heard().len(), 4);
@@ -184,7 +104,7 @@ async fn an_unsteady_daemon_is_given_up_in_the_end() {
 
 #[tokio::test]
 async fn what_is_no_daemon_is_told_from_one() {
-    let double = Double::new([Says::Status(404, "<html>"), Says::Status(200, "hello")]).await;
+    let double = Double::new([says(404, "<html>"), says(200, "hello")]).await;
     for expected in ["status 404, `<html>`", "in its answer `hello`"] {
         let error = double.client.job("a").await.unwrap_err().to_string();
         assert!(

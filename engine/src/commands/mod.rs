@@ -13,6 +13,7 @@ pub mod run;
 pub mod serve;
 mod snapshot_bytes;
 pub mod snapshots;
+pub mod token;
 pub mod tools;
 pub mod verify;
 pub(crate) mod words;

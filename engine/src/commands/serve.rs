@@ -91,7 +91,6 @@ async fn conduct(
         jobs: Arc::clone(&jobs),
         metrics: metrics_of(&jobs),
         started_at_ms: SystemClock.now_ms(),
-        needs_token: gate.needs_token(),
         ends: ends.clone(),
     };
     let router = access::layer(routes(api), gate);

@@ -55,7 +55,8 @@ impl Rules {
         }
         let site = headers.get("sec-fetch-site").map(|site| site.as_bytes());
         let is_own = site.is_none_or(|site| site == b"none" || site == b"same-origin");
-        if !is_own && !(self.has_pages && is_link(request)) {
+        let is_admitted = is_own || (self.has_pages && is_link(request));
+        if !is_admitted {
             return Some("requests of other sites' pages are refused (`Sec-Fetch-Site`)");
         }
         None

@@ -20,7 +20,6 @@ use std::sync::{Arc, LazyLock};
 use axum::Router;
 use axum::extract::{DefaultBodyLimit, State};
 use axum::http::{HeaderValue, StatusCode, header};
-use axum::middleware;
 use axum::response::{IntoResponse, Response};
 use tokio::sync::watch as channel;
 use utoipa::OpenApi;
@@ -40,8 +39,6 @@ pub struct Api {
     pub jobs: Arc<Jobs>,
     pub metrics: Metrics,
     pub started_at_ms: i64,
-    /// Whether a token is asked of everybody.
-    pub needs_token: bool,
     /// True once the daemon ends: streams end then, so that nobody waits for them.
     pub ends: channel::Receiver<bool>,
 }
@@ -51,7 +48,6 @@ struct Served {
     jobs: Arc<Jobs>,
     metrics: Metrics,
     started_at_ms: i64,
-    needs_token: bool,
     ends: channel::Receiver<bool>,
     carried: Arc<Carried>,
     once: Once,
@@ -59,10 +55,10 @@ struct Served {
 
 impl From<Api> for Served {
     fn from(api: Api) -> Self {
-        let Api { jobs, metrics, started_at_ms, needs_token, ends } = api;
+        let Api { jobs, metrics, started_at_ms, ends } = api;
         let carried = Arc::<Carried>::default();
         let once = Once::new(Arc::clone(&carried));
-        Self { jobs, metrics, started_at_ms, needs_token, ends, carried, once }
+        Self { jobs, metrics, started_at_ms, ends, carried, once }
     }
 }
 
@@ -71,14 +67,12 @@ impl From<Api> for Served {
 pub fn routes(api: Api) -> Router {
     let (described, _) = described().split_for_parts();
     described
-        .layer(middleware::map_response(unstored))
         .merge(page::routes())
         .fallback(async || Problem::new(StatusCode::NOT_FOUND, "there is nothing at this path"))
         .method_not_allowed_fallback(async || {
             Problem::new(StatusCode::METHOD_NOT_ALLOWED, "this path takes another method: `Allow`")
         })
         .layer(DefaultBodyLimit::max(limits::BODY_BYTES_MAX))
-        .layer(middleware::map_response(unsniffed))
         .with_state(Arc::new(Served::from(api)))
 }
 
@@ -165,19 +159,6 @@ async fn readyz(State(served): State<Arc<Served>>) -> Result<&'static str, Probl
         return unready("the daemon is bringing back its jobs");
     }
     Ok("ready\n")
-}
-
-/// Answers are of the moment, and some are for the bearer of a token alone.
-async fn unstored(mut response: Response) -> Response {
-    let none = HeaderValue::from_static("no-store");
-    response.headers_mut().insert(header::CACHE_CONTROL, none);
-    response
-}
-
-async fn unsniffed(mut response: Response) -> Response {
-    let none = HeaderValue::from_static("nosniff");
-    response.headers_mut().insert(header::X_CONTENT_TYPE_OPTIONS, none);
-    response
 }
 
 #[cfg(test)]

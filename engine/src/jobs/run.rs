@@ -137,6 +137,7 @@ impl Plan {
             Err(error) => return Outcome::Failed(chain(&error)),
         };
         let checkpoints = Arc::clone(&state.checkpoints);
+        model::fault::panic_as(&self.job.name);
         let daemon = Daemon {
             job: self.job,
             state,

@@ -45,6 +45,9 @@ pub struct Caller {
     pub role: Role,
 }
 
+/// The answer to a request that reaches no route.
+type Turned = Box<Response>;
+
 /// Why the daemon does not start as it is configured.
 #[derive(Debug, thiserror::Error)]
 pub enum GateError {
@@ -100,10 +103,10 @@ impl Gate {
         self.tokens.now().are_asked
     }
 
-    async fn admit(&self, request: Request, next: Next) -> Result<Response, Response> {
+    async fn admit(&self, request: Request, next: Next) -> Result<Response, Turned> {
         let (mut parts, body) = request.into_parts();
         if let Some(why) = self.rules.refused(&parts) {
-            return Err(Problem::new(StatusCode::FORBIDDEN, why).into_response());
+            return Err(turned(Problem::new(StatusCode::FORBIDDEN, why)));
         }
         if !is_probe(parts.uri.path()) {
             let peer = peer(&parts);
@@ -123,11 +126,11 @@ impl Gate {
         }
         timeout(self.limits.request_within, answer).await.map_err(|_| {
             let what = "it took longer than `request_within` allows; ask for less, or again";
-            Problem::new(StatusCode::SERVICE_UNAVAILABLE, what).into_response()
+            turned(Problem::new(StatusCode::SERVICE_UNAVAILABLE, what))
         })
     }
 
-    fn caller(&self, known: &Known, parts: &Parts, peer: IpAddr) -> Result<Caller, Response> {
+    fn caller(&self, known: &Known, parts: &Parts, peer: IpAddr) -> Result<Caller, Turned> {
         if !known.are_asked {
             return Ok(Caller { name: NOBODY.to_owned(), role: Role::Operator });
         }
@@ -151,17 +154,17 @@ impl Gate {
             tracing::warn!(by = name, %method, path, "a viewer asked for an operator's");
             let what =
                 format!("`{name}` is a viewer's token, and `{method}` here wants an operator's");
-            return Err(Problem::new(StatusCode::FORBIDDEN, what).into_response());
+            return Err(turned(Problem::new(StatusCode::FORBIDDEN, what)));
         }
         Ok(Caller { name: name.to_owned(), role })
     }
 
     /// The whole body: a route is not begun for one that is too big, or comes by drops.
-    async fn body(&self, headers: &HeaderMap, body: Body) -> Result<Body, Response> {
+    async fn body(&self, headers: &HeaderMap, body: Body) -> Result<Body, Turned> {
         let max = self.limits.body_bytes;
         let too_big = || {
             let what = format!("a body may have {max} bytes (`body_bytes`)");
-            Problem::new(StatusCode::PAYLOAD_TOO_LARGE, what).into_response()
+            turned(Problem::new(StatusCode::PAYLOAD_TOO_LARGE, what))
         };
         let told = headers.get(header::CONTENT_LENGTH).and_then(|n| n.to_str().ok());
         if told.and_then(|n| n.parse().ok()).is_some_and(|told: u64| told > max as u64) {
@@ -172,11 +175,11 @@ impl Gate {
             Ok(Err(error)) if is_over_limit(&error) => Err(too_big()),
             Ok(Err(_)) => {
                 let what = "the body ended early, or cannot be read";
-                Err(Problem::unreadable(what).into_response())
+                Err(turned(Problem::unreadable(what)))
             }
             Err(_) => {
                 let what = "the body did not come within `header_within`";
-                Err(Problem::new(StatusCode::REQUEST_TIMEOUT, what).into_response())
+                Err(turned(Problem::new(StatusCode::REQUEST_TIMEOUT, what)))
             }
         }
     }
@@ -189,7 +192,8 @@ pub fn layer(router: Router, gate: Arc<Gate>) -> Router {
         async move {
             let is_api = is_guarded(request.uri().path());
             let mut answer = match gate.admit(request, next).await {
-                Ok(answer) | Err(answer) => answer,
+                Ok(answer) => answer,
+                Err(turned) => *turned,
             };
             harden(answer.headers_mut(), is_api);
             answer
@@ -230,14 +234,18 @@ fn within(rate: &Mutex<Rate>, of: IpAddr) -> Result<(), Duration> {
     rate.lock().unwrap_or_else(PoisonError::into_inner).take(of, Instant::now())
 }
 
-fn too_often(what: &str, wait: Duration) -> Response {
-    let what = format!("too many {what} from this address; `Retry-After` says when");
-    // Whole seconds, and never too early.
-    Problem::too_many(what, wait.as_secs() + 1).into_response()
+fn turned(problem: Problem) -> Turned {
+    Box::new(problem.into_response())
 }
 
-fn unknown(what: &str, challenge: &'static str) -> Response {
-    let mut answer = Problem::new(StatusCode::UNAUTHORIZED, what).into_response();
+fn too_often(what: &str, wait: Duration) -> Turned {
+    let what = format!("too many {what} from this address; `Retry-After` says when");
+    // Whole seconds, and never too early.
+    turned(Problem::too_many(what, wait.as_secs() + 1))
+}
+
+fn unknown(what: &str, challenge: &'static str) -> Turned {
+    let mut answer = turned(Problem::new(StatusCode::UNAUTHORIZED, what));
     let challenge = HeaderValue::from_static(challenge);
     answer.headers_mut().insert(header::WWW_AUTHENTICATE, challenge);
     answer

@@ -43,7 +43,10 @@ pub(super) async fn list(args: &JobsArgs) -> anyhow::Result<()> {
     } else {
         listing(&jobs, SystemClock.now_ms()).show()?;
     }
-    Ok(show(format!("\n{}", closing(jobs.len() as u64, total, &counts)))?)
+    match counts.0.is_empty() {
+        true => Ok(()),
+        false => Ok(show(format!("\n{}", closing(jobs.len() as u64, total, &counts)))?),
+    }
 }
 
 fn listing(jobs: &[JobSummary], now_ms: i64) -> Listing<10> {

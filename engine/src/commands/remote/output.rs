@@ -7,6 +7,7 @@ use super::wait::Patience;
 use crate::api::Line;
 use crate::cli::OutputArgs;
 use crate::commands::show;
+use crate::commands::words::count;
 
 /// Between two looks.
 const LOOKED_EVERY: Duration = Duration::from_millis(250);
@@ -19,14 +20,15 @@ pub(super) async fn output(args: &OutputArgs) -> anyhow::Result<()> {
     if args.ask.json && !args.follow {
         return Ok(show(&page.json)?);
     }
-    if page.value.dropped > 0 {
-        eprintln!("{} lines before these are no longer kept", page.value.dropped);
-    }
     let mut patience = Patience::new();
     let mut after = 0;
     loop {
         let found = page.value;
         let more = !found.lines.is_empty();
+        let gone = found.lines.first().map_or(0, |line| line.number.saturating_sub(after + 1));
+        if gone > 0 {
+            eprintln!("{} before these are no longer kept", count(gone, "line"));
+        }
         after = found.lines.last().map_or(after, |line| line.number);
         tell(&found.lines, args)?;
         if !more && !args.follow {

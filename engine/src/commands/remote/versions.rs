@@ -27,7 +27,7 @@ pub(super) async fn versions(args: &VersionsArgs) -> anyhow::Result<()> {
         [
             version.number.to_string(),
             time(Some(version.at_ms)),
-            known(version.by.as_ref()),
+            known(version.by.as_ref().filter(|by| *by != "-")),
             version.note.clone(),
         ]
     });

@@ -83,3 +83,48 @@ impl Patience {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::client::double::{Double, Says, job};
+
+    async fn waited(limit: Option<Duration>, answers: Vec<Says>) -> Result<JobState, String> {
+        let double = Double::new(answers).await;
+        let first = double.client.job("a/b").await.unwrap();
+        let waited = until_it_runs(&double.client, first, limit).await;
+        waited.map(|job| job.value.summary.state).map_err(|error| error.to_string())
+    }
+
+    fn is(state: &str, reason: &str) -> Says {
+        Says::Status(200, job(state, reason))
+    }
+
+    #[tokio::test]
+    async fn a_job_is_waited_for_through_restarts_of_it_and_of_the_daemon() {
+        let answers = vec![
+            is("starting", "it was asked to"),
+            is("restarting", "the source is away"),
+            Says::Cut,
+            Says::Cut,
+            is("snapshotting", "2 tables are read"),
+            is("streaming", "every table follows the binlog"),
+        ];
+        assert_eq!(waited(None, answers).await, Ok(JobState::Streaming));
+        let answers = vec![is("starting", "…"), is("finished", "all is read")];
+        assert_eq!(waited(None, answers).await, Ok(JobState::Finished));
+    }
+
+    #[tokio::test]
+    async fn a_job_that_fails_or_is_stopped_ends_the_wait_with_its_reason() {
+        let answers = vec![is("starting", "…"), is("failed", "the binlog is purged")];
+        let told = "job `a/b` is failed: the binlog is purged";
+        assert_eq!(waited(None, answers).await, Err(told.to_owned()));
+        let answers = vec![is("starting", "…"), is("stopped", "stopped by ops")];
+        let told = "job `a/b` is stopped: stopped by ops";
+        assert_eq!(waited(None, answers).await, Err(told.to_owned()));
+        let answers = vec![is("restarting", "the source is away")];
+        let told = "job `a/b` is still restarting after 0s: the source is away";
+        assert_eq!(waited(Some(Duration::ZERO), answers).await, Err(told.to_owned()));
+    }
+}

@@ -89,6 +89,7 @@ fn daemon_of(job: job::JobSpec, state: JobState) -> Daemon {
         control,
         clock: Arc::new(crate::commands::run::SystemClock),
         status: watch::channel(crate::source::status::Status::default()).0,
+        screen: sinks::standard_output(),
     }
 }
 

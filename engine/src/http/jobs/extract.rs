@@ -11,7 +11,7 @@ use serde::de::DeserializeOwned;
 use super::limits::{self, Beyond, Within};
 use crate::api::Role;
 use crate::http::problem::Problem;
-use crate::serve::access::Caller;
+use crate::serve::access::{Caller, NOBODY};
 
 /// A JSON object; no body at all is what `T` says it is.
 pub(super) struct Body<T>(pub T);
@@ -152,7 +152,7 @@ impl<S: Send + Sync> FromRequestParts<S> for Who {
     type Rejection = Infallible;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
-        let nobody = || Caller { name: "-".to_owned(), role: Role::Operator };
+        let nobody = || Caller { name: NOBODY.to_owned(), role: Role::Operator };
         Ok(Self(parts.extensions.get().cloned().unwrap_or_else(nobody)))
     }
 }

@@ -9,7 +9,7 @@ use axum::http::StatusCode;
 use super::Served;
 use super::extract::{Ask, Body, JobName, Number, Who};
 use super::openapi::{InJob, InVersion};
-use super::refusals::{ByScript, Carried, Guarded, InTheWay, OfJob, Unavailable, WithBody};
+use super::refusals::{ByScript, Carried, Guarded, InTheWay, OfJob, WithBody};
 use crate::api::{
     DeleteWish, Edited, JobDetail, TableWish, Tables, UpdateWish, VersionText, Versions,
 };
@@ -31,7 +31,7 @@ pub(super) async fn detail(State(served): Daemon, JobName(job): JobName) -> Answ
     request_body = UpdateWish,
     responses(
         (status = 200, description = "What became of it", body = Edited),
-        OfJob, WithBody, InTheWay, ByScript, Unavailable, Carried, Guarded,
+        OfJob, WithBody, InTheWay, ByScript, Carried, Guarded,
     ))]
 pub(super) async fn update(
     State(served): Daemon,
@@ -48,7 +48,7 @@ pub(super) async fn update(
 #[utoipa::path(delete, path = "/api/v1/jobs/{job}", tag = "jobs", params(InJob, DeleteWish),
     responses(
         (status = 204, description = "It is forgotten"),
-        OfJob, InTheWay, Unavailable, Carried, Guarded,
+        OfJob, InTheWay, Carried, Guarded,
     ))]
 pub(super) async fn delete(
     State(served): Daemon,
@@ -64,7 +64,7 @@ pub(super) async fn delete(
 
 /// Versions of a job's script
 #[utoipa::path(get, path = "/api/v1/jobs/{job}/versions", tag = "jobs", params(InJob), responses(
-    (status = 200, description = "Newest first", body = Versions), OfJob, Unavailable, Guarded,
+    (status = 200, description = "Newest first", body = Versions), OfJob, Guarded,
 ))]
 pub(super) async fn versions(State(served): Daemon, JobName(job): JobName) -> Answered<Versions> {
     Ok(Json(served.jobs.versions(&job).await?))
@@ -74,7 +74,7 @@ pub(super) async fn versions(State(served): Daemon, JobName(job): JobName) -> An
 #[utoipa::path(get, path = "/api/v1/jobs/{job}/versions/{number}", tag = "jobs",
     params(InVersion), responses(
         (status = 200, description = "The script", body = VersionText),
-        OfJob, Unavailable, Guarded,
+        OfJob, Guarded,
     ))]
 pub(super) async fn version(
     State(served): Daemon,
@@ -97,7 +97,7 @@ pub(super) async fn tables(State(served): Daemon, JobName(job): JobName) -> Answ
     params(InJob), request_body = TableWish,
     responses(
         (status = 200, description = "The job", body = JobDetail),
-        OfJob, WithBody, InTheWay, ByScript, Unavailable, Carried, Guarded,
+        OfJob, WithBody, InTheWay, ByScript, Carried, Guarded,
     ))]
 pub(super) async fn resnapshot(
     State(served): Daemon,
@@ -115,7 +115,7 @@ pub(super) async fn resnapshot(
     params(InJob), request_body = TableWish,
     responses(
         (status = 200, description = "The job", body = JobDetail),
-        OfJob, WithBody, InTheWay, ByScript, Unavailable, Carried, Guarded,
+        OfJob, WithBody, InTheWay, ByScript, Carried, Guarded,
     ))]
 pub(super) async fn release(
     State(served): Daemon,
@@ -133,7 +133,7 @@ pub(super) async fn release(
     params(InJob), request_body = TableWish,
     responses(
         (status = 200, description = "What became of it", body = Edited),
-        OfJob, WithBody, InTheWay, ByScript, Unavailable, Carried, Guarded,
+        OfJob, WithBody, InTheWay, ByScript, Carried, Guarded,
     ))]
 pub(super) async fn add_tables(
     State(served): Daemon,
@@ -151,7 +151,7 @@ pub(super) async fn add_tables(
     params(InJob), request_body = TableWish,
     responses(
         (status = 200, description = "What became of it", body = Edited),
-        OfJob, WithBody, InTheWay, ByScript, Unavailable, Carried, Guarded,
+        OfJob, WithBody, InTheWay, ByScript, Carried, Guarded,
     ))]
 pub(super) async fn drop_tables(
     State(served): Daemon,

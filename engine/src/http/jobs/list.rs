@@ -10,11 +10,12 @@ use utoipa::IntoParams;
 
 use super::extract::{Ask, Body, Kept, Who};
 use super::once::Answer;
-use super::refusals::{ByScript, Carried, Guarded, InTheWay, Readable, Unavailable, WithBody};
+use super::refusals::{ByScript, Carried, Guarded, InTheWay, Readable, WithBody};
 use super::{Served, limits};
 use crate::api::{Info, JobDetail, JobList, JobState, SubmitWish, ValidateWish, Validated};
 use crate::http::problem::Problem;
 use crate::jobs::ListQuery;
+use crate::serve::access::NOBODY;
 
 const JOBS_MAX: u64 = 5000;
 const JOBS_DEFAULT: u64 = 1000;
@@ -27,9 +28,9 @@ pub(super) async fn info(State(served): State<Arc<Served>>, Who(caller): Who) ->
     Json(Info {
         version: env!("CARGO_PKG_VERSION").to_owned(),
         started_at_ms: served.started_at_ms,
-        token: served.needs_token.then_some(caller.name),
+        needs_token: caller.name != NOBODY,
         role: caller.role,
-        needs_token: served.needs_token,
+        token: Some(caller.name).filter(|name| name != NOBODY),
         jobs: served.jobs.counts(),
     })
 }
@@ -90,7 +91,7 @@ pub(super) async fn jobs(
     responses(
         (status = 201, description = "It is new", body = JobDetail),
         (status = 200, description = "That very script is there already", body = JobDetail),
-        WithBody, InTheWay, ByScript, Unavailable, Carried, Guarded,
+        WithBody, InTheWay, ByScript, Carried, Guarded,
     ))]
 pub(super) async fn submit(
     State(served): State<Arc<Served>>,
@@ -115,7 +116,7 @@ pub(super) async fn submit(
         (status = 200, description = "In either case: `valid` tells", body = Validated),
         (status = 404, description = "No such `job`",
             body = crate::api::Problem, content_type = "application/problem+json"),
-        WithBody, Unavailable, Guarded,
+        WithBody, Guarded,
     ))]
 pub(super) async fn validate(
     State(served): State<Arc<Served>>,

@@ -149,10 +149,12 @@ async fn the_oldest_answers_go_when_there_are_too_many() {
     for n in 0..=ANSWERS_MAX {
         counted.ask(Some(&n.to_string()), "{}").await.unwrap();
     }
-    let shelf = || counted.once.shelf.lock().unwrap();
-    assert_eq!((shelf().entries.len(), shelf().ages.len()), (ANSWERS_MAX, ANSWERS_MAX));
-    let bytes: usize = shelf().entries.values().map(|entry| entry.bytes).sum();
-    assert_eq!(shelf().bytes, bytes);
+    {
+        let shelf = counted.once.shelf.lock().unwrap();
+        assert_eq!((shelf.entries.len(), shelf.ages.len()), (ANSWERS_MAX, ANSWERS_MAX));
+        let bytes: usize = shelf.entries.values().map(|entry| entry.bytes).sum();
+        assert_eq!(shelf.bytes, bytes);
+    }
     let done = counted.done();
     counted.ask(Some("1"), "{}").await.unwrap();
     assert_eq!(counted.done(), done);

@@ -20,10 +20,6 @@ struct Ui;
 
 /// What answers `/`.
 const FIRST: &str = "index.html";
-/// Nothing from elsewhere, nothing framed, no script that is not a file of ours.
-const POLICY: &str = "default-src 'self'; style-src 'self' 'unsafe-inline'; \
-    img-src 'self' data:; object-src 'none'; base-uri 'none'; form-action 'none'; \
-    frame-ancestors 'none'";
 
 struct File {
     kind: &'static str,
@@ -81,8 +77,6 @@ impl File {
         // Asked again each time: a new binary brings a new page.
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
         headers.insert(header::VARY, HeaderValue::from_static("accept-encoding"));
-        headers.insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(POLICY));
-        headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
         if packed.is_some() && answer.status() == StatusCode::OK {
             let gzip = HeaderValue::from_static("gzip");
             answer.headers_mut().insert(header::CONTENT_ENCODING, gzip);

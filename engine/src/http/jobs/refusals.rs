@@ -53,8 +53,6 @@ pub(super) struct InTheWay;
 pub(super) struct ByScript;
 /// Of what begins with a snapshot that is named.
 pub(super) struct BySnapshot;
-/// Of what takes a savepoint, or asks the state.
-pub(super) struct Unavailable;
 /// Of what runs to its end even where nobody waits for it.
 pub(super) struct Carried;
 
@@ -71,6 +69,7 @@ impl IntoResponses for Guarded {
         let mut described = described(&[
             ("401", "No token, or one that is not known"),
             ("403", "The token's role does not allow it, or another site's page asked"),
+            ("503", UNAVAILABLE),
         ]);
         described.insert("429".to_owned(), RefOr::T(slow));
         described
@@ -96,6 +95,7 @@ impl IntoResponses for WithBody {
     fn responses() -> Described {
         described(&[
             ("400", "A body, query or name that cannot be read"),
+            ("408", "The body did not come in time"),
             ("413", "A body over the limit"),
             ("415", "A body that is not `application/json`"),
         ])
@@ -128,21 +128,14 @@ impl IntoResponses for BySnapshot {
     }
 }
 
-impl IntoResponses for Unavailable {
-    fn responses() -> Described {
-        described(&[(
-            "503",
-            "`/problems/savepoint-failed`: no savepoint was taken, and the job runs on. \
-             `about:blank`: the daemon is ending, or the state does not answer",
-        )])
-    }
-}
-
 impl IntoResponses for Carried {
     fn responses() -> Described {
         described(&[("500", "A fault of the daemon; its log has it")])
     }
 }
+
+const UNAVAILABLE: &str = "`/problems/savepoint-failed`: no savepoint was taken, and the job runs \
+    on. `about:blank`: the daemon is ending, it took too long, or the state does not answer";
 
 fn described(texts: &[(&str, &str)]) -> Described {
     let one =

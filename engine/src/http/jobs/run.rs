@@ -12,7 +12,7 @@ use super::extract::{Body, JobName, Kept, Who};
 use super::limits::{Beyond, Within};
 use super::once::Answer;
 use super::openapi::{InJob, Key};
-use super::refusals::{BySnapshot, Carried, Guarded, InTheWay, OfJob, Unavailable, WithBody};
+use super::refusals::{BySnapshot, Carried, Guarded, InTheWay, OfJob, WithBody};
 use crate::api::{
     Halted, JobDetail, PauseWish, RestoreWish, SavepointWish, Snapshot, Snapshots, StartWish,
     StopWish,
@@ -42,7 +42,7 @@ impl Within for Nothing {
     request_body = Option<StartWish>,
     responses(
         (status = 200, description = "The job; it was started, or ran already", body = JobDetail),
-        OfJob, WithBody, InTheWay, BySnapshot, Unavailable, Carried, Guarded,
+        OfJob, WithBody, InTheWay, BySnapshot, Carried, Guarded,
     ))]
 pub(super) async fn start(
     State(served): Daemon,
@@ -62,7 +62,7 @@ pub(super) async fn start(
     request_body = StopWish,
     responses(
         (status = 200, description = "It has ended, and by which savepoint", body = Halted),
-        OfJob, WithBody, InTheWay, Unavailable, Carried, Guarded,
+        OfJob, WithBody, InTheWay, Carried, Guarded,
     ))]
 pub(super) async fn stop(
     State(served): Daemon,
@@ -80,7 +80,7 @@ pub(super) async fn stop(
     request_body = Option<PauseWish>,
     responses(
         (status = 200, description = "It is paused, and by which savepoint", body = Halted),
-        OfJob, WithBody, InTheWay, Unavailable, Carried, Guarded,
+        OfJob, WithBody, InTheWay, Carried, Guarded,
     ))]
 pub(super) async fn pause(
     State(served): Daemon,
@@ -97,7 +97,7 @@ pub(super) async fn pause(
 #[utoipa::path(post, path = "/api/v1/jobs/{job}/resume", tag = "run", params(InJob),
     responses(
         (status = 200, description = "The job", body = JobDetail),
-        OfJob, WithBody, InTheWay, BySnapshot, Unavailable, Carried, Guarded,
+        OfJob, WithBody, InTheWay, BySnapshot, Carried, Guarded,
     ))]
 pub(super) async fn resume(
     State(served): Daemon,
@@ -117,7 +117,7 @@ pub(super) async fn resume(
     params(InJob, Key), request_body = Option<SavepointWish>,
     responses(
         (status = 201, description = "The savepoint", body = Snapshot),
-        OfJob, WithBody, InTheWay, Unavailable, Carried, Guarded,
+        OfJob, WithBody, InTheWay, Carried, Guarded,
     ))]
 pub(super) async fn savepoint(
     State(served): Daemon,
@@ -140,7 +140,7 @@ pub(super) async fn savepoint(
 #[utoipa::path(get, path = "/api/v1/jobs/{job}/snapshots", tag = "snapshots", params(InJob),
     responses(
         (status = 200, description = "Newest first", body = Snapshots),
-        OfJob, Unavailable, Guarded,
+        OfJob, Guarded,
     ))]
 pub(super) async fn snapshots(State(served): Daemon, JobName(job): JobName) -> Answered<Snapshots> {
     Ok(Json(served.jobs.snapshots(&job).await?))
@@ -153,7 +153,7 @@ pub(super) async fn snapshots(State(served): Daemon, JobName(job): JobName) -> A
     params(InJob, Key), request_body = RestoreWish,
     responses(
         (status = 200, description = "The job", body = JobDetail),
-        OfJob, WithBody, InTheWay, BySnapshot, Unavailable, Carried, Guarded,
+        OfJob, WithBody, InTheWay, BySnapshot, Carried, Guarded,
     ))]
 pub(super) async fn restore(
     State(served): Daemon,

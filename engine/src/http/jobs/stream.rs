@@ -32,6 +32,8 @@ const ALIVE_EVERY: Duration = Duration::from_secs(15);
 const JOBS_EVERY: Duration = Duration::from_secs(1);
 /// Missed events that are asked for at a time.
 const MISSED_PAGE: usize = 200;
+/// Ids of events that were sent from the store and may come once more: more than the news can hold.
+const RESENT_MAX: usize = 4096;
 /// News that are looked through before something is sent.
 const NEWS_AT_A_TIME: usize = 500;
 const LAST_ID: &str = "last-event-id";
@@ -125,9 +127,11 @@ pub(super) struct Watcher<T> {
     news: broadcast::Receiver<News>,
     ends: watch::Receiver<bool>,
     job: Option<String>,
-    /// Events up to this one are sent, or were before.
+    /// Events are asked for from here on, while `is_behind`.
     last: u64,
     is_behind: bool,
+    /// Of those that were asked for, the newest: news may tell them once more, and in another order.
+    resent: BTreeSet<u64>,
     changed: BTreeSet<String>,
     next_jobs: Instant,
     lines: Vec<Line>,
@@ -149,6 +153,7 @@ impl<T: Told> Watcher<T> {
             job,
             last: since.unwrap_or(0),
             is_behind: since.is_some(),
+            resent: BTreeSet::new(),
             changed: BTreeSet::new(),
             next_jobs: Instant::now(),
             lines: Vec::new(),
@@ -192,7 +197,14 @@ impl<T: Told> Watcher<T> {
         match self.told.after(self.last, MISSED_PAGE).await {
             Ok(missed) => {
                 self.is_behind = missed.len() == MISSED_PAGE;
-                missed.iter().for_each(|event| self.tell_event(event));
+                for event in &missed {
+                    self.last = event.id;
+                    self.tell_event(event);
+                    self.resent.insert(event.id);
+                }
+                while self.resent.len() > RESENT_MAX {
+                    self.resent.pop_first();
+                }
             }
             Err(why) => self.give_up(&json!({ "why": why.to_string() })),
         }
@@ -236,10 +248,9 @@ impl<T: Told> Watcher<T> {
     }
 
     fn tell_event(&mut self, event: &crate::api::Event) {
-        if event.id <= self.last {
+        if self.resent.remove(&event.id) {
             return;
         }
-        self.last = event.id;
         if let Ok(told) = Event::default().event("event").json_data(event) {
             self.out.push_back(told.id(event.id.to_string()));
         }

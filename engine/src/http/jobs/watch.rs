@@ -9,7 +9,7 @@ use utoipa::IntoParams;
 
 use super::extract::{Ask, JobName, given};
 use super::openapi::InJob;
-use super::refusals::{Guarded, OfJob, Readable, Unavailable};
+use super::refusals::{Guarded, OfJob, Readable};
 use super::{Served, limits};
 use crate::api::{EventKind, Events, Output, Samples};
 use crate::http::problem::Problem;
@@ -50,7 +50,7 @@ impl EventsAsked {
 
 /// What happened, of all jobs and of the daemon
 #[utoipa::path(get, path = "/api/v1/events", tag = "events", params(EventsAsked), responses(
-    (status = 200, description = "Newest first", body = Events), Readable, Unavailable, Guarded,
+    (status = 200, description = "Newest first", body = Events), Readable, Guarded,
 ))]
 pub(super) async fn events(
     State(served): State<Arc<Served>>,
@@ -62,7 +62,7 @@ pub(super) async fn events(
 /// What happened to a job
 #[utoipa::path(get, path = "/api/v1/jobs/{job}/events", tag = "events",
     params(InJob, EventsAsked), responses(
-        (status = 200, description = "Newest first", body = Events), OfJob, Unavailable, Guarded,
+        (status = 200, description = "Newest first", body = Events), OfJob, Guarded,
     ))]
 pub(super) async fn job_events(
     State(served): State<Arc<Served>>,

@@ -209,6 +209,16 @@ fn alerts_are_handed_on_with_their_references_and_never_shown() {
 }
 
 #[test]
+fn the_configurations_of_the_image_and_of_kubernetes_are_valid() {
+    for text in [
+        include_str!("../../../../deploy/container/seachange.toml"),
+        include_str!("../../../../deploy/kubernetes/seachange.toml"),
+    ] {
+        parse(text).unwrap_or_else(|e| panic!("{e}"));
+    }
+}
+
+#[test]
 fn what_is_shown_of_a_configuration_reads_as_the_same_configuration() {
     let config = parse(&uncommented(false)).unwrap();
     assert_eq!(parse(&config.to_string()).unwrap_or_else(|e| panic!("{e}\n{config}")), config);

@@ -60,6 +60,13 @@ impl Certificate {
     }
 }
 
+#[cfg(test)]
+impl Certificate {
+    pub(super) fn shown_der(&self) -> CertificateDer<'static> {
+        self.shown.lock().unwrap().key.cert[0].clone()
+    }
+}
+
 impl ResolvesServerCert for Certificate {
     fn resolve(&self, _: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
         Some(Arc::clone(&self.shown.lock().unwrap_or_else(PoisonError::into_inner).key))
@@ -91,11 +98,13 @@ fn certified(
     }
     let key = PrivateKeyDer::from_pem_slice(&key)
         .map_err(|error| wrong(&files.key, error.to_string()))?;
-    let certified = CertifiedKey::from_der(chain, key, provider).map_err(|error| match error {
-        rustls::Error::InconsistentKeys(_) => {
-            wrong(&files.key, format!("it is not the key of `{}`", files.cert.display()))
+    let certified = CertifiedKey::from_der(chain, key, provider).map_err(|error| {
+        if matches!(error, rustls::Error::InconsistentKeys(_)) {
+            let why = format!("it is not the key of `{}`", files.cert.display());
+            wrong(&files.key, why)
+        } else {
+            wrong(&files.cert, error.to_string())
         }
-        error => wrong(&files.cert, error.to_string()),
     })?;
     Ok(Arc::new(certified))
 }

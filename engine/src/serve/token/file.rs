@@ -1,8 +1,8 @@
 //! The file of tokens: names, roles and hashes, as TOML that people can read.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Write as _};
-use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
+use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _, chown, fchown};
 use std::path::{Path, PathBuf};
 
 use chrono::{DateTime, SecondsFormat, Utc};
@@ -193,14 +193,14 @@ fn change(
 ) -> Result<(), TokenError> {
     let unwritten = |error| TokenError::Unwritten { path: path.to_owned(), error };
     let dir = path.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    fs::create_dir_all(dir).map_err(unwritten)?;
+    make_dir(dir).map_err(unwritten)?;
     let dir = File::open(dir).map_err(unwritten)?;
     dir.lock().map_err(unwritten)?;
     let mut tokens = list(path)?;
     edit(&mut tokens)?;
     let written = WrittenFile { token: tokens.into_iter().map(Written::from).collect() };
     let text = toml::to_string(&written).map_err(|error| unwritten(io::Error::other(error)))?;
-    replace(path, &format!("{HEAD}\n{text}")).map_err(unwritten)?;
+    replace(path, &dir, &format!("{HEAD}\n{text}")).map_err(unwritten)?;
     dir.sync_all().map_err(unwritten)
 }
 
@@ -211,21 +211,31 @@ impl From<Kept> for Written {
     }
 }
 
-fn replace(path: &Path, text: &str) -> io::Result<()> {
+fn make_dir(dir: &Path) -> io::Result<()> {
+    if dir.is_dir() {
+        return Ok(());
+    }
+    let parent = dir.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    make_dir(parent)?;
+    DirBuilder::new().mode(0o700).create(dir)?;
+    let of = fs::metadata(parent)?;
+    let _ = chown(dir, Some(of.uid()), Some(of.gid()));
+    Ok(())
+}
+
+fn replace(path: &Path, dir: &File, text: &str) -> io::Result<()> {
     let new = path.with_extension("new");
     let _ = fs::remove_file(&new);
     let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&new)?;
     file.write_all(text.as_bytes())?;
     file.sync_all()?;
-    keep_owner(path, &file);
-    fs::rename(&new, path)
-}
-
-/// What root changes stays the daemon's to read. Whoever is not root cannot give files away, and has
-/// no need to.
-fn keep_owner(path: &Path, file: &File) {
-    if let Ok(before) = fs::metadata(path) {
-        let _ = std::os::unix::fs::fchown(file, Some(before.uid()), Some(before.gid()));
-        let _ = file.set_permissions(before.permissions());
+    // What root makes is the daemon's to read. Whoever is not root cannot give files away, and has no
+    // need to.
+    let before = fs::metadata(path).ok();
+    let of = before.as_ref().map_or_else(|| dir.metadata(), |before| Ok(before.clone()))?;
+    let _ = fchown(&file, Some(of.uid()), Some(of.gid()));
+    if let Some(before) = before {
+        file.set_permissions(before.permissions())?;
     }
+    fs::rename(&new, path)
 }
