@@ -162,8 +162,7 @@ impl Rule {
         };
         match self.condition.look(seen, now_ms, &mut standing.counted) {
             Holds::Not => {
-                let Some(held) = standing.holds.take_if(|_| true).filter(|held| held.is_known)
-                else {
+                let Some(held) = standing.holds.take().filter(|held| held.is_known) else {
                     return;
                 };
                 let lasted = u64::try_from(now_ms - held.since_ms).unwrap_or_default() / 1000;
