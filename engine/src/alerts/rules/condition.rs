@@ -158,12 +158,9 @@ impl Condition {
                 // Before the first of a run, since it runs.
                 let from = seen.checkpoint_at_ms.map_or(seen.since_ms, |at| at.max(seen.since_ms));
                 let age = age(now_ms, from);
-                let text = || {
-                    let what = match seen.checkpoint_at_ms {
-                        Some(_) => "The newest checkpoint is from",
-                        None => "No checkpoint was stored since the job runs,",
-                    };
-                    format!("{what} {} ago.", time(age))
+                let text = || match seen.checkpoint_at_ms {
+                    Some(_) => format!("The newest checkpoint is from {} ago.", time(age)),
+                    None => format!("No checkpoint was stored for {}.", time(age)),
                 };
                 holds(seen.state.is_running() && age > *over, text)
             }

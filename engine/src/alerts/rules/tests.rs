@@ -133,7 +133,7 @@ fn a_checkpoint_that_failed_is_told_with_its_reason() {
 fn a_checkpoint_is_old_when_none_was_stored_for_so_long_though_the_job_runs() {
     let mut scene = scene("[[rules]]\nwhen = \"checkpoint_old\"\nover = \"30m\"");
     scene.tells(30 * MINUTE, &[]);
-    scene.tells(SECOND, &["raised No checkpoint was stored since the job runs, 30m 1s ago."]);
+    scene.tells(SECOND, &["raised No checkpoint was stored for 30m 1s."]);
     scene.job.checkpoint_at_ms = Some(scene.now_ms);
     scene.tells(SECOND, &["settled"]);
     scene.tells(30 * MINUTE, &["raised The newest checkpoint is from 30m 1s ago."]);
