@@ -79,7 +79,9 @@ impl Hook {
         let asked = match self.form {
             // Unless the user's headers say what it is.
             Form::Free(Some(_)) => asked,
-            _ => asked.header(CONTENT_TYPE, "application/json"),
+            Form::Dingtalk(_) | Form::Feishu(_) | Form::Wecom | Form::Slack | Form::Free(None) => {
+                asked.header(CONTENT_TYPE, "application/json")
+            }
         };
         let lost =
             |error: reqwest::Error| SendError::Transient(crate::error::chain(&error.without_url()));

@@ -81,7 +81,8 @@ fn cut(text: &str, bytes_max: usize) -> String {
     if text.len() <= bytes_max {
         return text.to_owned();
     }
-    format!("{}…", text.get(..text.floor_char_boundary(bytes_max)).unwrap_or_default())
+    let begin = (0..=bytes_max).rev().find_map(|at| text.get(..at)).unwrap_or_default();
+    format!("{begin}…")
 }
 
 /// Numbers that mean "too fast" or "busy": 130101, 410100 (DingTalk), 45009, 45033, -1 (WeCom),

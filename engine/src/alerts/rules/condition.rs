@@ -48,7 +48,7 @@ pub(super) struct Counted {
 impl Counted {
     /// How many there were within the time. `from`: what it stood at before anybody looked.
     fn count(&mut self, now: u64, from: u64, now_ms: i64, within: Duration) -> u64 {
-        let new = self.new(now, from);
+        let new = self.increase(now, from);
         // More than a rule can ask for is not remembered one by one.
         for _ in 0..new.min(COUNTED_MAX) {
             self.at_ms.push_back(now_ms);
@@ -64,7 +64,7 @@ impl Counted {
     }
 
     /// How many there are since the last look. A counter that is lower than before has begun anew.
-    fn new(&mut self, now: u64, from: u64) -> u64 {
+    fn increase(&mut self, now: u64, from: u64) -> u64 {
         let last = self.last.replace(now).unwrap_or(from);
         if now < last { now } else { now - last }
     }
@@ -178,7 +178,7 @@ impl Condition {
             }
             Self::Quarantined => quarantined(seen),
             Self::SchemaChange => {
-                let new = counted.new(seen.unapplied, 0);
+                let new = counted.increase(seen.unapplied, 0);
                 let first = seen.unapplied - new.min(seen.unapplied);
                 let new = seen.newest_unapplied.iter().filter(|what| what.number > first);
                 Holds::Once(
