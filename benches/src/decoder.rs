@@ -154,6 +154,7 @@ fn encode(blocks: &[RowsBlock]) -> Result<usize> {
     let context = SinkContext {
         routes: model::Routes::default(),
         source_column: None,
+        watcher: sinks::Watcher::default(),
         mode: model::CheckpointMode::ExactlyOnce,
         job: "bench".to_owned(),
         sink_name: "sink[0]".to_owned(),

@@ -22,7 +22,9 @@ pub use self::remote::{
     RemoteCommand, RestoreArgs, ResumeArgs, StartArgs, StopArgs, SubmitArgs, TableChange,
     TablesArgs, UpdateArgs, VersionsArgs, WaitArgs,
 };
-pub use self::tools::{CompletionsArgs, ManArgs, Shell, ToolCommand};
+pub use self::tools::{
+    AlertsCommand, AlertsTestArgs, CompletionsArgs, ManArgs, Shell, ToolCommand,
+};
 
 /// Replicates MySQL and MariaDB tables: a snapshot, then the binlog for ever, exactly once.
 #[derive(Debug, Parser)]

@@ -323,6 +323,7 @@ impl Daemon {
         for spec in &self.job.sinks {
             let context = SinkContext {
                 screen: Arc::clone(&self.screen),
+                watcher: self.control.meters.watcher(Arc::clone(&self.clock)),
                 ..sink_context(&self.job, spec, Arc::clone(&self.clock))
             };
             let sink = sinks::open(&spec.connector, &spec.options, context)
@@ -354,6 +355,7 @@ pub fn sink_context(job: &JobSpec, spec: &SinkSpec, clock: Arc<dyn Clock>) -> Si
         mode: job.checkpointing.mode,
         routes: spec.routes.clone(),
         source_column: spec.source_column.clone(),
+        watcher: sinks::Watcher::default(),
         clock,
         screen: sinks::standard_output(),
     }

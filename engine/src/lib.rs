@@ -1,5 +1,6 @@
 //! The engine: a job's source, pipeline, checkpoints and commands.
 
+pub mod alerts;
 pub mod api;
 pub mod checkpoint;
 pub mod cli;

@@ -47,7 +47,7 @@ fn start(cli: Cli) -> anyhow::Result<u8> {
             Command::Serve(args) => Box::pin(serve::run(&args)).await,
             Command::Token(args) => token::run(&args),
             Command::Remote(command) => Box::pin(remote::run(&command)).await,
-            Command::Tool(command) => tools::run(&command),
+            Command::Tool(command) => Box::pin(tools::run(&command)).await,
         }
     });
     // A failed job's tasks are dropped on threads of their own, the state's database with them. To

@@ -8,16 +8,21 @@ mod checkpoints;
 mod rows;
 mod sink;
 mod timing;
+mod unapplied;
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use model::Clock;
+
 pub use self::checkpoints::{
-    CheckpointMeter, Checkpoints, DURATIONS_KEPT, Failure, Restored, Took,
+    Brief, CheckpointMeter, Checkpoints, DURATIONS_KEPT, Failure, Restored, Took,
 };
 pub use self::rows::{RowMeter, Rows};
 pub use self::sink::{SinkMeter, SinkNow};
 pub use self::timing::{BOUNDS_MS, Timing, Timings};
+use self::unapplied::UnappliedMeter;
+pub use self::unapplied::{Seen, UNAPPLIED_KEPT, Unapplieds};
 use crate::pipeline::queue::Gauge;
 
 /// The meters of one job.
@@ -27,9 +32,20 @@ pub struct Meters {
     pub checkpoints: CheckpointMeter,
     restarts: AtomicU64,
     sinks: Mutex<Vec<Arc<SinkMeter>>>,
+    unapplied: Arc<UnappliedMeter>,
 }
 
 impl Meters {
+    /// Changes of the source that the sinks have not followed.
+    pub fn unapplied(&self) -> Unapplieds {
+        self.unapplied.now()
+    }
+
+    pub(crate) fn watcher(&self, clock: Arc<dyn Clock>) -> sinks::Watcher {
+        let unapplied = Arc::clone(&self.unapplied);
+        sinks::Watcher::new(move |what| unapplied.told(what, clock.now_ms()))
+    }
+
     /// Starts after a failure.
     pub fn restarts(&self) -> u64 {
         self.restarts.load(Ordering::Relaxed)

@@ -15,9 +15,11 @@ pub mod format;
 mod stdout;
 #[cfg(test)]
 mod testing;
+mod unapplied;
 mod warehouse;
 
 pub use config::{ConfigError, OptionDoc};
+pub use unapplied::{Unapplied, Watcher};
 pub use warehouse::readback;
 
 use blackhole::Blackhole;
@@ -49,6 +51,8 @@ pub struct SinkContext {
     pub routes: Routes,
     /// Name of a column that says which table of the source a row is of.
     pub source_column: Option<String>,
+    /// Who is told of changes that the sink does not follow.
+    pub watcher: Watcher,
     pub clock: Arc<dyn Clock>,
     pub screen: Screen,
 }

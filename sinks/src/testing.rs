@@ -30,6 +30,7 @@ pub(crate) fn context() -> SinkContext {
         mode: CheckpointMode::ExactlyOnce,
         routes: model::Routes::default(),
         source_column: None,
+        watcher: crate::Watcher::default(),
         clock: Arc::new(Held(1_700_000_000_123)),
         screen: crate::standard_output(),
     }

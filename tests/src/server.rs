@@ -360,7 +360,11 @@ fn users(kind: Kind) -> String {
 
 /// A port that nobody listens on, below the range that outgoing connections are given theirs from:
 /// a server that is down for a moment must find its port free again.
-pub(crate) fn free_port() -> Result<u16> {
+/// A port that nobody listens at, at this moment.
+///
+/// # Errors
+/// The system has none.
+pub fn free_port() -> Result<u16> {
     for _ in 0..200 {
         let port = rand::random_range(20_000..32_000);
         if TcpListener::bind(("127.0.0.1", port)).is_ok() {

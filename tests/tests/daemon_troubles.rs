@@ -37,9 +37,9 @@ async fn job(daemon: &Daemon, name: &str) -> Result<Value> {
 }
 
 async fn is(daemon: &Daemon, name: &str, state: &str) -> Result<Value> {
-    let waited = eventually(&format!("{name} is {state}"), PATIENCE, async || {
-        Ok(at(&job(daemon, name).await?, "/state") == state)
-    });
+    let what = format!("{name} is {state}");
+    let waited =
+        eventually(&what, PATIENCE, async || Ok(at(&job(daemon, name).await?, "/state") == state));
     let waited = waited.await;
     let now = job(daemon, name).await?;
     waited.with_context(|| now.to_string())?;
@@ -164,8 +164,9 @@ async fn no_password_is_in_an_answer_a_log_a_metric_or_a_file_of_the_daemon() ->
     let answer = daemon.ask("PUT", "/api/v1/jobs/shy", &body).await?;
     ensure!(answer.status == 200, "{}", answer.body);
     let wrong = changed.replace("'print'", "'prnt'");
-    let refused = daemon.ask("POST", "/api/v1/validate", &json!({ "script": wrong }).to_string());
-    let mut seen = vec![answer.body.to_string(), refused.await?.body.to_string()];
+    let wrong = json!({ "script": wrong }).to_string();
+    let refused = daemon.ask("POST", "/api/v1/validate", &wrong).await?;
+    let mut seen = vec![answer.body.to_string(), refused.body.to_string()];
     for path in [
         "/api/v1/jobs",
         "/api/v1/jobs/shy",

@@ -14,6 +14,7 @@ const GROUPS: [(&str, &[&str]); 3] = [
         &[
             "serve",
             "token",
+            "alerts",
             "submit",
             "jobs",
             "show",

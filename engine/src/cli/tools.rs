@@ -19,6 +19,33 @@ Examples:
   seachange man ~/.local/share/man/man1 && man seachange-run
   seachange man --markdown > docs/commands.md")]
     Man(ManArgs),
+    /// Try the channels of a daemon's alerts
+    #[command(after_help = "\
+Examples:
+  seachange alerts test --config /etc/seachange/seachange.toml
+  seachange alerts test --config seachange.toml --channel ops
+
+Exit codes: 0 all took it, 1 one did not, 2 wrong usage or configuration.")]
+    Alerts {
+        #[command(subcommand)]
+        command: AlertsCommand,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub enum AlertsCommand {
+    /// Send a test message to each channel, or to one
+    Test(AlertsTestArgs),
+}
+
+#[derive(Debug, Args)]
+pub struct AlertsTestArgs {
+    /// The daemon's configuration
+    #[arg(long, value_name = "FILE", env = "SEACHANGE_CONFIG")]
+    pub config: PathBuf,
+    /// This channel alone
+    #[arg(long, value_name = "NAME")]
+    pub channel: Option<String>,
 }
 
 #[derive(Debug, Args)]

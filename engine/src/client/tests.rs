@@ -165,7 +165,7 @@ fn a_token_comes_from_a_file_before_the_environment_and_is_never_shown() {
 
 #[tokio::test]
 async fn health_is_asked_once_without_a_token_beside_the_api() {
-    let double =
+    let mut double =
         Double::new([Says::Status(200, "ok\n".to_owned()), Says::Status(503, ENDING.to_owned())])
             .await;
     double.client.token = None;

@@ -1,5 +1,6 @@
 //! One command per file. Each gives its exit code; an error is printed once, by `main`.
 
+pub mod alerts;
 pub mod check;
 pub mod copy;
 mod diff;

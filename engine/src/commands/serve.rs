@@ -15,6 +15,7 @@ use tracing::{info, warn};
 
 use super::run::SystemClock;
 use super::{Usage, exit, show};
+use crate::alerts::{self, Alerts};
 use crate::cli::ServeArgs;
 use crate::http::jobs::{Api, Metrics, routes};
 use crate::jobs::{Jobs, Settings, Waiting};
@@ -36,6 +37,7 @@ const STILL_FOR: Duration = Duration::from_secs(30);
 
 pub async fn run(args: &ServeArgs) -> anyhow::Result<u8> {
     let config = read(args)?;
+    let alerts = alerts_of(&config)?;
     if args.check_config {
         show(&config)?;
         return Ok(exit::DONE);
@@ -58,7 +60,17 @@ pub async fn run(args: &ServeArgs) -> anyhow::Result<u8> {
     let (jobs, waiting) = Jobs::open(registry, sealer, settings, Arc::new(SystemClock)).await?;
     let listening = listen::bind(&config.server).await?;
     info!("HTTP is served at {}", listening.url());
+    if let Some(alerts) = alerts {
+        jobs.watch_with(alerts);
+    }
     conduct(config, gate, jobs, waiting, listening, signals).await
+}
+
+/// Called on the runtime, on which messages are sent.
+fn alerts_of(config: &Config) -> Result<Option<Alerts>, Usage> {
+    let Some(section) = &config.alerts else { return Ok(None) };
+    let read = section.read::<alerts::Config>().map_err(|error| Usage(error.to_string()))?;
+    Alerts::new(&read).map(Some).map_err(|error| Usage(error.to_string()))
 }
 
 fn read(args: &ServeArgs) -> Result<Config, Usage> {

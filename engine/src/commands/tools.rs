@@ -2,14 +2,15 @@
 
 use clap::Command;
 
-use super::{Usage, exit, show};
+use super::{Usage, alerts, exit, show};
 use crate::cli::{self, CompletionsArgs, ManArgs, Shell, ToolCommand};
 
 /// Columns of the help in `docs/commands.md`.
 const WIDTH: usize = 100;
 
-pub fn run(command: &ToolCommand) -> anyhow::Result<u8> {
+pub async fn run(command: &ToolCommand) -> anyhow::Result<u8> {
     match command {
+        ToolCommand::Alerts { command } => return alerts::run(command).await,
         ToolCommand::Completions(args) => completions(args)?,
         ToolCommand::Man(args) => man(args)?,
     }

@@ -28,11 +28,13 @@ use model::{Clock, StoreError};
 use state::{Registry, StateUrl};
 use tokio::sync::{Mutex, Semaphore, broadcast, oneshot};
 use tokio::task::JoinSet;
+use tokio::time::MissedTickBehavior;
 
 use self::actor::{Actor, Ask, Handle};
-use self::log::Log;
+use self::log::{Log, Told};
 pub use self::refused::Refused;
 use self::store::{KeepError, Store};
+use crate::alerts::{Alerts, Observation};
 use crate::api::{
     Counts, Event, EventKind, JobDetail, JobList, JobState, JobSummary, Line, Output, Sample,
     Samples, Tables,
@@ -41,6 +43,9 @@ use crate::lag::Servers;
 use crate::metrics::JobMetrics;
 use crate::serve::access::NOBODY;
 use crate::serve::seal::Sealer;
+
+/// Between two looks of the alerts.
+const LOOK_PERIOD: Duration = Duration::from_secs(1);
 
 /// Which jobs are listed.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -328,6 +333,25 @@ impl Jobs {
     pub fn metrics(&self) -> Vec<JobMetrics> {
         let looks = self.handles().into_values().map(|handle| handle.look.borrow().clone());
         looks.map(|look| look.metrics()).collect()
+    }
+
+    /// Looks at every job once a second, for as long as this lives, and tells what `alerts` makes of it.
+    pub fn watch_with(self: &Arc<Self>, mut alerts: Alerts) {
+        let jobs = Arc::downgrade(self);
+        in_background(async move {
+            let mut look = tokio::time::interval(LOOK_PERIOD);
+            look.set_missed_tick_behavior(MissedTickBehavior::Delay);
+            loop {
+                look.tick().await;
+                let Some(jobs) = jobs.upgrade() else { return };
+                let looks = jobs.handles().into_values().map(|handle| handle.look.borrow().clone());
+                let seen: Vec<Observation> = looks.map(|look| look.observation()).collect();
+                let now_ms = jobs.shared.clock.now_ms();
+                for (job, text) in alerts.observe(&seen, now_ms) {
+                    jobs.shared.log.tell(Told::of(&job, EventKind::Alert, text)).await;
+                }
+            }
+        });
     }
 
     /// What happens from now on.

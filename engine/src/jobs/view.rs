@@ -11,6 +11,7 @@ use tokio::sync::watch;
 use super::record::Record;
 use super::samples::Ring;
 use super::script;
+use crate::alerts::Observation;
 use crate::api::{
     CheckpointFailure, CheckpointNow, Configured, JobDetail, JobSummary, Progress, Snapshot,
     SnapshotKind, SnapshotSummary, Spread, TableRow, TableState, Tables,
@@ -201,6 +202,11 @@ impl Look {
                 behind: if run.is_over { None } else { *run.behind.borrow() },
             }),
         }
+    }
+
+    pub(super) fn observation(&self) -> Observation {
+        let standing = &self.record.standing;
+        Observation::of(&self.metrics(), &standing.reason, standing.since_ms)
     }
 
     pub(super) fn tables(&self) -> Tables {

@@ -42,6 +42,15 @@ pub struct Took {
     pub size: Option<u64>,
 }
 
+/// The same in a few words, for those who look often.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Brief {
+    pub failed: u64,
+    pub last_failure: Option<Failure>,
+    /// When the newest was stored, in milliseconds since the epoch.
+    pub stored_at_ms: Option<i64>,
+}
+
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Failure {
     /// Milliseconds since the epoch.
@@ -100,6 +109,14 @@ impl CheckpointMeter {
                 took.size = Some(size);
             }
         });
+    }
+
+    pub fn brief(&self) -> Brief {
+        self.with(|all| Brief {
+            failed: all.failed,
+            last_failure: all.last_failure.clone(),
+            stored_at_ms: all.last().map(|took| took.at_ms),
+        })
     }
 
     pub fn now(&self) -> Checkpoints {

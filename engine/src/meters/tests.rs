@@ -75,3 +75,27 @@ fn so_many_durations_are_kept_and_the_oldest_go() {
     assert_eq!(now.took.front().unwrap().id, CheckpointId(4));
     assert_eq!(now.last().unwrap().size, Some(321));
 }
+
+#[test]
+fn a_change_that_is_told_again_after_a_restart_is_counted_once_and_a_long_statement_is_cut() {
+    let meter = UnappliedMeter::default();
+    let told = |table: &str, statement: &str| sinks::Unapplied {
+        sink: "sink[0]".to_owned(),
+        table: model::TableName::new("d", table),
+        statement: statement.into(),
+        why: "it cannot".to_owned(),
+    };
+    meter.told(told("a", "ALTER"), 1);
+    meter.told(told("a", "ALTER"), 2);
+    meter.told(told("b", &"\u{e9}".repeat(10_000)), 3);
+    let now = meter.now();
+    assert_eq!((now.count, now.kept.len()), (2, 2));
+    assert_eq!((now.kept[0].number, now.kept[0].at_ms, now.kept[1].number), (1, 1, 2));
+    assert!(now.kept[1].what.statement.len() < 2100);
+    for n in 0..200 {
+        meter.told(told(&n.to_string(), "DROP"), 4);
+    }
+    let now = meter.now();
+    assert_eq!((now.count, now.kept.len()), (202, UNAPPLIED_KEPT));
+    assert_eq!(now.kept.back().unwrap().number, 202);
+}

@@ -9,6 +9,7 @@ use super::tables::{Tables, Target, as_spelled};
 use super::target::alteration::{Alteration, Change, OnFailure};
 use super::target::evolve::{self, TableChange};
 use super::target::{KeyModel, TargetColumn, TargetTable, fill};
+use crate::unapplied::Unapplied;
 
 /// A change of a table that the target is to follow.
 #[derive(Debug)]
@@ -19,6 +20,8 @@ pub(crate) struct Step {
     after: Option<TargetTable>,
     source: TableName,
     schema: Option<Arc<TableSchema>>,
+    /// The source's statement.
+    sql: Arc<str>,
 }
 
 impl Tables {
@@ -112,8 +115,10 @@ impl Tables {
             }
         };
         if is_shared {
-            tracing::warn!(table = %change.table, %target, "other tables are merged into the target: \
-                its rows stay, though the source has emptied or dropped this one");
+            let why = "other tables are merged into the target: its rows stay, though the source has \
+                emptied or dropped this one";
+            tracing::warn!(table = %change.table, %target, "{why}");
+            self.unapplied(&change.table, &change.sql, why.to_owned());
             return Ok(None);
         }
         self.planned_step(what, change, target).map(Some)
@@ -129,6 +134,7 @@ impl Tables {
             .map_err(|refused| self.definite(refused.to_string()))?;
         for left in &plan.left {
             tracing::warn!(table = %change.table, "{left}");
+            self.unapplied(&change.table, &change.sql, left.clone());
         }
         let gone = change.after.is_none() && plan.table.is_some();
         Ok(Step {
@@ -137,6 +143,7 @@ impl Tables {
             after: plan.table.filter(|_| !gone),
             source: change.table.clone(),
             schema: change.after.clone(),
+            sql: Arc::clone(&change.sql),
         })
     }
 
@@ -154,6 +161,9 @@ impl Tables {
                 "a column came, and rows that the target has already hold NULL, or what they held, where \
                  the source's hold its DEFAULT: {why}; `run --resnapshot {}` reads them again",
                 change.table);
+            let what =
+                format!("rows from before the change may lack the DEFAULT of `{name}`: {why}");
+            self.unapplied(&change.table, &change.sql, what);
         };
         // Of a shadow table, or read from the server: what may be NULL and says no more is NULL.
         let sql = change.sql.to_ascii_lowercase();
@@ -186,6 +196,11 @@ impl Tables {
         }
     }
 
+    fn unapplied(&self, table: &TableName, statement: &Arc<str>, why: String) {
+        let (sink, table, statement) = (self.sink.clone(), table.clone(), Arc::clone(statement));
+        self.watcher.tell(Unapplied { sink, table, statement, why });
+    }
+
     /// A table whose rows are read again starts out empty.
     fn empty(
         &self,
@@ -201,8 +216,9 @@ impl Tables {
         }
         let truncate = Alteration::new(&target, Change::Truncate);
         let schema = known.sources.get(&change.table).cloned();
-        let source = change.table.clone();
-        Some(Step { target, alterations: vec![truncate], after: Some(known.table), source, schema })
+        let (source, sql) = (change.table.clone(), Arc::clone(&change.sql));
+        let (alterations, after) = (vec![truncate], Some(known.table));
+        Some(Step { target, alterations, after, source, schema, sql })
     }
 
     /// Makes the change. Everything of the target that was loaded before must be settled.
@@ -214,6 +230,7 @@ impl Tables {
                 return Err(error);
             }
             tracing::warn!(table = %step.target, "{error}; the job goes on without this change");
+            self.unapplied(&step.source, &step.sql, error.to_string());
             if let (Some(table), Some(existing)) = (&after, self.client.table(&step.target).await?)
             {
                 after = Some(as_spelled(table.clone(), &existing, self.system));

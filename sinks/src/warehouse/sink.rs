@@ -121,6 +121,7 @@ impl Warehouse {
                 Arc::clone(&choices),
                 context.routes.clone(),
                 context.source_column.clone(),
+                context.watcher.clone(),
             ),
             buffers: BTreeMap::new(),
             oldest: None,

@@ -19,15 +19,17 @@ use super::target::compare::{ExistingTable, Weight, compare};
 use super::target::evolve::{self, TableChange};
 use super::target::policy::{ChangeKind, Verdict};
 use super::target::{SourceName, TargetColumn, TargetTable, create};
+use crate::unapplied::Watcher;
 
 /// Fatal differences that are told at once.
 const TOLD_MAX: usize = 20;
 
 pub(crate) struct Tables {
-    sink: String,
+    pub(super) sink: String,
     pub(super) system: System,
     pub(super) client: Arc<Client>,
     pub(super) choices: Arc<Choices>,
+    pub(super) watcher: Watcher,
     routes: Routes,
     source_column: Option<String>,
     pub(super) by_name: BTreeMap<TableName, Target>,
@@ -64,12 +66,14 @@ impl Tables {
         choices: Arc<Choices>,
         routes: Routes,
         source_column: Option<String>,
+        watcher: Watcher,
     ) -> Self {
         Self {
             sink: choices.settings.sink.clone(),
             system,
             client,
             choices,
+            watcher,
             routes,
             source_column,
             by_name: BTreeMap::new(),

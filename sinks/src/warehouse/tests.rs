@@ -24,6 +24,8 @@ pub(super) struct Far {
     system: System,
     pub(super) cluster: Cluster,
     ports: Option<(http::Server, sql::Server)>,
+    /// Of its next sinks.
+    pub(super) watcher: crate::Watcher,
 }
 
 impl Far {
@@ -33,7 +35,7 @@ impl Far {
             System::StarRocks => warehouse::System::StarRocks,
         };
         let cluster = Cluster::open(&Setup::new(stand_in)).unwrap();
-        Self { system, cluster, ports: None }
+        Self { system, cluster, ports: None, watcher: crate::Watcher::default() }
     }
 
     /// A sink over it, with further options.
@@ -57,7 +59,8 @@ impl Far {
         let mut options: BTreeMap<String, String> =
             given.map(|(name, value)| (name.to_owned(), value)).into();
         options.extend(further.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())));
-        crate::open(self.system.connector(), &options, context()).unwrap()
+        let context = crate::SinkContext { watcher: self.watcher.clone(), ..context() };
+        crate::open(self.system.connector(), &options, context).unwrap()
     }
 
     /// What a query answers, each row's cells joined.

@@ -110,14 +110,17 @@ struct Scene {
     _dir: tempfile::TempDir,
 }
 
-async fn scene() -> Scene {
-    let policy = Policy {
+fn policy() -> Policy {
+    Policy {
         interval: None,
         backlog_interval: None,
         timeout: 1000,
         min_pause: 0,
         tolerable_failures: 1,
-    };
+    }
+}
+
+async fn scene() -> Scene {
     let dir = tempfile::tempdir().unwrap();
     let held = RocksStore::open(dir.path(), "shop").await.unwrap().held();
     let store = Arc::new(MemoryStore::new("shop"));
@@ -132,7 +135,7 @@ async fn scene() -> Scene {
     let (to_commit, commits) = mpsc::channel(4);
     let (stop, stops) = mpsc::channel(1);
     let coordinator = Coordinator {
-        machine: Machine::new(policy, vec![SINK.to_owned()], 1, 0),
+        machine: Machine::new(policy(), vec![SINK.to_owned()], 1, 0),
         job: "shop".to_owned(),
         store: Arc::clone(&store) as Arc<dyn CheckpointStore>,
         held,
@@ -158,8 +161,7 @@ async fn scene() -> Scene {
     let sink = Box::new(Staging(Arc::clone(&seen)));
     let (sender, receiver) = queue::bounded();
     let meter = Meters::default().sink(SINK, "staging", sender.gauge());
-    let store_of = Arc::clone(&store) as Arc<dyn CheckpointStore>;
-    let held = deliver::Held { sink, store: store_of, fence, meter };
+    let held = deliver::Held { sink, store: Arc::clone(&store) as _, fence, meter };
     let mut tasks = JoinSet::new();
     tasks.spawn(async move {
         let _ = coordinator.run(stops).await.unwrap();

@@ -104,6 +104,7 @@ impl Readback {
             Arc::clone(&choices),
             routes,
             source_column.clone(),
+            context.watcher.clone(),
         );
         Ok(Self { system, client, choices, tables, source_column })
     }

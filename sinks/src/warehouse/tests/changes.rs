@@ -219,3 +219,25 @@ async fn a_run_that_begins_behind_a_new_name_takes_the_rows_along() {
         assert_eq!(far.query("SELECT id, n FROM \"shop.u\""), ["1|1"], "{system}");
     }
 }
+
+#[tokio::test]
+async fn a_change_that_is_not_followed_is_told_with_its_table_and_its_statement() {
+    for system in System::ALL {
+        let mut far = Far::new(system);
+        let told = Arc::<std::sync::Mutex<Vec<crate::Unapplied>>>::default();
+        let to = Arc::clone(&told);
+        far.watcher = crate::Watcher::new(move |what| to.lock().unwrap().push(what));
+        let (wide, narrow) = (with_note(), pairs());
+        let mut sink = begun(&mut far, &[("schema.change.behavior", "lenient")], &wide).await;
+        let drop = SchemaChange {
+            sql: "ALTER TABLE t DROP COLUMN m".into(),
+            ..change(Some(Arc::clone(&narrow)))
+        };
+        sink.write(one(Item::Schema(drop))).await.unwrap();
+        let told = told.lock().unwrap();
+        let [one] = &told[..] else { panic!("{system}: {told:?}") };
+        assert_eq!((one.table.to_string(), &*one.sink), ("shop.t".to_owned(), "sink[0]"));
+        assert_eq!(&*one.statement, "ALTER TABLE t DROP COLUMN m");
+        assert!(one.why.contains("column `m` stays"), "{}", one.why);
+    }
+}
