@@ -111,19 +111,29 @@ impl Payload {
     }
 }
 
-/// Ours, as a replica: one for the life of the process.
-fn replica_uuid() -> &'static str {
-    static UUID: OnceLock<String> = OnceLock::new();
-    UUID.get_or_init(random_uuid)
+/// A job's, as a replica: one for the life of the process, so that the server ends the dump before when a
+/// job connects again; and another for each job, so that jobs of one process do not end each other's.
+/// Jobs are told apart by their server ids, as replicas are.
+fn replica_uuid(server_id: u32) -> String {
+    static PROCESS: OnceLock<[u8; 16]> = OnceLock::new();
+    let mut bytes = *PROCESS.get_or_init(random_bytes);
+    for (byte, of_job) in bytes.iter_mut().zip(server_id.to_be_bytes()) {
+        *byte = of_job;
+    }
+    uuid::Builder::from_random_bytes(bytes).into_uuid().to_string()
 }
 
 fn random_uuid() -> String {
+    uuid::Builder::from_random_bytes(random_bytes()).into_uuid().to_string()
+}
+
+fn random_bytes() -> [u8; 16] {
     let (high, low) = (random().to_be_bytes(), random().to_be_bytes());
     let mut bytes = [0; 16];
     for (byte, random) in bytes.iter_mut().zip(high.into_iter().chain(low)) {
         *byte = random;
     }
-    uuid::Builder::from_random_bytes(bytes).into_uuid().to_string()
+    bytes
 }
 
 impl Dump {
@@ -137,7 +147,7 @@ impl Dump {
         blocking: Blocking,
     ) -> Result<Self, BinlogError> {
         let (server_id, uuid) = match blocking {
-            Blocking::WaitForMore => (options.server_id, replica_uuid().to_owned()),
+            Blocking::WaitForMore => (options.server_id, replica_uuid(options.server_id)),
             // Under those of the job's own dump it would end that.
             Blocking::StopAtEnd => {
                 (0x4000_0000 | u32::try_from(random() >> 34).unwrap_or(0), random_uuid())

@@ -90,6 +90,8 @@ async fn write(server: &Server, round: usize) -> Result<()> {
 
 async fn all_stream(daemon: &Daemon) -> Result<()> {
     let waited = eventually("every job streams", PATIENCE, async || {
+        let failed = daemon.ask("GET", "/api/v1/jobs?state=failed&limit=1", "").await?.body;
+        ensure!(at(&failed, "/total") == 0, "{failed}");
         let answer = daemon.ask("GET", "/api/v1/jobs?state=streaming&limit=1", "").await?;
         Ok(at(&answer.body, "/total").as_u64() == Some(JOBS as u64))
     });

@@ -97,10 +97,15 @@ fn secrets(source: &str, file_name: &str) -> Vec<Secret> {
         Front::Script => diagnostics::Lines::new(source, &script::blanked(source), file_name),
         Front::Pipeline => diagnostics::Lines::of_pipeline(source, found, file_name),
     };
-    let secrets = lines
-        .secrets()
-        .iter()
-        .map(|range| Secret { key: key_before(source, range.start), value: bare(source, range) });
+    let secrets = lines.secrets().iter().map(|range| {
+        let key = key_before(source, range.start);
+        let key = match front {
+            Front::Script => key,
+            // There every section may have the same key.
+            Front::Pipeline => format!("{}{key}", sections_above(source, range.start)),
+        };
+        Secret { key, value: bare(source, range) }
+    });
     secrets.filter(|secret| !source.get(secret.value.clone()).is_some_and(is_reference)).collect()
 }
 
@@ -130,6 +135,26 @@ fn key_before(source: &str, at: usize) -> String {
     let found = KEY.as_ref().and_then(|key| key.captures(text));
     let name = found.and_then(|found| found.get(1).map(|name| name.as_str().to_lowercase()));
     name.unwrap_or_default()
+}
+
+/// The keys of the sections that a place of a pipeline is in, each with a dot behind.
+fn sections_above(source: &str, at: usize) -> String {
+    let before = source.get(..at).unwrap_or_default();
+    let indent = |line: &str| line.len() - line.trim_start_matches([' ', '-']).len();
+    let mut lines = before.lines().rev();
+    let mut inside = lines.next().map_or(0, indent);
+    let mut path = String::new();
+    for line in lines {
+        let text = line.trim_start_matches([' ', '-']);
+        let Some((key, _)) = text.split_once(':').filter(|_| !text.starts_with('#')) else {
+            continue;
+        };
+        if indent(line) < inside {
+            inside = indent(line);
+            path.insert_str(0, &format!("{}.", key.trim().to_lowercase()));
+        }
+    }
+    path
 }
 
 static REFERENCE: LazyLock<Option<Regex>> =
@@ -196,12 +221,22 @@ mod tests {
     }
 
     #[test]
+    fn sections_that_change_their_places_keep_their_own_secrets() {
+        let shown = masked(PIPELINE, "a.yaml");
+        let (source, sink) = shown.split_once("sink:").unwrap();
+        let (sink, rest) = sink.split_once("pipeline:").unwrap();
+        let turned = format!("sink:{sink}{source}pipeline:{rest}");
+        let whole = unmasked(&turned, PIPELINE, "a.yaml").unwrap();
+        assert!(whole.contains("type: mysql\n  password: hunter1"), "{whole}");
+        assert!(whole.contains("type: doris\n  password: \"hunter2\""), "{whole}");
+    }
+
+    #[test]
     fn a_hidden_value_is_never_guessed() {
         let shown = masked(PIPELINE, "a.yaml");
-        let more = shown.replace("sink:\n", "more:\n  password: new\nsink:\n");
+        let more = shown.replace("sink:\n", "  password: new\nsink:\n");
         let error = unmasked(&more, PIPELINE, "a.yaml").unwrap_err();
-        assert_eq!((error.line, &*error.key), (3, "password"));
-        assert_eq!((error.before, error.now), (2, 3));
+        assert_eq!((error.line, &*error.key), (3, "source.password"));
         let renamed = masked(SCRIPT, "a.sql").replace("sink[0].password", "sink[0].ssl.password");
         let error = unmasked(&renamed, SCRIPT, "a.sql").unwrap_err();
         assert_eq!((&*error.key, error.before), ("sink[0].ssl.password", 0));

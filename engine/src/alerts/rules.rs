@@ -96,6 +96,8 @@ struct Held {
     told_at_ms: i64,
     /// People know of it.
     is_known: bool,
+    /// It was held back, for the job had been told of often enough.
+    waits: bool,
 }
 
 impl Rules {
@@ -183,14 +185,24 @@ impl Rule {
                     told: None,
                     told_at_ms: now_ms,
                     is_known: false,
+                    waits: false,
                 });
-                let Some(news) = held.news(&means, now_ms, self.lasts, self.remind) else { return };
-                let since_ms = held.since_ms;
-                (held.told, held.told_at_ms) = (Some(means), now_ms);
-                if let Some(text) = standing.let_out(text, now_ms, repeat) {
-                    standing.holds.iter_mut().for_each(|held| held.is_known = true);
-                    out.push(message(news, text, since_ms));
+                let Some(news) = held.news(&means, now_ms, self.lasts, self.remind) else {
+                    // What is over and comes again is news.
+                    if let Some(told) = &mut held.told {
+                        told.retain(|what| means.contains(what));
+                    }
+                    return;
+                };
+                let (since_ms, waited) = (held.since_ms, std::mem::replace(&mut held.waits, true));
+                // Held back once, however often it is looked at.
+                standing.held_back = standing.held_back.saturating_sub(u64::from(waited));
+                let Some(text) = standing.let_out(text, now_ms, repeat) else { return };
+                if let Some(held) = &mut standing.holds {
+                    (held.told, held.told_at_ms) = (Some(means), now_ms);
+                    (held.is_known, held.waits) = (true, false);
                 }
+                out.push(message(news, text, since_ms));
             }
         }
     }

@@ -212,8 +212,8 @@ pub struct SubmitArgs {
     #[arg(long)]
     pub start: bool,
     /// Where its starts begin, this one and later ones
-    #[arg(long, default_value = "latest", value_parser = strategy())]
-    pub strategy: Strategy,
+    #[arg(long, value_parser = strategy())]
+    pub strategy: Option<Strategy>,
     /// Run what Dinky would run where the script is not clean, with a warning each time
     #[arg(long)]
     pub lenient: bool,

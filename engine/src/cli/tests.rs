@@ -78,7 +78,7 @@ fn states_and_strategies_are_words_of_the_api() {
     };
     assert_eq!(jobs.state, [JobState::Failed, JobState::Restarting]);
     let RemoteCommand::Submit(submit) = read("submit a.sql").unwrap() else { panic!() };
-    assert_eq!((submit.strategy, submit.start), (Strategy::Latest, false));
+    assert_eq!((submit.strategy, submit.start), (None, false));
     assert!(read("jobs --tree --json").is_err(), "a tree is no JSON");
 }
 

@@ -73,8 +73,9 @@ impl Client {
     }
 
     pub async fn start(&self, job: &str, wish: &StartWish) -> Answer<JobDetail> {
-        // A table that is to be read again would be, twice.
-        let again = if wish.resnapshot.is_empty() { Again::Always } else { Again::Never };
+        // Of a place to begin at, or a table to be read again, the second time would be another.
+        let is_plain = *wish == StartWish::default();
+        let again = if is_plain { Again::Always } else { Again::Never };
         self.post(job, &["start"], wish, again).await
     }
 

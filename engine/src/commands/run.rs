@@ -261,5 +261,7 @@ async fn watch_signals(control: &Control, on_term: OnTerm) {
     });
     // The same key press can reach us twice, through a terminal and a parent process.
     tokio::time::sleep(Duration::from_millis(200)).await;
+    // What came meanwhile is remembered.
+    while tokio::time::timeout(Duration::ZERO, either()).await.is_ok() {}
     either().await;
 }

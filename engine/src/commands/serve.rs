@@ -177,6 +177,8 @@ impl Signals {
 
     async fn second(&mut self) {
         tokio::time::sleep(SAME_SIGNAL).await;
+        // What came meanwhile is remembered.
+        while tokio::time::timeout(Duration::ZERO, self.next()).await.is_ok() {}
         self.next().await;
     }
 }

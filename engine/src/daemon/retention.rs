@@ -14,7 +14,6 @@ enum Outcome {
     /// By itself, or with a savepoint.
     Done,
     Cancelled,
-    /// Also in the middle of a wait to start again.
     Failed,
 }
 
@@ -37,7 +36,9 @@ pub(super) async fn apply(
     let outcome = match ended {
         Ok(Ended::With(_)) => Outcome::Done,
         Ok(Ended::Cancelled) => Outcome::Cancelled,
-        Ok(Ended::Unsaved) | Err(_) => Outcome::Failed,
+        // A savepoint was wanted and could not be: the newest checkpoint is all that tells the place.
+        Ok(Ended::Unsaved) => return,
+        Err(_) => Outcome::Failed,
     };
     if keeps(retention, outcome) {
         return;

@@ -28,7 +28,7 @@ use super::store::KeepError;
 use super::tail::Tail;
 use super::view::{Brief, Look, Seen};
 use super::{News, Refused, Shared, in_background, script, whom};
-use crate::api::{EventKind, JobState, Snapshot, UpdateWish};
+use crate::api::{EventKind, JobState, Snapshot, Strategy, UpdateWish};
 use crate::control::{Phase, Refusal, Taken};
 use crate::error::chain;
 
@@ -87,6 +87,7 @@ pub(super) enum Ask {
     },
     /// Nothing of it runs: it is about to be forgotten. The actor ends.
     Forget {
+        snapshots: bool,
         reply: Reply<()>,
     },
     /// The daemon ends: the job takes a savepoint if it can, and is brought back by the next daemon.
@@ -108,6 +109,8 @@ pub(super) struct Updated {
 struct Running {
     run: Run,
     phase: watch::Receiver<Phase>,
+    /// Of the script that it runs by.
+    version: u32,
     /// Tables whose quarantine has been told of.
     apart: BTreeSet<TableName>,
     /// Failed checkpoints that have been told of.
@@ -119,8 +122,23 @@ struct Running {
 enum After {
     Stop,
     Pause,
-    Again { beginning: Beginning, text: Option<Box<Text>>, what: String },
+    Again(Box<Anew>),
     Leave,
+}
+
+/// A start that follows an end.
+struct Anew {
+    beginning: Beginning,
+    /// What it then starts by.
+    edit: Option<Written>,
+    what: String,
+}
+
+/// A version that is to be written.
+struct Written {
+    text: Text,
+    strategy: Strategy,
+    by: String,
 }
 
 /// An end that was asked for and is under way.
@@ -133,6 +151,8 @@ struct Halting {
     stops: Vec<Reply<Option<Snapshot>>>,
     starts: Vec<Reply<()>>,
     updates: Vec<Reply<Updated>>,
+    /// The daemon ends.
+    leaves: Vec<Reply<()>>,
     /// Where the job stood before, and stands again where no savepoint comes about.
     before: Standing,
 }
@@ -157,6 +177,8 @@ pub(super) struct Actor {
     samples: Arc<Ring>,
     /// Number of the newest line of output that watchers were told of.
     lines_told: u64,
+    /// What the registry holds of the job is older than what the job is.
+    is_unkept: bool,
     is_leaving: bool,
     is_forgotten: bool,
 }
@@ -224,6 +246,7 @@ impl Actor {
             tail,
             samples,
             lines_told: 0,
+            is_unkept: false,
             is_leaving: false,
             is_forgotten: false,
         };
@@ -263,7 +286,7 @@ impl Actor {
             Some(running) => (Some(&mut running.run.ended), Some(&mut running.phase)),
             None => (None, None),
         };
-        let is_running = ended.is_some();
+        let is_watched = ended.is_some() || self.is_unkept;
         let ended = async {
             match ended {
                 Some(ended) => ended.await.unwrap_or_else(|_| {
@@ -287,7 +310,7 @@ impl Actor {
             answer = answered => Event::Answered(answer),
             outcome = ended => Event::Ended(outcome),
             () = phase => Event::Phase,
-            _ = tick.tick(), if is_running => Event::Tick,
+            _ = tick.tick(), if is_watched => Event::Tick,
         }
     }
 
@@ -340,13 +363,19 @@ impl Actor {
         let _ = self.shared.log.news.send(News::Job(self.record.name.clone()));
     }
 
-    async fn keep(&self) -> Result<(), KeepError> {
-        self.shared.store.put(&self.record).await
+    async fn keep(&mut self) -> Result<(), KeepError> {
+        let kept = self.shared.store.put(&self.record).await;
+        self.is_unkept = kept.is_err();
+        kept
     }
 
-    /// The same for a wish, which is refused where it cannot be kept.
-    async fn kept(&self) -> Result<(), Refused> {
-        self.keep().await.map_err(|error| Refused::State(chain(&error)))
+    /// For a wish: it is kept first, or refused and nothing is other than it was.
+    async fn put(&mut self, record: Record) -> Result<(), Refused> {
+        let kept = self.shared.store.put(&record).await;
+        kept.map_err(|error| Refused::State(chain(&error)))?;
+        self.record = record;
+        self.is_unkept = false;
+        Ok(())
     }
 
     async fn audit(&self, by: &str, text: impl Into<String>) {

@@ -80,7 +80,7 @@ pub enum News {
     Event(Event),
     /// A job stands differently; or is gone.
     Job(String),
-    Output(String, Line),
+    Output(String, Arc<[Line]>),
     Sample(String, Sample),
 }
 
@@ -218,9 +218,13 @@ impl Jobs {
     /// more. Jobs that take longer than `within` are left to die; they resume from their newest
     /// checkpoint.
     pub async fn leave(&self, within: Duration) {
-        self.is_leaving.store(true, Ordering::Release);
+        let handles = {
+            let _naming = self.naming.lock().await;
+            self.is_leaving.store(true, Ordering::Release);
+            self.handles()
+        };
         let mut leaving = JoinSet::new();
-        for handle in self.handles().into_values() {
+        for handle in handles.into_values() {
             leaving.spawn(async move {
                 let (reply, answer) = oneshot::channel();
                 if handle.asks.send(Ask::Leave { reply }).await.is_ok() {

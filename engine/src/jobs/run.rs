@@ -28,6 +28,8 @@ const CLOSED_WITHIN: Duration = Duration::from_secs(5);
 /// How often the server is asked how far its end is, and how long it may take to say.
 pub(super) const LAG_PERIOD: Duration = Duration::from_secs(5);
 const LAG_WITHIN: Duration = Duration::from_secs(3);
+/// For so long a job keeps others from starting: servers that do not answer would keep them for minutes.
+const TURN_MAX: Duration = Duration::from_secs(10);
 /// Bytes of a thread's stack. Deep parsers run on them too.
 const STACK_BYTES: usize = 2 << 20;
 
@@ -159,9 +161,10 @@ impl Plan {
     }
 }
 
-/// Until the job runs, or has come to wait.
+/// Once the job runs, or has come to wait, or takes too long.
 async fn leave_turn(turn: Option<OwnedSemaphorePermit>, mut phase: watch::Receiver<Phase>) {
-    let _ = phase.wait_for(|phase| !matches!(phase, Phase::Starting)).await;
+    let begun = phase.wait_for(|phase| !matches!(phase, Phase::Starting));
+    let _ = tokio::time::timeout(TURN_MAX, begun).await;
     drop(turn);
 }
 

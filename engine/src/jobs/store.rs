@@ -9,10 +9,13 @@ use serde::de::DeserializeOwned;
 use state::{Registry, Writes};
 
 use super::record::{Record, Text};
+use crate::api::Version;
 use crate::serve::seal::{SealError, Sealer};
 
 const JOB: &str = "job/";
 const SCRIPT: &str = "script/";
+/// A script may have 1 MiB.
+const TEXTS_AT_A_TIME: usize = 4;
 /// Versions of one script that are kept; the oldest go.
 const VERSIONS_MAX: u32 = 200;
 
@@ -76,23 +79,33 @@ impl Store {
         self.opened(job, number, &key, &sealed)
     }
 
-    /// Newest first.
-    pub(super) async fn texts(&self, job: &str) -> Result<Vec<Text>, KeepError> {
+    /// Newest first; a few texts at a time are in memory.
+    pub(super) async fn versions(&self, job: &str) -> Result<Vec<Version>, KeepError> {
         let prefix = script_prefix(job);
-        let records = self.registry.ascending(prefix.clone(), prefix.clone(), usize::MAX).await?;
-        let texts = records.iter().rev().map(|(key, sealed)| {
-            let number = key.get(prefix.len()..).and_then(|n| n.try_into().ok());
-            self.opened(job, number.map_or(0, u32::from_be_bytes), key, sealed)
-        });
-        texts.collect()
+        let (mut versions, mut below) = (Vec::new(), [&*prefix, &[0xff; 5]].concat());
+        loop {
+            let page =
+                self.registry.descending(prefix.clone(), below.clone(), TEXTS_AT_A_TIME).await?;
+            let Some((last, _)) = page.last() else { return Ok(versions) };
+            below.clone_from(last);
+            for (key, sealed) in &page {
+                let number = key.get(prefix.len()..).and_then(|n| n.try_into().ok());
+                let number = number.map_or(0, u32::from_be_bytes);
+                versions.push(self.opened(job, number, key, sealed)?.version);
+            }
+        }
     }
 
     pub(super) async fn remove(&self, job: &str) -> Result<(), KeepError> {
         let prefix = script_prefix(job);
-        let records = self.registry.ascending(prefix.clone(), prefix, usize::MAX).await?;
-        let mut writes = Writes::default().remove(job_key(job));
-        for (key, _) in records {
-            writes = writes.remove(key);
+        let (mut writes, mut from) = (Writes::default().remove(job_key(job)), prefix.clone());
+        loop {
+            let page = self.registry.ascending(prefix.clone(), from, TEXTS_AT_A_TIME).await?;
+            let Some((last, _)) = page.last() else { break };
+            from = [&**last, &[0]].concat();
+            for (key, _) in page {
+                writes = writes.remove(key);
+            }
         }
         Ok(self.registry.write(writes).await?)
     }

@@ -1,8 +1,8 @@
 //! What is asked of the set of jobs, and of one through it.
 
 use std::sync::PoisonError;
+use std::sync::atomic::Ordering;
 
-use state::JobOptions;
 use tokio::sync::oneshot;
 
 use super::actor::{Actor, Ask, Halt, Start, unmasked};
@@ -52,6 +52,9 @@ impl Jobs {
         by: &str,
     ) -> Result<bool, Refused> {
         let _naming = self.naming.lock().await;
+        if self.is_leaving.load(Ordering::Acquire) {
+            return Err(Refused::Leaving);
+        }
         if let Ok(known) = self.handle(name) {
             let version = known.look.borrow().record.version;
             let newest = self.shared.store.text(name, version).await.map_err(|e| kept(&e))?;
@@ -160,40 +163,13 @@ impl Jobs {
     /// It runs; or its snapshots cannot be removed, and it is there as it was.
     pub async fn delete(&self, job: &str, wish: DeleteWish, by: &str) -> Result<(), Refused> {
         let _naming = self.naming.lock().await;
-        let brief = self.handle(job)?.look.borrow().brief.clone();
-        let (look, is_running) = {
-            let look = self.handle(job)?.look.borrow().clone();
-            let is_running = look.running().is_some();
-            (look, is_running)
-        };
-        if is_running {
-            let state = look.record.standing.state.name();
-            return Err(Refused::InTheWay(format!("job `{job}` is {state}: stop it first")));
-        }
-        if wish.snapshots
-            && let Some(brief) = brief
-        {
-            self.remove_snapshots(job, &brief.state).await?;
-        }
-        self.ask(job, |reply| Ask::Forget { reply }).await?;
-        self.shared.store.remove(job).await.map_err(|error| kept(&error))?;
+        let snapshots = wish.snapshots;
+        self.ask(job, |reply| Ask::Forget { snapshots, reply }).await?;
         self.handles.write().unwrap_or_else(PoisonError::into_inner).remove(job);
         let what = if wish.snapshots { "deleted it and its snapshots" } else { "deleted it" };
         self.shared.log.tell(Told::of(job, EventKind::Audit, what).by(by)).await;
         let _ = self.shared.log.news.send(News::Job(job.to_owned()));
         Ok(())
-    }
-
-    async fn remove_snapshots(&self, job: &str, url: &state::StateUrl) -> Result<(), Refused> {
-        let failed = |error: model::StoreError| Refused::State(chain(&error));
-        let work_dir = self.shared.settings.work_dir.clone();
-        let options = JobOptions { work_dir, ..JobOptions::default() };
-        let store = state::open_job(url, job, &options).await.map_err(failed)?.checkpoints;
-        let fence = store.acquire().await.map_err(failed)?;
-        for listed in store.list().await.map_err(failed)? {
-            store.remove(fence, listed.id).await.map_err(failed)?;
-        }
-        store.release().await.map_err(failed)
     }
 
     /// # Errors
@@ -429,8 +405,8 @@ impl Jobs {
     /// The registry cannot be read, or the key to it is another.
     pub async fn versions(&self, job: &str) -> Result<Versions, Refused> {
         self.handle(job)?;
-        let texts = self.shared.store.texts(job).await.map_err(|error| kept(&error))?;
-        Ok(Versions { versions: texts.into_iter().map(|text| text.version).collect() })
+        let versions = self.shared.store.versions(job).await.map_err(|error| kept(&error))?;
+        Ok(Versions { versions })
     }
 
     /// # Errors

@@ -116,7 +116,11 @@ impl Gate {
         }
         let only_reads = wanted(&parts) == Role::Viewer;
         let is_stream = parts.uri.path() == STREAM;
-        let body = self.body(&parts.headers, body).await?;
+        // Nothing else takes a body, and nobody is to have one read without a token.
+        let body = match is_guarded(parts.uri.path()) {
+            true => self.body(&parts.headers, body).await?,
+            false => Body::empty(),
+        };
         let answer = next.run(Request::from_parts(parts, body));
         // What changes a job is never cut off: who asked would not know whether it was done.
         if !only_reads || is_stream {
@@ -202,7 +206,10 @@ pub fn layer(router: Router, gate: Arc<Gate>) -> Router {
 /// What tokens are asked for. Routes go by the path as it is sent, so this is exact: what is spelt
 /// otherwise leads nowhere.
 fn is_guarded(path: &str) -> bool {
-    path.starts_with("/api") || path.starts_with("/metrics")
+    let is = |root: &str| {
+        path.strip_prefix(root).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+    };
+    is("/api") || is("/metrics")
 }
 
 /// Asked by machines, now and then, and answered from memory.

@@ -146,18 +146,20 @@ impl Tokens {
                 held.known = Arc::new(Known { are_asked: true, kept: Vec::new() });
                 tracing::error!(%path, "the file of tokens is gone: nobody is let in");
             }
-            Ok(stamp) => {
-                held.stamp = stamp;
-                match read(&self.path) {
-                    Ok(kept) => {
-                        tracing::info!(%path, tokens = kept.len(), "tokens read");
-                        held.known = Arc::new(Known { are_asked: true, kept });
-                    }
-                    Err(error) => {
-                        tracing::error!(%error, "the tokens stay as they were");
-                    }
+            Ok(stamp) => match read(&self.path) {
+                Ok(kept) => {
+                    tracing::info!(%path, tokens = kept.len(), "tokens read");
+                    held.stamp = stamp;
+                    held.known = Arc::new(Known { are_asked: true, kept });
                 }
-            }
+                Err(error) => {
+                    // What could not be read just now is looked at again.
+                    if !matches!(error, TokenError::Unreadable { .. }) {
+                        held.stamp = stamp;
+                    }
+                    tracing::error!(%error, "the tokens stay as they were");
+                }
+            },
             Err(error) => tracing::error!(%path, %error, "the tokens stay as they were"),
         }
         Arc::clone(&held.known)

@@ -22,7 +22,7 @@ pub(super) async fn submit(args: &SubmitArgs) -> anyhow::Result<()> {
         name: args.name.clone(),
         lenient: args.lenient,
         start: args.start,
-        strategy: args.strategy,
+        strategy: args.strategy.unwrap_or_default(),
         note: args.note.clone(),
     };
     match client.submit(&wish).await {
@@ -43,7 +43,7 @@ async fn update(client: &Client, args: &SubmitArgs, script: &Script) -> anyhow::
     let wish = UpdateWish {
         script: Some(script.text.clone()),
         after: None,
-        strategy: Some(args.strategy),
+        strategy: args.strategy,
         apply: args.apply,
         note: args.note.clone(),
     };

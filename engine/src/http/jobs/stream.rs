@@ -219,8 +219,8 @@ impl<T: Told> Watcher<T> {
                 Ok(News::Job(name)) => {
                     self.changed.insert(name);
                 }
-                Ok(News::Output(job, line)) if self.job.as_ref() == Some(&job) => {
-                    self.lines.push(line);
+                Ok(News::Output(job, lines)) if self.job.as_ref() == Some(&job) => {
+                    self.lines.extend(lines.iter().cloned());
                 }
                 Ok(News::Sample(job, sample)) if self.job.as_ref() == Some(&job) => {
                     self.tell("sample", &sample);

@@ -1,10 +1,10 @@
 //! What is asked of a job.
 
 use super::{
-    Actor, After, Ask, Beginning, Halt, JobState, Phase, Refused, Reply, Snapshot, Start, Taken,
-    Text, Updated, in_background, script, whom,
+    Actor, After, Anew, Ask, Beginning, Halt, JobState, Phase, Record, Refused, Reply, Snapshot,
+    Start, Taken, Text, Updated, Written, in_background, script, whom,
 };
-use crate::api::{Told, UpdateWish, Version, Wanted};
+use crate::api::{Strategy, Told, UpdateWish, Version, Wanted};
 use crate::checkpoint::machine::Then;
 use crate::control::Stop;
 use crate::error::chain;
@@ -31,14 +31,8 @@ impl Actor {
             Ask::Again { beginning, what, by, reply } => {
                 self.start_again(beginning, what, &by, reply).await;
             }
-            Ask::Forget { reply } => {
-                let answer = match self.run {
-                    Some(_) => Err(Refused::InTheWay(format!(
-                        "job `{}` runs: stop it first",
-                        self.record.name
-                    ))),
-                    None => Ok(()),
-                };
+            Ask::Forget { snapshots, reply } => {
+                let answer = self.forget(snapshots).await;
                 self.is_forgotten = answer.is_ok();
                 let _ = reply.send(answer);
             }
@@ -85,22 +79,45 @@ impl Actor {
             let _ = reply.send(answer.map(|()| None));
             return;
         }
-        self.audit(by, "cancelled it").await;
-        // Whoever waits for a savepoint meanwhile waits in vain.
-        if let Some(halting) = self.halting.take() {
-            halting.refused(&Refused::InTheWay(format!(
-                "the job was cancelled meanwhile{}",
-                whom(by)
-            )));
-        }
-        let wanted = std::mem::replace(&mut self.record.wanted, Wanted::Stopped);
-        if let Err(refused) = self.kept().await {
-            self.record.wanted = wanted;
+        let stopped = Record { wanted: Wanted::Stopped, ..self.record.clone() };
+        if let Err(refused) = self.put(stopped).await {
             let _ = reply.send(Err(refused));
             return;
         }
+        self.audit(by, "cancelled it").await;
+        // Whoever waits for a savepoint meanwhile waits in vain.
+        let mut leaves = Vec::new();
+        if let Some(mut halting) = self.halting.take() {
+            leaves = std::mem::take(&mut halting.leaves);
+            let what = format!("the job was cancelled meanwhile{}", whom(by));
+            halting.refused(&Refused::InTheWay(what));
+        }
         let halting = self.halt(After::Stop, by, Some(Stop::Cancel), String::new()).await;
         halting.stops.push(reply);
+        halting.leaves = leaves;
+    }
+
+    /// Nothing that was asked for crosses it: asks are answered one after the other.
+    async fn forget(&mut self, snapshots: bool) -> Result<(), Refused> {
+        let name = &self.record.name;
+        if self.run.is_some() {
+            let state = self.record.standing.state.name();
+            return Err(Refused::InTheWay(format!("job `{name}` is {state}: stop it first")));
+        }
+        // Should it be left half done, no daemon starts it again.
+        let at_rest = Record { wanted: Wanted::Stopped, beginning: None, ..self.record.clone() };
+        self.put(at_rest).await?;
+        if snapshots {
+            let Some(brief) = &self.brief else {
+                return Err(Refused::State(format!(
+                    "the script of job `{}` does not tell any more where its snapshots are",
+                    self.record.name
+                )));
+            };
+            remove_snapshots(&self.shared, &self.record.name, &brief.state).await?;
+        }
+        let removed = self.shared.store.remove(&self.record.name).await;
+        removed.map_err(|error| Refused::State(chain(&error)))
     }
 
     /// A job that does not run: it stays so over a restart of the daemon too.
@@ -109,9 +126,8 @@ impl Actor {
         if self.record.wanted == Wanted::Stopped && state != JobState::Paused {
             return Ok(());
         }
-        self.record.wanted = Wanted::Stopped;
-        self.record.beginning = None;
-        self.kept().await?;
+        let at_rest = Record { wanted: Wanted::Stopped, beginning: None, ..self.record.clone() };
+        self.put(at_rest).await?;
         self.audit(by, "stopped it").await;
         let reason = match state == JobState::Failed {
             true => {
@@ -240,6 +256,7 @@ impl Actor {
             return;
         }
         if self.run.is_none() {
+            let beginning = self.after_promised(beginning);
             let began = self.begin(beginning, &format!("{what}{}", whom(by))).await;
             if began.is_ok() {
                 self.audit(by, what).await;
@@ -247,9 +264,14 @@ impl Actor {
             let _ = reply.send(began);
             return;
         }
+        // A job that runs is not ended for what cannot be.
+        if let Err(refused) = self.can_begin(&beginning).await {
+            let _ = reply.send(Err(refused));
+            return;
+        }
         self.audit(by, what.clone()).await;
         let how = self.how_to_end();
-        let after = After::Again { beginning, text: None, what };
+        let after = After::Again(Box::new(Anew { beginning, edit: None, what }));
         self.halt(after, by, how, String::new()).await.starts.push(reply);
     }
 
@@ -264,11 +286,13 @@ impl Actor {
             Ok(Edit::Done(updated)) => {
                 let _ = reply.send(Ok(updated));
             }
-            Ok(Edit::Apply(text)) => {
+            Ok(Edit::Apply(edit)) => {
                 let how = self.how_to_end();
-                let what = format!("version {} is applied", text.version.number);
+                let number =
+                    edit.as_ref().map_or(self.record.version, |edit| edit.text.version.number);
+                let what = format!("version {number} is applied");
                 let beginning = Beginning::resumed();
-                let after = After::Again { beginning, text: Some(text), what };
+                let after = After::Again(Box::new(Anew { beginning, edit, what }));
                 self.halt(after, by, how, String::new()).await.updates.push(reply);
             }
             Err(refused) => {
@@ -286,46 +310,68 @@ impl Actor {
             let what = format!("job `{}` is ending: wait for that", self.record.name);
             return Err(Refused::InTheWay(what));
         }
-        let mut changed = false;
-        if let Some(strategy) = wish.strategy.filter(|s| *s != self.record.strategy) {
-            self.record.strategy = strategy;
-            self.kept().await?;
-            self.audit(by, format!("later starts begin from {strategy:?}").to_lowercase()).await;
-            changed = true;
-        }
-        let Some(script) = wish.script else {
-            return Ok(Edit::Done(Updated { applied: false, changed }));
-        };
-        let script = unmasked(&script, &self.text)?;
+        let strategy = wish.strategy.unwrap_or(self.record.strategy);
+        let script = wish.script.map(|script| unmasked(&script, &self.text)).transpose()?;
         let version = Version {
             number: newest + 1,
             at_ms: self.shared.clock.now_ms(),
             by: Some(by.to_owned()),
             note: wish.note,
         };
-        let text = Text { version, script, ..self.text.clone() };
-        if text.is_same(&self.text) {
-            return Ok(Edit::Done(Updated { applied: false, changed }));
-        }
+        let text = script.map(|script| Text { version, script, ..self.text.clone() });
+        let Some(text) = text.filter(|text| !text.is_same(&self.text)) else {
+            let changed = self.choose(strategy, by).await?;
+            return self.apply_newest(wish.apply, changed, by).await;
+        };
         script::read(&text, Some(&self.record.name)).map_err(Refused::Script)?;
-        self.audit(by, format!("wrote version {} of its script", newest + 1)).await;
+        let edit = Written { text, strategy, by: by.to_owned() };
         if wish.apply && self.run.is_some() {
-            return Ok(Edit::Apply(Box::new(text)));
+            return Ok(Edit::Apply(Some(edit)));
         }
-        self.write_version(text).await?;
-        let is_failed = self.record.standing.state == JobState::Failed;
-        let applied = wish.apply && is_failed && self.record.wanted == Wanted::Running;
-        if applied {
-            self.begin(Beginning::resumed(), &format!("a new version was applied{}", whom(by)))
-                .await?;
-        }
-        Ok(Edit::Done(Updated { applied, changed: true }))
+        self.write_version(edit).await?;
+        self.apply_newest(wish.apply, true, by).await
     }
 
-    pub(super) async fn write_version(&mut self, text: Text) -> Result<(), Refused> {
-        let mut record = self.record.clone();
-        record.version = text.version.number;
-        record.updated_at_ms = text.version.at_ms;
+    /// Of later starts. False: it is so already.
+    async fn choose(&mut self, strategy: Strategy, by: &str) -> Result<bool, Refused> {
+        if strategy == self.record.strategy {
+            return Ok(false);
+        }
+        self.put(Record { strategy, ..self.record.clone() }).await?;
+        self.audit(by, format!("later starts begin from {strategy:?}").to_lowercase()).await;
+        Ok(true)
+    }
+
+    /// The job is to run by the newest version, if it is to run at all.
+    async fn apply_newest(
+        &mut self,
+        apply: bool,
+        changed: bool,
+        by: &str,
+    ) -> Result<Edit, Refused> {
+        let is_behind = |running: &super::Running| running.version != self.record.version;
+        if apply && self.run.as_ref().is_some_and(is_behind) {
+            return Ok(Edit::Apply(None));
+        }
+        let is_failed = self.record.standing.state == JobState::Failed;
+        let applied =
+            apply && is_failed && self.run.is_none() && self.record.wanted == Wanted::Running;
+        if applied {
+            let beginning = self.after_promised(Beginning::resumed());
+            self.begin(beginning, &format!("a new version was applied{}", whom(by))).await?;
+        }
+        Ok(Edit::Done(Updated { applied, changed: changed || applied }))
+    }
+
+    pub(super) async fn write_version(&mut self, edit: Written) -> Result<(), Refused> {
+        let Written { text, strategy, by } = edit;
+        let number = text.version.number;
+        let record = Record {
+            version: number,
+            updated_at_ms: text.version.at_ms,
+            strategy,
+            ..self.record.clone()
+        };
         let kept = self.shared.store.put_version(&record, &text).await;
         kept.map_err(|error| Refused::State(chain(&error)))?;
         (self.record, self.text) = (record, text);
@@ -334,6 +380,7 @@ impl Actor {
             let state = self.shared.settings.state_of(&spec).ok()?;
             Some(std::sync::Arc::new(super::Brief::of(&spec, state)))
         });
+        self.audit(&by, format!("wrote version {number} of its script")).await;
         Ok(())
     }
 
@@ -345,25 +392,23 @@ impl Actor {
         }
         match &mut self.halting {
             // What was asked for before comes to its end first.
-            Some(halting) => halting.starts.push(reply),
-            None => {
-                let how = Some(Stop::Savepoint);
-                self.halt(After::Leave, "the daemon", how, String::new()).await.starts.push(reply);
-            }
+            Some(halting) => halting.leaves.push(reply),
+            None => self.halt_to_leave().await.leaves.push(reply),
         }
     }
 }
 
 enum Edit {
     Done(Updated),
-    /// To be written once the job has ended, which it then starts by.
-    Apply(Box<Text>),
+    /// The job is to end, and to start by the newest version: this one, which is written then, or the one
+    /// that is there.
+    Apply(Option<Written>),
 }
 
 impl Ask {
     fn refuse(self, refused: Refused) {
         match self {
-            Self::Start { reply, .. } | Self::Again { reply, .. } | Self::Forget { reply } => {
+            Self::Start { reply, .. } | Self::Again { reply, .. } | Self::Forget { reply, .. } => {
                 let _ = reply.send(Err(refused));
             }
             Self::Leave { reply } => {
@@ -410,4 +455,20 @@ pub(super) async fn size(state: Option<&state::StateUrl>, job: &str, taken: &Tak
     let Some(state) = state else { return 0 };
     let Ok(store) = state::open_read_only(state, job) else { return 0 };
     store.bytes(taken.savepoint.id).await.map_or(0, |bytes| bytes.len() as u64)
+}
+
+async fn remove_snapshots(
+    shared: &super::Shared,
+    job: &str,
+    url: &state::StateUrl,
+) -> Result<(), Refused> {
+    let failed = |error: model::StoreError| Refused::State(chain(&error));
+    let work_dir = shared.settings.work_dir.clone();
+    let options = state::JobOptions { work_dir, ..state::JobOptions::default() };
+    let store = state::open_job(url, job, &options).await.map_err(failed)?.checkpoints;
+    let fence = store.acquire().await.map_err(failed)?;
+    for listed in store.list().await.map_err(failed)? {
+        store.remove(fence, listed.id).await.map_err(failed)?;
+    }
+    store.release().await.map_err(failed)
 }

@@ -33,7 +33,7 @@ impl Actor {
                 (JobState::Stopping, "a savepoint is being taken, then it stops")
             }
             After::Stop => (JobState::Stopping, "it was cancelled, and ends"),
-            After::Again { .. } => (JobState::Stopping, "it ends, and starts again"),
+            After::Again(_) => (JobState::Stopping, "it ends, and starts again"),
             After::Leave => (JobState::Stopping, "the daemon ends, and the job takes a savepoint"),
         };
         self.stand(state, reason).await;
@@ -45,6 +45,7 @@ impl Actor {
             stops: Vec::new(),
             starts: Vec::new(),
             updates: Vec::new(),
+            leaves: Vec::new(),
             before,
         })
     }
@@ -63,12 +64,16 @@ impl Actor {
             Err(refusal) => {
                 let why = refusal.to_string();
                 self.not_taken(&why).await;
-                let Some(halting) = self.halting.take() else { return };
+                let Some(mut halting) = self.halting.take() else { return };
                 let before = halting.before.clone();
+                let leaves = std::mem::take(&mut halting.leaves);
                 halting.refused(&Refused::SavepointFailed(why.clone()));
                 self.stand(before.state, format!("no savepoint was taken, so it runs on: {why}"))
                     .await;
                 self.phase_changed().await;
+                if !leaves.is_empty() {
+                    self.halt_to_leave().await.leaves = leaves;
+                }
             }
         }
     }
@@ -93,8 +98,17 @@ impl Actor {
     pub(super) async fn ended(&mut self, outcome: Outcome) {
         if let Some(answer) = self.halting.as_mut().and_then(|halting| halting.answer.take()) {
             // The job has ended, so this is known too.
-            let answer = answer.await.unwrap_or(Err(Refusal::Gone));
-            self.answered(answer).await;
+            match answer.await.unwrap_or(Err(Refusal::Gone)) {
+                Ok(taken) => self.answered(Ok(taken)).await,
+                Err(refusal) => self.ended_before(&refusal).await,
+            }
+        }
+        let has_stored =
+            |running: &super::Running| running.run.control.checkpoints().last().is_some();
+        if self.run.as_ref().is_some_and(has_stored)
+            || matches!(outcome, Outcome::Ended(Ended::With(_)))
+        {
+            self.has_begun().await;
         }
         if let Some(running) = self.run.take() {
             let newest = running.run.control.checkpoints().last().map(|took| took.at_ms);
@@ -110,6 +124,17 @@ impl Actor {
             Some(halting) => self.halted(halting, outcome).await,
             None => self.ended_by_itself(outcome).await,
         }
+    }
+
+    /// The job has ended, for good or by itself, before the savepoint was taken that it was to end by.
+    async fn ended_before(&mut self, refusal: &Refusal) {
+        self.not_taken(&refusal.to_string()).await;
+        let Some(mut halting) = self.halting.take() else { return };
+        for leave in std::mem::take(&mut halting.leaves) {
+            let _ = leave.send(Ok(()));
+        }
+        let what = format!("the job ended before a savepoint was taken: {refusal}");
+        halting.refused(&Refused::InTheWay(what));
     }
 
     async fn ended_by_itself(&mut self, outcome: Outcome) {
@@ -141,19 +166,19 @@ impl Actor {
         match std::mem::replace(&mut halting.after, After::Stop) {
             After::Stop => {
                 self.rest(Wanted::Stopped, JobState::Stopped, format!("stopped{how}")).await;
-                halting.done();
+                halting.at_rest(self.is_unkept);
             }
             After::Pause => {
                 self.rest(Wanted::Paused, JobState::Paused, format!("paused{how}")).await;
-                halting.done();
+                halting.at_rest(self.is_unkept);
             }
             After::Leave => {
                 let reason = "the daemon has ended, and brings it back when it starts".to_owned();
                 self.stand(JobState::Stopped, reason).await;
                 halting.done();
             }
-            After::Again { beginning, text, .. } if self.is_leaving => {
-                let kept = self.again_later(beginning, text).await;
+            After::Again(anew) if self.is_leaving => {
+                let kept = self.again_later(*anew).await;
                 let reason = "the daemon has ended, and starts it when it starts".to_owned();
                 self.stand(JobState::Stopped, reason).await;
                 match kept {
@@ -161,16 +186,17 @@ impl Actor {
                     Err(refused) => halting.refused(&refused),
                 }
             }
-            After::Again { beginning, text, what } => {
-                let began = self.again(beginning, text, &format!("{what}; it ended{how}")).await;
-                match began {
-                    Ok(()) => halting.done(),
-                    Err(refused) => {
-                        self.fail(refused.to_string()).await;
-                        halting.refused(&refused);
+            After::Again(anew) => match self.again(*anew, &how).await {
+                Ok(()) => halting.done(),
+                Err(refused) => {
+                    // What was asked for cannot be; the job is not to pay for that.
+                    let why = format!("{refused}; it goes on where it was");
+                    if let Err(error) = self.begin(super::Beginning::resumed(), &why).await {
+                        self.fail(error.to_string()).await;
                     }
+                    halting.refused(&refused);
                 }
-            }
+            },
         }
     }
 
@@ -181,35 +207,49 @@ impl Actor {
     }
 
     /// The next daemon is to do it.
-    async fn again_later(
-        &mut self,
-        beginning: super::Beginning,
-        text: Option<Box<super::Text>>,
-    ) -> Result<(), Refused> {
-        if let Some(text) = text {
-            self.write_version(*text).await?;
+    async fn again_later(&mut self, anew: super::Anew) -> Result<(), Refused> {
+        let beginning = self.after_promised(anew.beginning);
+        if let Some(written) = anew.edit {
+            self.write_version(written).await?;
         }
-        self.record.wanted = Wanted::Running;
-        self.record.beginning = Some(beginning);
-        self.kept().await
+        let promised = super::Record {
+            wanted: Wanted::Running,
+            beginning: Some(beginning),
+            ..self.record.clone()
+        };
+        self.put(promised).await
     }
 
-    async fn again(
-        &mut self,
-        beginning: super::Beginning,
-        text: Option<Box<super::Text>>,
-        why: &str,
-    ) -> Result<(), Refused> {
-        if let Some(text) = text {
-            self.write_version(*text).await?;
+    async fn again(&mut self, anew: super::Anew, how: &str) -> Result<(), Refused> {
+        let beginning = self.after_promised(anew.beginning);
+        if let Some(written) = anew.edit {
+            self.write_version(written).await?;
         }
-        self.begin(beginning, why).await
+        self.begin(beginning, &format!("{}; it ended{how}", anew.what)).await
+    }
+
+    /// Whatever the savepoint comes to, the job ends.
+    pub(super) async fn halt_to_leave(&mut self) -> &mut Halting {
+        self.halt(After::Leave, "the daemon", Some(Stop::Savepoint), String::new()).await
     }
 }
 
 impl Halting {
+    /// The job rests. Whoever asked for that is told where a restart of the daemon would undo it.
+    fn at_rest(self, is_unkept: bool) {
+        if !is_unkept {
+            return self.done();
+        }
+        let what = "the job has ended, but that could not be kept: the registry refused it; it is tried \
+                    again, and a daemon that starts before brings the job back";
+        self.refused(&Refused::State(what.to_owned()));
+    }
+
     /// Everybody who waits is told. Whoever has gone meanwhile is not.
     fn done(self) {
+        for leave in self.leaves {
+            let _ = leave.send(Ok(()));
+        }
         for stop in self.stops {
             let _ = stop.send(Ok(self.saved.clone()));
         }
@@ -222,6 +262,9 @@ impl Halting {
     }
 
     pub(super) fn refused(self, refused: &Refused) {
+        for leave in self.leaves {
+            let _ = leave.send(Err(refused.clone()));
+        }
         for stop in self.stops {
             let _ = stop.send(Err(refused.clone()));
         }

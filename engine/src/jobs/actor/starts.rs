@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use state::JobOptions;
 
-use super::{Actor, Beginning, Brief, Phase, Refused, Running, script};
+use super::{Actor, Beginning, Brief, Phase, Record, Refused, Running, script};
 use crate::api::{Begin, JobState, Wanted};
 use crate::daemon::From;
 use crate::error::chain;
@@ -45,10 +45,13 @@ impl Actor {
         self.exists(&from, &state).await?;
         self.brief = Some(Arc::new(Brief::of(&spec, state.clone())));
         let now = self.shared.clock.now_ms();
-        self.record.wanted = Wanted::Running;
-        self.record.beginning = Some(beginning.clone());
-        self.record.started_at_ms = Some(now);
-        self.kept().await?;
+        let promised = Record {
+            wanted: Wanted::Running,
+            beginning: Some(beginning.clone()),
+            started_at_ms: Some(now),
+            ..self.record.clone()
+        };
+        self.put(promised).await?;
         let settings = &self.shared.settings;
         let plan = Plan {
             job: spec,
@@ -73,7 +76,8 @@ impl Actor {
         };
         let phase = run.control.watch();
         let seen = samples::Seen { at_ms: now, ..samples::Seen::default() };
-        self.run = Some(Running { run, phase, apart: BTreeSet::new(), failures: 0, seen });
+        let version = self.record.version;
+        self.run = Some(Running { run, phase, version, apart: BTreeSet::new(), failures: 0, seen });
         self.last = None;
         self.error = None;
         self.savepoint_error = None;
@@ -83,11 +87,40 @@ impl Actor {
 
     /// That the snapshot which a start names is there and can be read, before anything is promised.
     async fn exists(&self, from: &From, state: &state::StateUrl) -> Result<(), Refused> {
-        let From::Id(id) = from else { return Ok(()) };
         let refused = |error: &dyn std::error::Error| Refused::Snapshot(chain(error));
-        let store = state::open_read_only(state, &self.record.name).map_err(|e| refused(&e))?;
-        store.get(*id).await.map_err(|e| refused(&e))?;
+        match from {
+            From::Id(id) => {
+                let store = state::open_read_only(state, &self.record.name);
+                store.map_err(|e| refused(&e))?.get(*id).await.map_err(|e| refused(&e))?;
+            }
+            From::Elsewhere(place) => {
+                state::savepoint::read(place).await.map_err(|e| refused(&e))?;
+            }
+            From::Latest | From::Earliest | From::Nothing => {}
+        }
         Ok(())
+    }
+
+    /// The same of a start that is to follow the end of a run.
+    pub(super) async fn can_begin(&self, beginning: &Beginning) -> Result<(), Refused> {
+        let from = from(&beginning.from)?;
+        match &self.brief {
+            Some(brief) => self.exists(&from, &brief.state).await,
+            None => Ok(()),
+        }
+    }
+
+    /// What goes on where the job left off takes over what was promised for a start that has not come to
+    /// run yet.
+    pub(super) fn after_promised(&self, next: Beginning) -> Beginning {
+        match &self.record.beginning {
+            Some(promised) if next.from == Begin::Latest => Beginning {
+                from: promised.from.clone(),
+                allow_fallback: promised.allow_fallback || next.allow_fallback,
+                resnapshot: promised.resnapshot.iter().cloned().chain(next.resnapshot).collect(),
+            },
+            Some(_) | None => next,
+        }
     }
 
     /// The run has come to where it goes on by its own snapshots.

@@ -45,6 +45,9 @@ impl Actor {
     }
 
     pub(super) async fn tick(&mut self) {
+        if self.is_unkept && self.keep().await.is_ok() {
+            tracing::info!(job = self.record.name, "its state is kept again");
+        }
         if self.is_running() && self.halting.is_none() {
             self.runs().await;
         }
@@ -112,8 +115,8 @@ impl Actor {
         let name = &self.record.name;
         let output = self.tail.after(self.lines_told, LINES_TOLD);
         self.lines_told = output.next;
-        for line in output.lines {
-            let _ = news.send(News::Output(name.clone(), line));
+        if !output.lines.is_empty() {
+            let _ = news.send(News::Output(name.clone(), output.lines.into()));
         }
         let _ = news.send(News::Sample(name.clone(), sample));
         let _ = news.send(News::Job(name.clone()));

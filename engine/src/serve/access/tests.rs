@@ -138,7 +138,7 @@ async fn without_a_known_token_nothing_of_the_api_answers_and_the_page_does() {
     }
     let twice = [("authorization", token.as_str()), ("authorization", token.as_str())];
     is_problem(&guarded.ask("GET /api/v1/jobs", &twice).await, 401, "a token is wanted");
-    for what in ["GET /", "GET /page.js", "GET /healthz", "GET /readyz"] {
+    for what in ["GET /", "GET /page.js", "GET /api.js", "GET /healthz", "GET /readyz"] {
         assert_eq!(guarded.ask(what, &[]).await.text, "? 0", "{what}");
     }
     assert_eq!(guarded.ask_as("ops", "GET /api/v1/jobs").await.text, "ops 0");

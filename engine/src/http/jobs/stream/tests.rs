@@ -154,9 +154,9 @@ async fn lines_and_samples_are_of_the_job_that_is_watched() {
         lag_bytes: None,
         snapshot_share: None,
     };
-    stand.tell(News::Output("a".to_owned(), line(1)));
-    stand.tell(News::Output("b".to_owned(), line(1)));
-    stand.tell(News::Output("a".to_owned(), line(2)));
+    stand.tell(News::Output("a".to_owned(), [line(1)].into()));
+    stand.tell(News::Output("b".to_owned(), [line(1)].into()));
+    stand.tell(News::Output("a".to_owned(), [line(2)].into()));
     stand.tell(News::Sample("b".to_owned(), sample.clone()));
     stand.tell(News::Sample("a".to_owned(), sample));
     stand.tell(News::Event(event(5)));
@@ -165,7 +165,7 @@ async fn lines_and_samples_are_of_the_job_that_is_watched() {
         ["event: sample", "event: event id: 5", "event: output"]
     );
     assert_eq!(kinds(&mut all, 1).await, ["event: event id: 5"]);
-    stand.tell(News::Output("a".to_owned(), line(3)));
+    stand.tell(News::Output("a".to_owned(), [line(3)].into()));
     let told = next(&mut watcher).await.unwrap();
     assert_eq!(told, "event: output\ndata: [{\"number\":3,\"text\":\"line 3\"}]\n\n");
 }

@@ -108,7 +108,7 @@ async fn what_is_not_done_says_why_and_of_which_kind_that_is() {
     asked.submits("a").await;
     let wrong = json!({ "script": SCRIPT.replace("'port' = '1'", "'port' = 'x'") });
     let refused = asked.walk("POST", "/api/v1/jobs", &wrong).await;
-    refused.is_problem(422, "`port` is not valid");
+    refused.is_problem(422, "`port` is `x`");
     assert_eq!(refused.body["type"], "/problems/script");
     assert_eq!(refused.body["errors"][0]["line"], 5, "{}", refused.body);
     let taken = json!({ "script": SCRIPT.replace("'1'", "'2'"), "name": "a" });
