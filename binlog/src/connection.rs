@@ -460,7 +460,8 @@ mod tests {
 
     #[test]
     fn the_replica_uuid_stays_for_the_life_of_the_process() {
-        assert_eq!(replica_uuid(), replica_uuid());
-        assert!(uuid::Uuid::parse_str(replica_uuid()).is_ok());
+        assert_eq!(replica_uuid(7), replica_uuid(7));
+        assert_ne!(replica_uuid(7), replica_uuid(8), "jobs of one process are not one replica");
+        assert!(uuid::Uuid::parse_str(&replica_uuid(7)).is_ok());
     }
 }

@@ -53,6 +53,16 @@ async fn many(server: &Server, daemon: &mut Daemon) -> Result<()> {
     all_stream(daemon).await?;
     say(format!("{JOBS} jobs stream again after {:.1} s", begun.elapsed().as_secs_f64()));
     write(server, 3).await?;
+    // Each writes what it holds back with its next checkpoint.
+    eventually("every change arrives", PATIENCE, async || {
+        for number in 0..JOBS {
+            if exact(server, daemon, number).await.is_err() {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    })
+    .await?;
     daemon.sigterm().await?;
     for number in 0..JOBS {
         exact(server, daemon, number).await.with_context(|| name(number))?;

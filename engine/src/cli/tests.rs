@@ -4,7 +4,7 @@ use std::time::Duration;
 use clap::FromArgMatches as _;
 
 use super::*;
-use crate::api::{Begin, JobState, StopKind, Strategy};
+use crate::api::{Begin, JobState, StopKind};
 
 fn read(line: &str) -> Result<RemoteCommand, String> {
     let words = ["seachange"].into_iter().chain(line.split(' '));
