@@ -70,6 +70,7 @@ async fn a_job_that_panics_or_has_lost_its_sink_or_its_source_harms_no_other() -
     let doris = of("no_sink")
         .option("sink.connector", "doris")
         .option("sink.fenodes", &nobody)
+        .option("sink.max-retries", "1")
         .option("sink.username", "root")
         .option("sink.password", "secret");
     submit(&daemon, "no_sink", &doris.text()).await?;
@@ -149,6 +150,7 @@ async fn no_password_is_in_an_answer_a_log_a_metric_or_a_file_of_the_daemon() ->
         .option("sink[0].connector", "print")
         .option("sink[1].connector", "doris")
         .option("sink[1].fenodes", &format!("127.0.0.1:{}", free_port()?))
+        .option("sink[1].max-retries", "1")
         .option("sink[1].username", "root")
         .option("sink[1].password", of_sink);
     submit(&daemon, "shy", &script.text()).await?;
