@@ -7,8 +7,11 @@ import { forgetJob, mergeJobs, read, set } from "./store.js";
 const RELIST_MS = 60000;
 // A browser gives one host six connections, over all its tabs: one that nobody looks at holds none for long.
 const UNSEEN_MS = 30000;
+// Ids of events that are remembered as told.
+const TOLD_MAX = 2000;
 
 const listeners = new Set();
+const told = new Set();
 let newest;
 let current;
 let relisting;
@@ -73,8 +76,11 @@ function hear(kind, value) {
   if (kind === "jobs") mergeJobs(value);
   if (kind === "gone") value.forEach(forgetJob);
   if (kind === "event") {
-    if (newest !== undefined && value.id <= newest) return;
-    newest = value.id;
+    // Events of several jobs may come a little out of their order, and after a break once more.
+    if (told.has(value.id)) return;
+    told.add(value.id);
+    if (told.size > TOLD_MAX) told.delete(told.values().next().value);
+    known(value.id);
   }
   for (const listener of [...listeners]) listener(kind, value);
 }

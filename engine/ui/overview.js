@@ -27,7 +27,9 @@ export function Overview() {
   useEffect(() => {
     load();
     return listen((kind, value) => {
-      if (kind === "event") setEvents((old) => [value, ...old].slice(0, SHOWN));
+      if (kind === "event") {
+        setEvents((old) => (old.some((event) => event.id === value.id) ? old : [value, ...old].slice(0, SHOWN)));
+      }
       if (kind === "again") load();
     });
   }, []);

@@ -179,6 +179,8 @@ test("the_charts_take_what_the_stream_brings", async (t) => {
   const sample = { ...world.samples(Date.now(), 10, true).at(-1), streamed_per_second: 4321, snapshot_share: 0.37 };
   mock.tell("sample", sample, null, NAME);
   await shows(page, ".legend", "4,321/s");
+  // They are drawn behind their legend.
+  await page.locator(".chart canvas").nth(3).waitFor();
   assert.equal(await page.locator(".chart canvas").count(), 4);
   await shows(page, "#reading", "37%");
   await shows(page, "#reading", "12 min 34 s left");

@@ -250,11 +250,12 @@ impl Shelf {
 
     /// What is too old goes.
     fn sweep(&mut self) {
-        while let Some(id) = self.ages.values().next().cloned() {
-            let is_old = |entry: &Entry| entry.since.elapsed() >= KEPT_FOR && entry.is_settled();
-            if !self.entries.get(&id).is_some_and(is_old) {
-                break;
-            }
+        let entry = |id: &Id| self.entries.get(id);
+        let is_old = |id: &&Id| entry(id).is_some_and(|entry| entry.since.elapsed() >= KEPT_FOR);
+        // What is being worked on stays, and holds up nothing behind it.
+        let is_settled = |id: &&Id| entry(id).is_some_and(Entry::is_settled);
+        let old = self.ages.values().take_while(is_old).filter(is_settled);
+        for id in old.cloned().collect::<Vec<_>>() {
             self.remove(&id);
         }
     }
