@@ -197,13 +197,28 @@ impl Warehouse {
         Ok(rows.into_iter().filter_map(|row| row.into_iter().next()).collect())
     }
 
+    /// Where loads go: frontends and backends.
+    pub fn load_ports(&self) -> Vec<u16> {
+        let frontends = self.frontend..=self.frontend + self.size.followers;
+        frontends.chain(self.backend..self.backend + self.size.backends).collect()
+    }
+
     /// Labels of the transactions of a database that are neither committed nor aborted.
     pub async fn open_transactions(&self, db: &str) -> Result<Vec<String>> {
+        self.transactions(db, "running").await
+    }
+
+    /// Labels of those that are.
+    pub async fn finished_transactions(&self, db: &str) -> Result<Vec<String>> {
+        self.transactions(db, "finished").await
+    }
+
+    async fn transactions(&self, db: &str, which: &str) -> Result<Vec<String>> {
         let databases = self.rows("SHOW PROC '/dbs'").await?;
         let found = databases.iter().find(|row| row.get(1).is_some_and(|name| name == db));
         let id = found.and_then(|row| row.first()).with_context(|| format!("no database {db}"))?;
-        let running = self.rows(&format!("SHOW PROC '/transactions/{id}/running'")).await?;
-        Ok(running.into_iter().filter_map(|row| row.into_iter().nth(1)).collect())
+        let listed = self.rows(&format!("SHOW PROC '/transactions/{id}/{which}'")).await?;
+        Ok(listed.into_iter().filter_map(|row| row.into_iter().nth(1)).collect())
     }
 
     /// Names of a table's columns that a reader sees, in order.
