@@ -24,10 +24,12 @@ use crate::{Script, say};
 
 mod comparison;
 pub mod fleet;
+mod sync;
 mod value;
 
 pub use comparison::{Comparison, Pair};
 pub use fleet::{Fleet, arrived};
+pub use sync::equal_after_stop_and_resume;
 
 const USER: &str = "root";
 pub const PASSWORD: &str = "secret";
@@ -72,6 +74,7 @@ pub struct Size {
 pub struct Warehouse {
     pub system: System,
     size: Size,
+    reach: Reach,
     frontend: u16,
     backend: u16,
     query: u16,
@@ -80,7 +83,59 @@ pub struct Warehouse {
     starts: u32,
 }
 
+/// Where it is, and as whom it is asked.
+struct Reach {
+    host: String,
+    user: String,
+    password: String,
+    replication: String,
+}
+
+impl Default for Reach {
+    fn default() -> Self {
+        Self {
+            host: "127.0.0.1".to_owned(),
+            user: USER.to_owned(),
+            password: PASSWORD.to_owned(),
+            replication: "1".to_owned(),
+        }
+    }
+}
+
 impl Warehouse {
+    /// A Doris or a StarRocks of the user's own, which `LIVE_SYSTEM` (`doris`, `starrocks`) and `LIVE_HOST`
+    /// name; beside them `LIVE_HTTP_PORT` (8030), `LIVE_QUERY_PORT` (9030), `LIVE_USER` (root),
+    /// `LIVE_PASSWORD` (none) and `LIVE_REPLICATION` (1). `None` where they do not.
+    ///
+    /// # Errors
+    /// One of them makes no sense.
+    pub fn live() -> Result<Option<Self>> {
+        let of = |name: &str| std::env::var(format!("LIVE_{name}")).ok();
+        let port = |name: &str, usual: u16| match of(name) {
+            Some(text) => text.parse().with_context(|| format!("LIVE_{name}=`{text}` is no port")),
+            None => Ok(usual),
+        };
+        let (Some(system), Some(host)) = (of("SYSTEM"), of("HOST")) else { return Ok(None) };
+        let found = System::ALL.into_iter().find(|known| known.name() == system);
+        let usual = Reach::default();
+        Ok(Some(Self {
+            system: found.with_context(|| format!("LIVE_SYSTEM=`{system}`: doris or starrocks"))?,
+            size: Size { backends: 0, followers: 0 },
+            reach: Reach {
+                host,
+                user: of("USER").unwrap_or(usual.user),
+                password: of("PASSWORD").unwrap_or_default(),
+                replication: of("REPLICATION").unwrap_or(usual.replication),
+            },
+            frontend: port("HTTP_PORT", 8030)?,
+            backend: 0,
+            query: port("QUERY_PORT", 9030)?,
+            dir: None,
+            process: None,
+            starts: 0,
+        }))
+    }
+
     /// One frontend, one backend.
     pub async fn start(system: System) -> Result<Self> {
         Self::of_size(system, Size { backends: 1, followers: 0 }).await
@@ -91,6 +146,7 @@ impl Warehouse {
         let mut warehouse = Self {
             system,
             size,
+            reach: Reach::default(),
             frontend: free_ports(size.followers + 1)?,
             backend: free_ports(size.backends)?,
             query: free_ports(size.followers + 1)?,
@@ -159,10 +215,10 @@ impl Warehouse {
     /// The MySQL port, as a client of it would.
     pub async fn conn(&self) -> Result<Conn> {
         let options = OptsBuilder::default()
-            .ip_or_hostname("127.0.0.1")
+            .ip_or_hostname(&self.reach.host)
             .tcp_port(self.query)
-            .user(Some(USER))
-            .pass(Some(PASSWORD))
+            .user(Some(&self.reach.user))
+            .pass(Some(&self.reach.password))
             .prefer_socket(false);
         Ok(Conn::new(options).await?)
     }
@@ -312,17 +368,18 @@ impl Warehouse {
 
     /// Every option that a sink into it needs, each after `sink.`.
     fn options(&self) -> Vec<(String, String)> {
-        let nodes: Vec<String> =
-            (0..=self.size.followers).map(|n| format!("127.0.0.1:{}", self.frontend + n)).collect();
-        let sql: Vec<String> =
-            (0..=self.size.followers).map(|n| format!("127.0.0.1:{}", self.query + n)).collect();
+        let Reach { host, user, password, replication } = &self.reach;
+        let all = |first: u16| {
+            let ports = first..=first + self.size.followers;
+            ports.map(|port| format!("{host}:{port}")).collect::<Vec<_>>().join(",")
+        };
         [
             ("connector", self.system.name().to_owned()),
-            (self.system.frontends_option(), nodes.join(",")),
-            ("jdbc-url", format!("jdbc:mysql://{}", sql.join(","))),
-            ("username", USER.to_owned()),
-            ("password", PASSWORD.to_owned()),
-            ("table.create.properties.replication_num", "1".to_owned()),
+            (self.system.frontends_option(), all(self.frontend)),
+            ("jdbc-url", format!("jdbc:mysql://{}", all(self.query))),
+            ("username", user.clone()),
+            ("password", password.clone()),
+            ("table.create.properties.replication_num", replication.clone()),
         ]
         .map(|(key, value)| (key.to_owned(), value))
         .into()
