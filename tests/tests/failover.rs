@@ -29,13 +29,30 @@ fn reads(job: &Job, server: &Server) -> bool {
         .is_some_and(|l| l.contains(&host))
 }
 
+const TRIES: u32 = 4;
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_job_goes_on_from_the_other_replica_exactly_in_the_snapshot_and_in_the_stream()
 -> Result<()> {
     on_servers(&[Kind::MySql9Gtid, Kind::MariaDb], &[], exact).await
 }
 
+/// A server that dies while it sends a transaction leaves a place inside it, which no other server goes on
+/// from: a limit that is told (README). It is then played again.
 async fn exact(primary: &mut Server) -> Result<()> {
+    for _ in 0..TRIES {
+        match play(primary).await {
+            Err(error) if format!("{error:#}").contains("the position lies inside transaction") => {
+                say("the kill met the middle of a transaction: once more");
+                primary.sql("DROP DATABASE IF EXISTS f").await?;
+            }
+            ended => return ended,
+        }
+    }
+    anyhow::bail!("{TRIES} kills in a row met the middle of a transaction")
+}
+
+async fn play(primary: &mut Server) -> Result<()> {
     let (mut a, mut b) = (primary.replica(&[]).await?, primary.replica(&[]).await?);
     let mut workload = Workload::new(primary, "f")?;
     workload.load(primary, ROWS).await?;
