@@ -1,14 +1,15 @@
 #!/usr/bin/env bash
 # Builds for speed, measures, and writes the table into benches/README.md.
-#   run.sh [PART]...              bulk, oltp, decoder, snapshot; all by default
+#   run.sh [PART]...              bulk, oltp, decoder, snapshot, warehouse; all by default
 #   run.sh serve bulk|oltp        a server with that data, for a profile
 # RUNS=3 runs of each; the table shows medians. A table of all parts alone replaces the page's.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 . scripts/build-env.sh
 scripts/servers.sh have mysql9 || { echo "bench: needs MySQL 9 (make setup)" >&2; exit 1; }
-cargo build -q --release -p engine -p benches --bin seachange --bin bench
+cargo build -q --release -p engine -p benches -p warehouse --bin seachange --bin bench --bin warehouse
 target=${CARGO_TARGET_DIR:-target}/release
 export SEACHANGE_BIN=${SEACHANGE_BIN:-$(realpath "$target/seachange")}
+export WAREHOUSE_BIN=${WAREHOUSE_BIN:-$(realpath "$target/warehouse")}
 if [ $# -gt 0 ]; then exec "$target/bench" "$@"; fi
 exec "$target/bench" --write benches/README.md

@@ -2,7 +2,8 @@
 //! for the same bytes, one after the other on the same machine.
 //!
 //! ```text
-//! bench [PART]... [--write README]   measure (bulk, oltp, decoder, snapshot; all by default)
+//! bench [PART]... [--write README]   measure (all parts by default)
+//!                                    parts: bulk, oltp, decoder, snapshot, warehouse
 //! bench serve bulk|oltp              a server with the data of that part, for a profile
 //! ```
 //! `RUNS` (default 3) runs of each; the table shows medians.
@@ -13,6 +14,7 @@ mod measure;
 mod snapshot;
 mod stream;
 mod table;
+mod warehouse;
 mod workload;
 
 use std::path::{Path, PathBuf};
@@ -24,7 +26,7 @@ use tests::say;
 use crate::table::Line;
 use crate::workload::{Source, Workload};
 
-const PARTS: [&str; 4] = ["bulk", "oltp", "decoder", "snapshot"];
+const PARTS: [&str; 5] = ["bulk", "oltp", "decoder", "snapshot", "warehouse"];
 
 #[tokio::main]
 async fn main() -> Result<()> {
@@ -64,7 +66,7 @@ async fn measure(wanted: impl Fn(&str) -> bool, runs: usize) -> Result<Vec<Line>
     // Raw copies go to memory: what is measured is the server and the tool, not a disk.
     let tmpfs = tempfile::Builder::new().prefix("seachange-bench-").tempdir_in(tmpfs())?;
     let mut lines = Lines::default();
-    if wanted("bulk") || wanted("decoder") || wanted("snapshot") {
+    if ["bulk", "decoder", "warehouse", "snapshot"].into_iter().any(&wanted) {
         let source = Source::with(Workload::Bulk).await?;
         if wanted("bulk") {
             lines.add(stream::against_raw(&source, tmpfs.path(), runs).await?);
@@ -73,6 +75,9 @@ async fn measure(wanted: impl Fn(&str) -> bool, runs: usize) -> Result<Vec<Line>
         if wanted("decoder") {
             let file = stream::raw_copy(&source, tmpfs.path())?.first_file()?;
             lines.add(decoder::against_mysql_common(&file, runs)?);
+        }
+        if wanted("warehouse") {
+            lines.add(warehouse::against_blackhole(&source, runs).await?);
         }
         if wanted("snapshot") {
             lines.add(snapshot::against_dumps(&source, runs).await?);

@@ -12,13 +12,18 @@ pub(crate) const ROWS: u64 = 4 * BULK_ROWS;
 
 /// The job of this part: reads the table, then ends.
 pub(crate) fn script(source: &Source, parallelism: u32) -> Script {
+    reading(source, parallelism)
+        .option("checkpoint", "86400000")
+        .blackhole()
+        .option("sink.format", "debezium-json")
+}
+
+/// The same without a sink.
+pub(crate) fn reading(source: &Source, parallelism: u32) -> Script {
     Script::new("bench", &source.server, "bench", source.workload.table())
         .option("scan.startup.mode", "snapshot")
         .option("parallelism", &parallelism.to_string())
-        .option("checkpoint", "86400000")
         .option("source.ssl.mode", "disabled")
-        .blackhole()
-        .option("sink.format", "debezium-json")
 }
 
 async fn one(source: &Source, parallelism: u32) -> Result<Run> {

@@ -14,12 +14,14 @@ const NEVER: &str = "86400000";
 
 /// The job of this part: all of the log, from its beginning.
 pub(crate) fn script(source: &Source) -> Script {
+    reading(source).option("checkpoint", NEVER).blackhole().option("sink.format", "debezium-json")
+}
+
+/// The same without a sink.
+pub(crate) fn reading(source: &Source) -> Script {
     Script::new("bench", &source.server, "bench", source.workload.table())
         .option("scan.startup.mode", "earliest-offset")
-        .option("checkpoint", NEVER)
         .option("source.ssl.mode", "disabled")
-        .blackhole()
-        .option("sink.format", "debezium-json")
 }
 
 /// The log as files.

@@ -141,11 +141,12 @@ async fn bulk(server: &Server) -> Result<()> {
     Ok(())
 }
 
-/// Copies `bench.bulk` past its own end until it has `rows`, not logged.
+/// Copies `bench.bulk` past its own end until it has `rows`, not logged. One that has them stays.
 pub(crate) async fn grow_bulk(server: &Server, rows: u64) -> Result<()> {
     let mut conn = server.conn().await?;
     conn.query_drop("SET sql_log_bin = 0").await?;
-    for from in (BULK_ROWS..rows).step_by(usize::try_from(BULK_ROWS)?) {
+    let held: Option<u64> = conn.query_first("SELECT MAX(id) + 1 FROM bench.bulk").await?;
+    for from in (held.unwrap_or_default()..rows).step_by(usize::try_from(BULK_ROWS)?) {
         conn.query_drop(format!(
             "INSERT INTO bench.bulk SELECT id + {from}, customer_id, status, quantity, price, rate, \
              name, email, note, created_at, updated_at FROM bench.bulk WHERE id < {BULK_ROWS}"

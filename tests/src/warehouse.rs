@@ -81,6 +81,8 @@ pub struct Warehouse {
     dir: Option<TempDir>,
     process: Option<Guarded>,
     starts: u32,
+    /// Rows are counted and not kept.
+    counts: bool,
 }
 
 /// Where it is, and as whom it is asked.
@@ -133,6 +135,7 @@ impl Warehouse {
             dir: None,
             process: None,
             starts: 0,
+            counts: false,
         }))
     }
 
@@ -141,7 +144,16 @@ impl Warehouse {
         Self::of_size(system, Size { backends: 1, followers: 0 }).await
     }
 
+    /// One frontend, one backend; rows are counted and not kept, so that it is not what limits a sink.
+    pub async fn counting(system: System) -> Result<Self> {
+        Self::begun(system, Size { backends: 1, followers: 0 }, true).await
+    }
+
     pub async fn of_size(system: System, size: Size) -> Result<Self> {
+        Self::begun(system, size, false).await
+    }
+
+    async fn begun(system: System, size: Size, counts: bool) -> Result<Self> {
         let dir = tempfile::Builder::new().prefix("seachange-warehouse-").tempdir()?;
         let mut warehouse = Self {
             system,
@@ -153,6 +165,7 @@ impl Warehouse {
             dir: Some(dir),
             process: None,
             starts: 0,
+            counts,
         };
         warehouse.up().await?;
         Ok(warehouse)
@@ -163,7 +176,12 @@ impl Warehouse {
         let binary = binary_in("WAREHOUSE_BIN", "warehouse", "cargo build -p warehouse")?;
         let mut command = Command::new(binary);
         command.args(["--system", self.system.name(), "--user", USER, "--password", PASSWORD]);
-        command.arg("--data").arg(self.dir().join("data")).current_dir(self.dir());
+        if self.counts {
+            command.args(["--memory", "--count"]);
+        } else {
+            command.arg("--data").arg(self.dir().join("data"));
+        }
+        command.current_dir(self.dir());
         let numbers = [
             ("--fe-port", self.frontend),
             ("--be-port", self.backend),
@@ -345,6 +363,19 @@ impl Warehouse {
         let answer = tokio::time::timeout(ANSWER_MAX, asked).await.context("no answer")??;
         ensure!(answer.status == 200, "{body} is refused: {answer:?}");
         Ok(())
+    }
+
+    /// Of a table, where rows are counted, how many have become visible.
+    ///
+    /// # Errors
+    /// They are not counted, or it is not there.
+    pub async fn counted(&self, db: &str, table: &str) -> Result<u64> {
+        let address = format!("127.0.0.1:{}", self.frontend);
+        let asked = http::ask(&address, "GET", "/_counted", "");
+        let answer = tokio::time::timeout(ANSWER_MAX, asked).await.context("no answer")??;
+        ensure!(answer.status == 200, "rows are not counted: {answer:?}");
+        let rows = answer.body.get(format!("{db}.{table}")).and_then(|of| of.get("rows"));
+        Ok(rows.and_then(Value::as_u64).unwrap_or_default())
     }
 
     /// Arms a fault for the next `times` calls of that kind.

@@ -184,6 +184,32 @@ impl RowCodec for TablePlan {
         Ok(image.len() - c.rest().len())
     }
 
+    fn decode_some<'a>(
+        &'a self,
+        image: &'a [u8],
+        columns: &[usize],
+        cells: &mut Vec<Cell<'a>>,
+    ) -> Result<usize, RowError> {
+        let mut c = Cursor::new(image);
+        let nulls = self.nulls(image, &mut c)?;
+        let mut wanted = columns.iter().copied().peekable();
+        for (at, op) in self.ops.iter().enumerate() {
+            let is_wanted = wanted.next_if_eq(&at).is_some();
+            if is_null(nulls, at) {
+                cells.extend(is_wanted.then_some(Cell::Null));
+                continue;
+            }
+            let start = c;
+            if is_wanted {
+                let cell = op.read(&mut c).map_err(|fault| self.error(image, &start, at, fault))?;
+                cells.push(cell);
+            } else {
+                op.skip(&mut c).ok_or_else(|| self.error(image, &start, at, Fault::Cut))?;
+            }
+        }
+        Ok(image.len() - c.rest().len())
+    }
+
     fn image_len(&self, image: &[u8]) -> Result<usize, RowError> {
         Self::image_len(self, image)
     }

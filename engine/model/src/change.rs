@@ -121,7 +121,8 @@ pub enum Op {
     Delete,
 }
 
-/// One row-level change. `Read` and `Create` have an `after`, `Delete` a `before`, `Update` both.
+/// One row-level change. `Read` and `Create` have an `after`, `Delete` a `before`, `Update` both (save where
+/// [`RowsBlock::for_each_newest`] gives it).
 #[derive(Debug)]
 pub struct Change<'r, 'a> {
     pub op: Op,
@@ -171,6 +172,45 @@ impl RowsBlock {
         Ok(())
     }
 
+    /// The same for those who keep the newest of each row: an `Update` comes without its `before`, of
+    /// which nothing but the key is decoded.
+    ///
+    /// # Errors
+    /// As [`RowsBlock::for_each`].
+    pub fn for_each_newest<E: From<RowError>>(
+        &self,
+        mut f: impl FnMut(Change<'_, '_>) -> Result<(), E>,
+    ) -> Result<(), E> {
+        if self.kind != RowsKind::Update {
+            return self.for_each(f);
+        }
+        let mut key = self.table.key.clone();
+        key.sort_unstable();
+        let columns = self.table.columns.len();
+        let (mut before, mut after) = (Vec::with_capacity(columns), Vec::with_capacity(columns));
+        let mut rest: &[u8] = &self.data;
+        let mut row = self.origin.first_row;
+        while !rest.is_empty() {
+            before.clear();
+            after.clear();
+            let image = rest;
+            let taken = self.codec.decode_some(image, &key, &mut before)?;
+            rest = self.behind(image, taken)?;
+            rest = self.image(rest, &mut after)?;
+            let change = |op, before, after| Change { op, before, after, row };
+            if key.iter().zip(&before).all(|(&k, was)| after.get(k) == Some(was)) {
+                f(change(Op::Update, None, Some(&after[..])))?;
+            } else {
+                before.clear();
+                self.image(image, &mut before)?;
+                f(change(Op::Delete, Some(&before[..]), None))?;
+                f(change(Op::Create, None, Some(&after[..])))?;
+            }
+            row = row.wrapping_add(1);
+        }
+        Ok(())
+    }
+
     /// Its rows; those of an update are pairs of images. Nothing is decoded for it. 0 where an image is
     /// cut: whoever reads them says so.
     pub fn row_count(&self) -> u64 {
@@ -194,19 +234,92 @@ impl RowsBlock {
         cells: &mut Vec<Cell<'a>>,
     ) -> Result<&'a [u8], RowError> {
         let taken = self.codec.decode(bytes, cells)?;
-        let wrong = |reason: String| RowError {
-            table: self.table.name.to_string(),
-            column: String::new(),
-            at: 0,
-            reason,
-        };
         if cells.len() != self.table.columns.len() {
             let (got, want) = (cells.len(), self.table.columns.len());
-            return Err(wrong(format!("{got} cells for {want} columns")));
+            return Err(self.wrong(format!("{got} cells for {want} columns")));
         }
+        self.behind(bytes, taken)
+    }
+
+    fn behind<'a>(&self, bytes: &'a [u8], taken: usize) -> Result<&'a [u8], RowError> {
         match bytes.get(taken..) {
             Some(rest) if taken > 0 => Ok(rest),
-            _ => Err(wrong(format!("an image of {taken} bytes in {}", bytes.len()))),
+            _ => Err(self.wrong(format!("an image of {taken} bytes in {}", bytes.len()))),
         }
+    }
+
+    #[cold]
+    fn wrong(&self, reason: String) -> RowError {
+        RowError { table: self.table.name.to_string(), column: String::new(), at: 0, reason }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::table::Collation;
+    use crate::{Column, ColumnType, PackedCodec, PackedRow};
+
+    /// Columns (name, id), of which the id is the key, or nothing.
+    fn block(key: Vec<usize>, pairs: &[[(i64, &str); 2]]) -> RowsBlock {
+        let collation = Collation { charset: "utf8mb4".into(), name: "utf8mb4_bin".into() };
+        let column = |name: &str, ty| Column {
+            name: name.into(),
+            ty,
+            declared: "".into(),
+            nullable: false,
+            generated: false,
+            invisible: false,
+        };
+        let columns = vec![
+            column("name", ColumnType::Text { chars: 9, collation }),
+            column("id", ColumnType::Int { bytes: 8, unsigned: false }),
+        ];
+        let name = TableName::new("shop", "items");
+        let (key_index, collation, indexes) = ("PRIMARY".into(), None, vec![]);
+        let table = TableSchema { name, columns, key, key_index, collation, indexes };
+        let mut data = Vec::new();
+        for (id, text) in pairs.iter().flatten() {
+            PackedRow::write(&mut data, &[Cell::Text((*text).into()), Cell::Int(*id)]);
+        }
+        let file = "binlog.000001".into();
+        let origin = Origin { ts_ms: 0, server_id: 1, gtid: None, file, pos: 4, first_row: 7 };
+        let (table, codec) = (Arc::new(table), Arc::new(PackedCodec));
+        RowsBlock { table, kind: RowsKind::Update, codec, data: data.into(), origin }
+    }
+
+    fn told(change: &Change<'_, '_>) -> String {
+        let Change { op, before, after, row } = change;
+        format!("{row} {op:?} {before:?} {after:?}")
+    }
+
+    #[test]
+    fn of_an_update_the_newest_is_told_as_it_is_with_both_images() {
+        let pairs = [[(1, "a"), (1, "b")], [(2, "a"), (3, "a")], [(3, "a"), (3, "a")]];
+        for key in [vec![1], vec![1, 0], vec![]] {
+            let block = block(key, &pairs);
+            let (mut whole, mut newest) = (Vec::new(), Vec::new());
+            let told_of = |lines: &mut Vec<String>, change: Change<'_, '_>| {
+                let before = change.before.filter(|_| change.op != Op::Update);
+                lines.push(told(&Change { before, ..change }));
+                Ok::<(), RowError>(())
+            };
+            block.for_each(|change| told_of(&mut whole, change)).unwrap();
+            block
+                .for_each_newest(|change| {
+                    assert!(change.op != Op::Update || change.before.is_none());
+                    told_of(&mut newest, change)
+                })
+                .unwrap();
+            assert_eq!(newest, whole);
+        }
+    }
+
+    #[test]
+    fn an_update_without_its_second_image_is_an_error() {
+        let mut block = block(vec![1], &[[(1, "a"), (1, "b")]]);
+        let cut = block.data.len() / 2;
+        block.data.truncate(cut);
+        block.for_each_newest(|_| Ok::<(), RowError>(())).unwrap_err();
     }
 }

@@ -24,6 +24,25 @@ pub trait RowCodec: Send + Sync + fmt::Debug {
     /// (ENUM members). No allocation per value, save where a text has to be converted to UTF-8.
     fn decode<'a>(&'a self, image: &'a [u8], cells: &mut Vec<Cell<'a>>) -> Result<usize, RowError>;
 
+    /// The same, but appends the cells of `columns` alone, which are numbers in ascending order.
+    ///
+    /// # Errors
+    /// As [`RowCodec::decode`]; a value of another column that does not decode need not be one.
+    fn decode_some<'a>(
+        &'a self,
+        image: &'a [u8],
+        columns: &[usize],
+        cells: &mut Vec<Cell<'a>>,
+    ) -> Result<usize, RowError> {
+        let mut all = Vec::new();
+        let taken = self.decode(image, &mut all)?;
+        let mut numbered = all.into_iter().enumerate();
+        cells.extend(columns.iter().filter_map(|wanted| {
+            numbered.find_map(|(number, cell)| (number == *wanted).then_some(cell))
+        }));
+        Ok(taken)
+    }
+
     /// The bytes that the row image at the start of `image` takes.
     ///
     /// # Errors

@@ -159,7 +159,16 @@ impl Buffer {
         }
     }
 
-    /// The body of a load and its rows; the buffer is empty then. `None` where there is none.
+    /// Memory for rows to come, where the buffer has none of its own.
+    pub(crate) fn lend(&mut self, memory: Vec<u8>) {
+        if self.bytes.capacity() == 0 {
+            self.bytes = memory;
+            self.bytes.clear();
+        }
+    }
+
+    /// The body of a load and its rows; the buffer is empty then, and gives the memory of the rows away
+    /// with them. `None` where there is none.
     pub(crate) fn take(&mut self) -> Option<(Bytes, u64)> {
         if self.rows.is_empty() {
             return None;
@@ -174,6 +183,7 @@ impl Buffer {
         }
         self.rows.clear();
         self.keys.clear();
+        (self.dead, self.dead_bytes) = (0, 0);
         Some((Bytes::from(bytes), rows))
     }
 }

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use bytes::Bytes;
 use model::{SinkError, TableName};
 use tokio::task::{JoinError, JoinSet};
 
@@ -11,8 +12,8 @@ use super::client::{Client, Load, Staged};
 /// Which load of the sink's life, in the order in which they were begun.
 type Number = u64;
 
-/// What a load came to; `None` where it is visible already.
-type Loaded = (Number, TableName, usize, Result<Option<Staged>, SinkError>);
+/// What a load came to; `None` where it is visible already. With its body, whose memory serves again.
+type Loaded = (Number, TableName, Bytes, Result<Option<Staged>, SinkError>);
 
 pub(crate) struct Loads {
     sink: String,
@@ -25,6 +26,8 @@ pub(crate) struct Loads {
     /// How many of each table are under way.
     busy: BTreeMap<TableName, usize>,
     next: Number,
+    /// Of bodies that have been loaded: fresh memory costs more than the rows that are written to it.
+    memory: Vec<Vec<u8>>,
     /// Since the last barrier, in their order.
     staged: BTreeMap<Number, Staged>,
 }
@@ -40,6 +43,7 @@ impl Loads {
             bytes: 0,
             busy: BTreeMap::new(),
             next: 0,
+            memory: Vec::new(),
             staged: BTreeMap::new(),
         }
     }
@@ -70,7 +74,7 @@ impl Loads {
             } else {
                 client.load(&load).await.map(|()| None)
             };
-            (number, load.table, load.body.len(), done.map_err(SinkError::from))
+            (number, load.table, load.body, done.map_err(SinkError::from))
         });
         Ok(())
     }
@@ -93,12 +97,13 @@ impl Loads {
     }
 
     fn done(&mut self, done: Result<Loaded, JoinError>) -> Result<(), SinkError> {
-        let (number, table, bytes, done) = done.map_err(|error| SinkError::Transient {
+        let (number, table, body, done) = done.map_err(|error| SinkError::Transient {
             sink: self.sink.clone(),
             what: format!("a load ended: {error}"),
             source: None,
         })?;
-        self.bytes -= bytes;
+        self.bytes -= body.len();
+        self.keep(body);
         if let Some(count) = self.busy.get_mut(&table) {
             *count -= 1;
             if *count == 0 {
@@ -109,6 +114,27 @@ impl Loads {
             self.staged.insert(number, staged);
         }
         Ok(())
+    }
+
+    /// Keeps the memory of a body, unless that was much more than it needed.
+    fn keep(&mut self, body: Bytes) {
+        if self.memory.len() >= self.parallel || !body.is_unique() {
+            return;
+        }
+        let memory = Vec::from(body);
+        if memory.len() >= memory.capacity() / 2 {
+            self.memory.push(memory);
+        }
+    }
+
+    /// Memory for rows, empty if there is none to use again.
+    pub(crate) fn memory(&mut self) -> Vec<u8> {
+        self.memory.pop().unwrap_or_default()
+    }
+
+    /// Gives back what serves nobody.
+    pub(crate) fn rest(&mut self) {
+        self.memory = Vec::new();
     }
 
     /// Waits for all of them.

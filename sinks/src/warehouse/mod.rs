@@ -17,6 +17,7 @@ mod settle;
 mod sink;
 pub(crate) mod system;
 mod tables;
+mod taking;
 pub(crate) mod target;
 mod token;
 

@@ -24,20 +24,20 @@ use async_trait::async_trait;
 use model::change::SchemaChange;
 use model::checkpoint::SourceState;
 use model::sink::SinkToken;
-use model::{Barrier, Batch, Clock, Item, Op, RowsBlock, RowsKind, Sink, SinkError, TableName};
+use model::{Barrier, Batch, Clock, Item, RowsBlock, Sink, SinkError, TableName};
 use tokio::time::Instant;
 
 use super::buffer::Buffer;
 use super::changes::Step;
 use super::client::{Client, Label, Load, Staged};
-use super::encode::Mark;
 use super::loads::Loads;
 use super::options::Choices;
-use super::sequence::{self, Epoch};
+use super::sequence::Epoch;
 use super::system::System;
 use super::tables::{Planned, Tables};
+use super::taking::{Refused, Takes, take};
 use super::target::alteration::{Change, Pace};
-use super::target::{KeyModel, create};
+use super::target::create;
 use super::token::Token;
 use crate::SinkContext;
 use crate::config::{ConfigError, Options};
@@ -55,6 +55,8 @@ pub(crate) struct Warehouse {
     clock: Arc<dyn Clock>,
     tables: Tables,
     buffers: BTreeMap<TableName, Waiting>,
+    /// Empty ones, at most as many as there are loads under way.
+    spare: Vec<Buffer>,
     /// No row waits since before this; `None`: none waits.
     oldest: Option<Instant>,
     /// Bytes in all buffers.
@@ -124,6 +126,7 @@ impl Warehouse {
                 context.watcher.clone(),
             ),
             buffers: BTreeMap::new(),
+            spare: Vec::new(),
             oldest: None,
             bytes: 0,
             loads: Loads::new(
@@ -161,10 +164,11 @@ impl Warehouse {
         };
         let model = target.table.model;
         let sequence = self.epoch.of(&block.origin, block.kind);
-        let waiting = self
-            .buffers
-            .entry(planned.target.clone())
-            .or_insert_with(|| Waiting { rows: Buffer::new(self.system), since: Instant::now() });
+        let waiting = self.buffers.entry(planned.target.clone()).or_insert_with(|| {
+            let mut rows = self.spare.pop().unwrap_or_else(|| Buffer::new(self.system));
+            rows.lend(self.loads.memory());
+            Waiting { rows, since: Instant::now() }
+        });
         if waiting.rows.is_empty() {
             waiting.since = Instant::now();
             self.oldest.get_or_insert(waiting.since);
@@ -219,7 +223,11 @@ impl Warehouse {
     async fn send(&mut self, name: &TableName) -> Result<(), SinkError> {
         let Some(mut waiting) = self.buffers.remove(name) else { return Ok(()) };
         self.bytes -= waiting.rows.len().min(self.bytes);
-        let Some((body, rows)) = waiting.rows.take() else { return Ok(()) };
+        let taken = waiting.rows.take();
+        if self.spare.len() < self.choices.parallel {
+            self.spare.push(waiting.rows);
+        }
+        let Some((body, rows)) = taken else { return Ok(()) };
         let Some(target) = self.tables.get(name) else {
             return Err(self.definite(format!("{name}: the table is not known")));
         };
@@ -325,46 +333,6 @@ fn is_same(one: &SchemaChange, other: &SchemaChange) -> bool {
     place(one) == place(other) && one.sql == other.sql
 }
 
-/// How a block's rows are taken.
-#[derive(Clone, Copy)]
-struct Takes {
-    model: KeyModel,
-    deletes: bool,
-    sequence: u128,
-}
-
-enum Refused {
-    Row(model::RowError),
-    Keyless,
-}
-
-impl From<model::RowError> for Refused {
-    fn from(error: model::RowError) -> Self {
-        Self::Row(error)
-    }
-}
-
-fn take(
-    rows: &mut Buffer,
-    block: &RowsBlock,
-    planned: &Planned,
-    takes: Takes,
-) -> Result<(), Refused> {
-    let separator = planned.rows.separator();
-    let appends = takes.model == KeyModel::Duplicate;
-    if appends && takes.deletes && matches!(block.kind, RowsKind::Update | RowsKind::Delete) {
-        return Err(Refused::Keyless);
-    }
-    block.for_each(|change| {
-        let deletes = change.op == Op::Delete;
-        let cells = if deletes { change.before } else { change.after };
-        let Some(cells) = cells.filter(|_| !deletes || takes.deletes) else { return Ok(()) };
-        let mark = Mark { deletes, sequence: sequence::row(takes.sequence, change.row) };
-        rows.push(separator, |out| planned.rows.row(out, &planned.schema, cells, mark))?;
-        Ok(())
-    })
-}
-
 #[async_trait]
 impl Sink for Warehouse {
     async fn check(&mut self, token: Option<&SinkToken>) -> Result<(), SinkError> {
@@ -438,6 +406,10 @@ impl Sink for Warehouse {
 
     async fn prepare(&mut self, barrier: &Barrier) -> Result<SinkToken, SinkError> {
         self.send_all().await?;
+        if self.part == 0 {
+            self.spare.clear();
+            self.loads.rest();
+        }
         self.loads.all().await?;
         let staged = self.loads.take();
         self.prepared.extend(staged.iter().cloned());

@@ -42,7 +42,7 @@ struct Arguments {
     /// Keep everything in memory
     #[arg(long)]
     memory: bool,
-    /// Count rows and bytes instead of keeping them: GET /_counted on any HTTP port tells
+    /// Count rows and bytes instead of looking into them: GET /_counted on any HTTP port tells
     #[arg(long, conflicts_with = "data")]
     count: bool,
     /// Port of the leading frontend; followers have the ones after it; 0 is any

@@ -9,7 +9,7 @@ use crate::store::StoreError;
 use crate::table::{Table, TableName};
 use crate::txn::TxnId;
 
-use super::State;
+use super::{Rows, State};
 
 /// What has become visible of one table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
@@ -48,7 +48,13 @@ impl Counting {
 }
 
 impl State {
-    /// Keeps a load's rows for its transaction, or counts them.
+    /// What becomes of the rows of a load.
+    #[must_use]
+    pub fn rows(&self) -> Rows {
+        if self.counting.is_some() { Rows::Counted } else { Rows::Kept }
+    }
+
+    /// Keeps a load's rows for its transaction, or what was counted of them.
     ///
     /// # Errors
     /// A store that fails.
@@ -58,13 +64,11 @@ impl State {
         name: &TableName,
         table: &Table,
         rows: &[Row],
-        bytes: u64,
+        counted: Counted,
     ) -> Result<(), StoreError> {
         let Some(counting) = &mut self.counting else {
             return self.store.stage(txn, name, table, rows);
         };
-        let rows = u64::try_from(rows.len()).unwrap_or(u64::MAX);
-        let counted = Counted { loads: 1, rows, bytes };
         counting.waiting.entry(txn).or_default().push((name.clone(), counted));
         Ok(())
     }

@@ -61,7 +61,7 @@ pub struct Setup {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Rows {
     Kept,
-    /// They are read, counted and dropped.
+    /// They are counted and dropped; nobody looks into them.
     Counted,
 }
 

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::future::pending;
 
 use crate::System;
-use crate::cluster::{Piece, State};
-use crate::ingest::{Row, ingest};
+use crate::cluster::{Counted, Piece, Rows, State};
+use crate::ingest::{Row, count, ingest};
 use crate::reply::Counts;
 use crate::store::StoreError;
 use crate::table::{Table, TableName};
@@ -27,13 +27,14 @@ pub(super) struct Digest {
 struct Read {
     name: TableName,
     table: Table,
+    /// None where they are counted.
     rows: Vec<Row>,
-    bytes: u64,
+    counted: Counted,
 }
 
-/// Reads pieces as rows. Those of one table are one stream: a line may begin in one and end in the next.
+/// Reads pieces as rows, or counts these. Those of one table are one stream: a line may begin in one and end in the next.
 pub(super) fn digest(
-    system: System,
+    (system, rows): (System, Rows),
     pieces: Vec<Piece>,
     tables: &BTreeMap<TableName, Table>,
 ) -> Digest {
@@ -47,7 +48,7 @@ pub(super) fn digest(
     let mut digest =
         Digest { rows: Vec::new(), counts: Counts::default(), log: Vec::new(), verdict: Ok(()) };
     for stream in streams {
-        if let Err(refusal) = digest.take(system, stream, tables) {
+        if let Err(refusal) = digest.take((system, rows), stream, tables) {
             digest.verdict = Err(refusal);
             digest.counts.loaded = 0;
             break;
@@ -59,14 +60,17 @@ pub(super) fn digest(
 impl Digest {
     fn take(
         &mut self,
-        system: System,
+        (system, rows): (System, Rows),
         stream: Piece,
         tables: &BTreeMap<TableName, Table>,
     ) -> Result<(), Refusal> {
         let dropped =
             || Refusal::new("INTERNAL_ERROR", format!("unknown table {}", stream.table.table));
         let table = tables.get(&stream.table).ok_or_else(dropped)?;
-        let ingested = ingest(system, table, &stream.options, &stream.bytes)?;
+        let ingested = match rows {
+            Rows::Kept => ingest(system, table, &stream.options, &stream.bytes)?,
+            Rows::Counted => count(system, &stream.options, &stream.bytes)?,
+        };
         let counts = Counts::of(&ingested, length(&stream.bytes), true);
         self.counts.total += counts.total;
         self.counts.loaded += counts.loaded;
@@ -78,14 +82,14 @@ impl Digest {
             name: stream.table,
             table: table.clone(),
             rows: ingested.rows,
-            bytes: counts.bytes,
+            counted: Counted { loads: 1, rows: counts.loaded, bytes: counts.bytes },
         });
         verdict
     }
 
     pub(super) fn stage(&self, state: &mut State, txn: TxnId) -> Result<(), StoreError> {
-        for Read { name, table, rows, bytes } in &self.rows {
-            state.stage(txn, name, table, rows, *bytes)?;
+        for Read { name, table, rows, counted } in &self.rows {
+            state.stage(txn, name, table, rows, *counted)?;
         }
         Ok(())
     }

@@ -244,10 +244,10 @@ pub(super) fn check_length(
 /// from being visible.
 fn finish(begun: Begun, order: Order, bytes: Vec<u8>) -> Result<(Outcome, bool), StoreError> {
     let (cluster, txn) = (begun.cluster.clone(), begun.txn);
-    let system = cluster.update(|state| state.system)?;
+    let means = cluster.update(|state| (state.system, state.rows()))?;
     let tables = BTreeMap::from([(order.name.clone(), begun.table.clone())]);
     let piece = Piece { table: order.name.clone(), options: order.options, bytes };
-    let digest = digest(system, vec![piece], &tables);
+    let digest = digest(means, vec![piece], &tables);
     cluster.with(|state| {
         let now = state.now;
         if !runs(state, begun.at) {

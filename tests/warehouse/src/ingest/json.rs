@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
+use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
 use crate::System;
@@ -70,6 +70,29 @@ pub fn read(
                 }
             });
             Ok(records.collect())
+        }
+    }
+}
+
+/// How many objects a body has, none of which is looked into.
+///
+/// # Errors
+/// A body that is not of its shape.
+pub fn count(shape: &Shape, body: &[u8]) -> Result<usize, Refusal> {
+    match shape {
+        Shape::Lines(delimiter) => match delimiter.as_slice() {
+            [delimiter] => {
+                let ends = body.iter().filter(|byte| *byte == delimiter).count();
+                Ok(ends + usize::from(body.last().is_some_and(|last| last != delimiter)))
+            }
+            delimiter => Ok(lines(body, delimiter).filter(|line| !line.is_empty()).count()),
+        },
+        Shape::Documents => serde_json::Deserializer::from_slice(body)
+            .into_iter::<IgnoredAny>()
+            .try_fold(0, |count, document| document.map(|_| count + 1))
+            .map_err(malformed),
+        Shape::Array(_) => {
+            serde_json::from_slice::<Vec<IgnoredAny>>(body).map(|all| all.len()).map_err(malformed)
         }
     }
 }

@@ -87,13 +87,13 @@ fn finish(cluster: &Cluster, end: &End) -> Result<Result<Ended, Refusal>, StoreE
             .filter_map(|piece| Some((piece.table.clone(), state.table(&piece.table)?.clone())))
             .collect();
         let coordinator = state.transaction(&end.database, txn).map(|txn| txn.coordinator);
-        Ok::<_, Stop>((txn, pieces, tables, coordinator))
+        Ok::<_, Stop>((txn, pieces, tables, coordinator, state.rows()))
     });
-    let (txn, pieces, tables, coordinator) = match refusals(started)? {
+    let (txn, pieces, tables, coordinator, rows) = match refusals(started)? {
         Ok(started) => started,
         Err(refusal) => return Ok(Err(refusal)),
     };
-    let digest = digest(System::StarRocks, pieces, &tables);
+    let digest = digest((System::StarRocks, rows), pieces, &tables);
     let ended = cluster.with(|state| {
         let now = state.now;
         let error_url = coordinator.and_then(|at| digest.keep_log(state, txn, at));
