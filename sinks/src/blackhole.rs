@@ -8,9 +8,9 @@ use model::sink::SinkToken;
 use model::{Barrier, Batch, Sink, SinkError};
 use serde::{Deserialize, Serialize};
 
+use crate::SinkContext;
 use crate::config::{ConfigError, OptionDoc, Options};
-use crate::format::Encoder;
-use crate::{SinkContext, format};
+use crate::format::Encoding;
 
 pub(crate) const OPTIONS: &[OptionDoc] = &[OptionDoc {
     name: "format",
@@ -21,8 +21,7 @@ pub(crate) const OPTIONS: &[OptionDoc] = &[OptionDoc {
 
 pub(crate) struct Blackhole {
     sink: String,
-    encoder: Box<dyn Encoder>,
-    buffer: Vec<u8>,
+    encoding: Encoding,
     dropped: Dropped,
 }
 
@@ -36,10 +35,16 @@ impl Blackhole {
     pub(crate) fn open(options: &Options<'_>, context: &SinkContext) -> Result<Self, ConfigError> {
         Ok(Self {
             sink: context.sink_name.clone(),
-            encoder: format::encoder(options.format()?, context),
-            buffer: Vec::new(),
+            encoding: Encoding::new(options.format()?, context),
             dropped: Dropped::default(),
         })
+    }
+
+    /// Drops the lines of the next batch; `false` where there are none.
+    async fn drop_next(&mut self) -> Result<bool, SinkError> {
+        let bytes = self.encoding.next(|lines| lines.len() as u64).await?;
+        self.dropped.bytes = self.dropped.bytes.saturating_add(bytes.unwrap_or_default());
+        Ok(bytes.is_some())
     }
 
     fn damaged(&self, error: &serde_json::Error) -> SinkError {
@@ -51,6 +56,7 @@ impl Blackhole {
 #[async_trait]
 impl Sink for Blackhole {
     async fn restore(&mut self, token: Option<&SinkToken>) -> Result<(), SinkError> {
+        self.encoding.abandon();
         self.dropped = match token {
             Some(token) => serde_json::from_slice(token).map_err(|error| self.damaged(&error))?,
             None => Dropped::default(),
@@ -59,15 +65,15 @@ impl Sink for Blackhole {
     }
 
     async fn write(&mut self, batch: Arc<Batch>) -> Result<(), SinkError> {
-        for item in &batch.items {
-            self.buffer.clear();
-            self.encoder.item(item, &mut self.buffer)?;
-            self.dropped.bytes = self.dropped.bytes.saturating_add(self.buffer.len() as u64);
+        while !self.encoding.has_room(&batch) {
+            self.drop_next().await?;
         }
+        self.encoding.begin(batch);
         Ok(())
     }
 
     async fn prepare(&mut self, barrier: &Barrier) -> Result<SinkToken, SinkError> {
+        while self.drop_next().await? {}
         tracing::debug!(checkpoint = %barrier.id, bytes = self.dropped.bytes, "dropped so far");
         serde_json::to_vec(&self.dropped).map_err(|error| self.damaged(&error))
     }
@@ -81,6 +87,7 @@ impl Sink for Blackhole {
     }
 
     async fn flush(&mut self) -> Result<(), SinkError> {
+        while self.drop_next().await? {}
         Ok(())
     }
 }

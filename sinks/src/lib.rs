@@ -12,6 +12,7 @@ mod blocking;
 mod config;
 mod file;
 pub mod format;
+mod lanes;
 mod stdout;
 #[cfg(test)]
 mod testing;

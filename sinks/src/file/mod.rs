@@ -11,10 +11,10 @@ use async_trait::async_trait;
 use model::sink::SinkToken;
 use model::{Barrier, Batch, Sink, SinkError};
 
+use crate::SinkContext;
 use crate::blocking::Blocking;
 use crate::config::{ConfigError, OptionDoc, Options};
-use crate::format::Encoder;
-use crate::{SinkContext, format};
+use crate::format::Encoding;
 
 mod owner;
 mod parts;
@@ -59,7 +59,7 @@ struct Settings {
 
 pub(crate) struct FileSink {
     settings: Settings,
-    encoder: Box<dyn Encoder>,
+    encoding: Encoding,
     buffer: Vec<u8>,
     /// From `check` or `restore` on.
     parts: Option<Blocking<Parts>>,
@@ -68,7 +68,7 @@ pub(crate) struct FileSink {
 impl FileSink {
     pub(crate) fn open(options: &Options<'_>, context: &SinkContext) -> Result<Self, ConfigError> {
         let format = options.format()?;
-        let encoder = format::encoder(format, context);
+        let encoding = Encoding::new(format, context);
         let settings = Settings {
             sink: context.sink_name.clone(),
             job: context.job.clone(),
@@ -76,7 +76,7 @@ impl FileSink {
             extension: format.extension(),
             roll_bytes: options.size("roll.bytes")?,
         };
-        Ok(Self { settings, encoder, buffer: Vec::new(), parts: None })
+        Ok(Self { settings, encoding, buffer: Vec::new(), parts: None })
     }
 
     /// The directory, which is ours from here on.
@@ -100,6 +100,23 @@ impl FileSink {
         })
     }
 
+    /// Takes the lines of the next batch; `false` where there are none.
+    async fn take_next(&mut self) -> Result<bool, SinkError> {
+        let buffer = &mut self.buffer;
+        let taken = self.encoding.next(|lines| {
+            if buffer.is_empty() {
+                std::mem::swap(buffer, lines);
+            } else {
+                buffer.extend_from_slice(lines);
+            }
+        });
+        let taken = taken.await?.is_some();
+        if self.buffer.len() >= WRITE_BYTES {
+            self.hand_over().await?;
+        }
+        Ok(taken)
+    }
+
     /// Hands the buffer over to be written while the next one fills.
     async fn hand_over(&mut self) -> Result<(), SinkError> {
         if self.buffer.is_empty() {
@@ -119,6 +136,7 @@ impl Sink for FileSink {
     }
 
     async fn restore(&mut self, token: Option<&SinkToken>) -> Result<(), SinkError> {
+        self.encoding.abandon();
         self.buffer.clear();
         let token = token.cloned();
         let parts = self.claimed().await?;
@@ -131,16 +149,15 @@ impl Sink for FileSink {
     }
 
     async fn write(&mut self, batch: Arc<Batch>) -> Result<(), SinkError> {
-        for item in &batch.items {
-            self.encoder.item(item, &mut self.buffer)?;
-            if self.buffer.len() >= WRITE_BYTES {
-                self.hand_over().await?;
-            }
+        while !self.encoding.has_room(&batch) {
+            self.take_next().await?;
         }
+        self.encoding.begin(batch);
         Ok(())
     }
 
     async fn prepare(&mut self, _barrier: &Barrier) -> Result<SinkToken, SinkError> {
+        while self.take_next().await? {}
         self.hand_over().await?;
         self.parts()?.run(Parts::sync).await
     }
@@ -155,6 +172,7 @@ impl Sink for FileSink {
     }
 
     async fn flush(&mut self) -> Result<(), SinkError> {
+        while self.take_next().await? {}
         self.hand_over().await?;
         self.parts()?.run(|_| Ok(())).await
     }

@@ -9,8 +9,11 @@ use model::{Batch, Item, SinkError};
 
 use crate::SinkContext;
 
+pub(crate) use encoding::Encoding;
+
 mod changelog;
 mod debezium_json;
+mod encoding;
 pub(crate) mod form;
 pub(crate) mod json;
 pub(crate) mod number;

@@ -5,24 +5,18 @@
 //! memory, which becomes the load's body as it is; one that was replaced is cut out before that.
 
 use std::hash::BuildHasher as _;
+use std::ops::Range;
 
 use bytes::Bytes;
 use hashbrown::{DefaultHashBuilder, HashTable};
 
 use super::system::System;
 
-/// Rows of one table, encoded.
-#[derive(Debug)]
-pub(crate) struct Buffer {
-    system: System,
+/// Rows that are encoded and wait for nothing yet, in their order.
+#[derive(Debug, Default)]
+pub(crate) struct Encoded {
     bytes: Vec<u8>,
     rows: Vec<Row>,
-    /// Numbers of rows, found by their keys.
-    keys: HashTable<usize>,
-    hasher: DefaultHashBuilder,
-    /// Of rows that were replaced.
-    dead_bytes: usize,
-    dead: usize,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -30,7 +24,10 @@ struct Row {
     start: usize,
     /// Without what separates it from the next.
     end: usize,
+    /// Bytes at its beginning that tell its key; with 0 the row is beside all others.
     key: usize,
+    /// Of the key.
+    hash: u64,
     live: bool,
 }
 
@@ -45,33 +42,28 @@ impl Row {
     }
 }
 
-impl Buffer {
-    pub(crate) fn new(system: System) -> Self {
-        Self {
-            system,
-            bytes: Vec::new(),
-            rows: Vec::new(),
-            keys: HashTable::new(),
-            hasher: DefaultHashBuilder::default(),
-            dead_bytes: 0,
-            dead: 0,
-        }
+impl Encoded {
+    /// How many rows there are.
+    pub(crate) fn rows(&self) -> usize {
+        self.rows.len()
+    }
+
+    pub(crate) fn clear(&mut self) {
+        self.bytes.clear();
+        self.rows.clear();
     }
 
     /// Adds what `encode` writes, which says how long the key at its beginning is; with 0 the row is
     /// beside all others.
     ///
     /// # Errors
-    /// What `encode` says; the buffer is then as before.
+    /// What `encode` says; the rows are then as before.
     pub(crate) fn push<E>(
         &mut self,
         separator: u8,
+        hasher: &DefaultHashBuilder,
         encode: impl FnOnce(&mut Vec<u8>) -> Result<usize, E>,
     ) -> Result<(), E> {
-        if self.rows.is_empty() && self.system == System::StarRocks {
-            self.bytes.clear();
-            self.bytes.push(b'[');
-        }
         let start = self.bytes.len();
         let key = match encode(&mut self.bytes) {
             Ok(key) => key,
@@ -80,24 +72,72 @@ impl Buffer {
                 return Err(error);
             }
         };
-        let row = Row { start, end: self.bytes.len(), key, live: true };
-        self.bytes.push(separator);
+        let mut row = Row { start, end: self.bytes.len(), key, hash: 0, live: true };
         if key > 0 {
-            self.replace(row);
+            row.hash = hasher.hash_one(row.key_of(&self.bytes));
         }
+        self.bytes.push(separator);
         self.rows.push(row);
         Ok(())
     }
+}
+
+/// Rows of one table, encoded.
+#[derive(Debug)]
+pub(crate) struct Buffer {
+    system: System,
+    bytes: Vec<u8>,
+    rows: Vec<Row>,
+    /// Numbers of rows, found by their keys.
+    keys: HashTable<usize>,
+    /// Of rows that were replaced.
+    dead_bytes: usize,
+    dead: usize,
+}
+
+impl Buffer {
+    pub(crate) fn new(system: System) -> Self {
+        Self {
+            system,
+            bytes: Vec::new(),
+            rows: Vec::new(),
+            keys: HashTable::new(),
+            dead_bytes: 0,
+            dead: 0,
+        }
+    }
+
+    /// Adds some of the rows of `encoded`, whose keys are all of one hasher.
+    pub(crate) fn append(&mut self, encoded: &Encoded, rows: Range<usize>) {
+        let rows = encoded.rows.get(rows).unwrap_or_default();
+        let (Some(first), Some(last)) = (rows.first(), rows.last()) else { return };
+        if self.rows.is_empty() && self.system == System::StarRocks {
+            self.bytes.clear();
+            self.bytes.push(b'[');
+        }
+        let to = self.bytes.len();
+        let bytes = encoded.bytes.get(first.start..=last.end).unwrap_or_default();
+        self.bytes.extend_from_slice(bytes);
+        self.rows.reserve(rows.len());
+        for row in rows {
+            let (start, end) = (row.start - first.start + to, row.end - first.start + to);
+            let row = Row { start, end, ..*row };
+            if row.key > 0 {
+                self.replace(row);
+            }
+            self.rows.push(row);
+        }
+    }
 
     fn replace(&mut self, row: Row) {
-        let (bytes, rows, hasher) = (&self.bytes, &self.rows, &self.hasher);
+        let (bytes, rows) = (&self.bytes, &self.rows);
         let of = |at: usize| rows.get(at).map_or(&[][..], |row| row.key_of(bytes));
         let key = row.key_of(bytes);
         let number = rows.len();
         let entry = self.keys.entry(
-            hasher.hash_one(key),
-            |at| of(*at) == key,
-            |at| hasher.hash_one(if *at == number { key } else { of(*at) }),
+            row.hash,
+            |at| rows.get(*at).is_some_and(|held| held.hash == row.hash) && of(*at) == key,
+            |at| rows.get(*at).map_or(row.hash, |held| held.hash),
         );
         match entry {
             hashbrown::hash_table::Entry::Occupied(mut held) => {
@@ -150,12 +190,9 @@ impl Buffer {
         self.rows.retain(|row| row.live);
         (self.dead, self.dead_bytes) = (0, 0);
         self.keys.clear();
-        let (bytes, hasher) = (&self.bytes, &self.hasher);
-        for (at, row) in self.rows.iter().enumerate().filter(|(_, row)| row.key > 0) {
-            let of = |at: &usize| {
-                hasher.hash_one(self.rows.get(*at).map_or(&[][..], |row| row.key_of(bytes)))
-            };
-            self.keys.insert_unique(hasher.hash_one(row.key_of(bytes)), at, of);
+        let rows = &self.rows;
+        for (at, row) in rows.iter().enumerate().filter(|(_, row)| row.key > 0) {
+            self.keys.insert_unique(row.hash, at, |at| rows.get(*at).map_or(0, |row| row.hash));
         }
     }
 
@@ -196,15 +233,25 @@ mod tests {
 
     use super::*;
 
-    fn push(buffer: &mut Buffer, key: &str, rest: &str) {
-        let separator = if buffer.system == System::Doris { b'\n' } else { b',' };
-        let pushed = buffer.push(separator, |out| {
+    /// Keys that begin alike have the same hash, which must do.
+    fn row(encoded: &mut Encoded, separator: u8, key: &str, rest: &str) {
+        let hasher = DefaultHashBuilder::default();
+        let pushed = encoded.push(separator, &hasher, |out| {
             out.extend_from_slice(format!("{{\"k\":\"{key}\"").as_bytes());
             let length = key.len() + 7;
             out.extend_from_slice(format!(",\"v\":\"{rest}\"}}").as_bytes());
             Ok::<_, ()>(length)
         });
         assert_eq!(pushed, Ok(()));
+        encoded.rows.last_mut().unwrap().hash = u64::from(key.as_bytes()[0]);
+    }
+
+    fn push(buffer: &mut Buffer, key: &str, rest: &str) {
+        let separator = if buffer.system == System::Doris { b'\n' } else { b',' };
+        let mut encoded = Encoded::default();
+        row(&mut encoded, separator, "of another table", "");
+        row(&mut encoded, separator, key, rest);
+        buffer.append(&encoded, 1..2);
     }
 
     fn body(buffer: &mut Buffer) -> String {
@@ -239,26 +286,30 @@ mod tests {
     #[test]
     fn a_row_without_a_key_stands_beside_its_equals() {
         let mut buffer = Buffer::new(System::Doris);
+        let (mut encoded, hasher) = (Encoded::default(), DefaultHashBuilder::default());
         for _ in 0..2 {
-            let pushed = buffer.push(b'\n', |out| {
+            let pushed = encoded.push(b'\n', &hasher, |out| {
                 out.extend_from_slice(b"{}");
                 Ok::<_, ()>(0)
             });
             assert_eq!(pushed, Ok(()));
         }
+        buffer.append(&encoded, 0..2);
         assert_eq!(body(&mut buffer), "{}\n{}\n");
     }
 
     #[test]
     fn a_row_that_cannot_be_encoded_leaves_nothing() {
-        let mut buffer = Buffer::new(System::StarRocks);
-        push(&mut buffer, "a", "1");
-        let refused = buffer.push(b',', |out| {
+        let mut encoded = Encoded::default();
+        row(&mut encoded, b',', "a", "1");
+        let refused = encoded.push(b',', &DefaultHashBuilder::default(), |out| {
             out.extend_from_slice(b"{\"k\":");
             Err("unfit")
         });
         assert_eq!(refused, Err("unfit"));
-        push(&mut buffer, "a", "2");
+        row(&mut encoded, b',', "a", "2");
+        let mut buffer = Buffer::new(System::StarRocks);
+        buffer.append(&encoded, 0..encoded.rows());
         assert_eq!(body(&mut buffer), "[{\"k\":\"a\",\"v\":\"2\"}]");
     }
 

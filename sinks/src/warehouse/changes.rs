@@ -24,6 +24,11 @@ pub(crate) struct Step {
     sql: Arc<str>,
 }
 
+pub(crate) fn are_of_one_statement(one: &SchemaChange, other: &SchemaChange) -> bool {
+    let place = |change: &SchemaChange| (Arc::clone(&change.origin.file), change.origin.pos);
+    place(one) == place(other) && one.sql == other.sql
+}
+
 impl Tables {
     /// Takes a target as it is found, for a change of it is still to be told. What the target has beyond the
     /// source's table is no matter of the change, unless its statement names it. `all`: what is to be told.

@@ -17,6 +17,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::hash::{BuildHasher as _, Hasher as _, RandomState};
+use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -24,20 +25,20 @@ use async_trait::async_trait;
 use model::change::SchemaChange;
 use model::checkpoint::SourceState;
 use model::sink::SinkToken;
-use model::{Barrier, Batch, Clock, Item, RowsBlock, Sink, SinkError, TableName};
+use model::{Barrier, Batch, Clock, Item, RowsBlock, RowsKind, Sink, SinkError, TableName};
 use tokio::time::Instant;
 
-use super::buffer::Buffer;
-use super::changes::Step;
+use super::buffer::{Buffer, Encoded};
+use super::changes::{Step, are_of_one_statement};
 use super::client::{Client, Label, Load, Staged};
 use super::loads::Loads;
 use super::options::Choices;
 use super::sequence::Epoch;
 use super::system::System;
-use super::tables::{Planned, Tables};
-use super::taking::{Refused, Takes, take};
+use super::tables::Tables;
+use super::taking::{Taking, Task};
 use super::target::alteration::{Change, Pace};
-use super::target::create;
+use super::target::{KeyModel, create};
 use super::token::Token;
 use crate::SinkContext;
 use crate::config::{ConfigError, Options};
@@ -54,6 +55,7 @@ pub(crate) struct Warehouse {
     pub(super) client: Arc<Client>,
     clock: Arc<dyn Clock>,
     tables: Tables,
+    taking: Taking,
     buffers: BTreeMap<TableName, Waiting>,
     /// Empty ones, at most as many as there are loads under way.
     spare: Vec<Buffer>,
@@ -125,6 +127,7 @@ impl Warehouse {
                 context.source_column.clone(),
                 context.watcher.clone(),
             ),
+            taking: Taking::new(),
             buffers: BTreeMap::new(),
             spare: Vec::new(),
             oldest: None,
@@ -157,14 +160,60 @@ impl Warehouse {
         Token::read(bytes).map_err(|what| self.definite(what))
     }
 
-    async fn rows(&mut self, block: &RowsBlock) -> Result<(), SinkError> {
+    /// What is to be done with a block.
+    async fn task(&mut self, item: usize, block: &RowsBlock) -> Result<Task, SinkError> {
         let planned = self.tables.meet(&block.table).await?;
         let Some(target) = self.tables.get(&planned.target) else {
             return Err(self.definite(format!("{}: the table is not known", planned.target)));
         };
-        let model = target.table.model;
+        let deletes = self.choices.deletes;
+        let changes_rows = matches!(block.kind, RowsKind::Update | RowsKind::Delete);
+        if target.table.model == KeyModel::Duplicate && deletes && changes_rows {
+            return Err(self.definite(format!(
+                "table {} has no key, so a row of it cannot be changed or deleted in {} table {}: give the \
+                 table a key and read it again (`run --resnapshot {}`), leave it out, or set `enable-delete` \
+                 to false: rows are then only appended, an update as one more row",
+                block.table.name, self.system, planned.target, block.table.name
+            )));
+        }
         let sequence = self.epoch.of(&block.origin, block.kind);
-        let waiting = self.buffers.entry(planned.target.clone()).or_insert_with(|| {
+        Ok(Task { item, planned, deletes, sequence })
+    }
+
+    async fn take(&mut self, batch: &Arc<Batch>, tasks: Vec<Task>) -> Result<(), SinkError> {
+        if tasks.is_empty() {
+            return Ok(());
+        }
+        while !self.taking.has_room(batch) {
+            self.wait_for_next().await?;
+        }
+        self.taking.begin(Arc::clone(batch), tasks);
+        Ok(())
+    }
+
+    /// Puts the rows of the next batch that is being taken where they wait for their loads; `false` where
+    /// there is none.
+    async fn wait_for_next(&mut self) -> Result<bool, SinkError> {
+        let Some(taken) = self.taking.next(&self.sink).await? else { return Ok(false) };
+        for (target, rows) in &taken.parts {
+            self.wait(target, &taken.encoded, rows.clone()).await?;
+        }
+        self.taking.give_back(taken);
+        Ok(true)
+    }
+
+    async fn wait_for_all(&mut self) -> Result<(), SinkError> {
+        while self.wait_for_next().await? {}
+        Ok(())
+    }
+
+    async fn wait(
+        &mut self,
+        target: &TableName,
+        encoded: &Encoded,
+        rows: Range<usize>,
+    ) -> Result<(), SinkError> {
+        let waiting = self.buffers.entry(target.clone()).or_insert_with(|| {
             let mut rows = self.spare.pop().unwrap_or_else(|| Buffer::new(self.system));
             rows.lend(self.loads.memory());
             Waiting { rows, since: Instant::now() }
@@ -174,16 +223,14 @@ impl Warehouse {
             self.oldest.get_or_insert(waiting.since);
         }
         let before = waiting.rows.len();
-        let deletes = self.choices.deletes;
-        let taken = take(&mut waiting.rows, block, &planned, Takes { model, deletes, sequence });
+        waiting.rows.append(encoded, rows);
         if waiting.rows.len() >= self.choices.bytes_max {
             waiting.rows.shrink();
         }
         let (len, live) = (waiting.rows.len(), waiting.rows.live());
         self.bytes = self.bytes + len - before.min(self.bytes + len);
-        taken.map_err(|refused| self.refused(refused, &planned))?;
         if len >= self.choices.bytes_max || live >= self.choices.rows_max {
-            self.send(&planned.target).await?;
+            self.send(target).await?;
         }
         while self.bytes + self.loads.bytes() > self.room() {
             if self.bytes > self.choices.bytes_max * WAITING_LOADS {
@@ -197,18 +244,6 @@ impl Warehouse {
 
     fn room(&self) -> usize {
         self.choices.bytes_max.saturating_mul(self.choices.parallel + WAITING_LOADS)
-    }
-
-    fn refused(&self, refused: Refused, planned: &Planned) -> SinkError {
-        match refused {
-            Refused::Row(error) => SinkError::Row(error),
-            Refused::Keyless => self.definite(format!(
-                "table {} has no key, so a row of it cannot be changed or deleted in {} table {}: give the \
-                 table a key and read it again (`run --resnapshot {}`), leave it out, or set `enable-delete` \
-                 to false: rows are then only appended, an update as one more row",
-                planned.schema.name, self.system, planned.target, planned.schema.name
-            )),
-        }
     }
 
     async fn send_largest(&mut self) -> Result<(), SinkError> {
@@ -327,12 +362,6 @@ impl Warehouse {
     }
 }
 
-/// Of one statement?
-fn is_same(one: &SchemaChange, other: &SchemaChange) -> bool {
-    let place = |change: &SchemaChange| (Arc::clone(&change.origin.file), change.origin.pos);
-    place(one) == place(other) && one.sql == other.sql
-}
-
 #[async_trait]
 impl Sink for Warehouse {
     async fn check(&mut self, token: Option<&SinkToken>) -> Result<(), SinkError> {
@@ -385,15 +414,17 @@ impl Sink for Warehouse {
     }
 
     async fn write(&mut self, batch: Arc<Batch>) -> Result<(), SinkError> {
-        let mut items = batch.items.iter().peekable();
-        while let Some(item) = items.next() {
+        let (mut items, mut tasks) = (batch.items.iter().enumerate().peekable(), Vec::new());
+        while let Some((number, item)) = items.next() {
             match item {
-                Item::Rows(block) => self.rows(block).await?,
+                Item::Rows(block) => tasks.push(self.task(number, block).await?),
                 Item::Schema(change) => {
+                    self.take(&batch, std::mem::take(&mut tasks)).await?;
+                    self.wait_for_all().await?;
                     // What one statement did is told in one go.
                     let mut told = vec![change];
-                    while let Some(Item::Schema(next)) =
-                        items.next_if(|item| matches!(item, Item::Schema(n) if is_same(n, change)))
+                    while let Some((_, Item::Schema(next))) = items
+                        .next_if(|(_, item)| matches!(item, Item::Schema(n) if are_of_one_statement(n, change)))
                     {
                         told.push(next);
                     }
@@ -401,13 +432,15 @@ impl Sink for Warehouse {
                 }
             }
         }
-        Ok(())
+        self.take(&batch, tasks).await
     }
 
     async fn prepare(&mut self, barrier: &Barrier) -> Result<SinkToken, SinkError> {
+        self.wait_for_all().await?;
         self.send_all().await?;
         if self.part == 0 {
             self.spare.clear();
+            self.taking.rest();
             self.loads.rest();
         }
         self.loads.all().await?;
@@ -441,6 +474,7 @@ impl Sink for Warehouse {
         if self.choices.two_phase {
             return Ok(());
         }
+        self.wait_for_all().await?;
         let interval = self.choices.interval;
         if self.oldest.is_some_and(|since| since.elapsed() >= interval) {
             let due = self.buffers.iter().filter(|(_, held)| held.since.elapsed() >= interval);
@@ -460,7 +494,7 @@ impl Sink for Warehouse {
         match self.oldest {
             Some(since) => Some(self.choices.interval.saturating_sub(since.elapsed())),
             // One that fails while nothing comes is an error all the same.
-            None => self.loads.are_under_way().then_some(LOOK),
+            None => (self.taking.is_under_way() || self.loads.are_under_way()).then_some(LOOK),
         }
     }
 }

@@ -1,54 +1,118 @@
-//! The rows of a block, taken into the buffer of their target.
+//! Blocks become rows of their targets' loads, those of several batches at a time ([`crate::lanes`]).
 
-use model::{Op, RowsBlock, RowsKind};
+use std::ops::Range;
+use std::sync::Arc;
 
-use super::buffer::Buffer;
+use hashbrown::DefaultHashBuilder;
+use model::{Batch, Item, Op, RowError, RowsBlock, SinkError, TableName};
+
+use super::buffer::Encoded;
 use super::encode::Mark;
 use super::sequence;
 use super::tables::Planned;
-use super::target::KeyModel;
+use crate::lanes::Lanes;
 
-/// How a block's rows are taken.
-#[derive(Clone, Copy)]
-pub(crate) struct Takes {
-    pub model: KeyModel,
+/// A block that is to be taken, and how.
+pub(crate) struct Task {
+    /// Its place in the batch.
+    pub item: usize,
+    pub planned: Planned,
     /// Deletes of the source are deletes there.
     pub deletes: bool,
     /// Of the block, see [`sequence`].
     pub sequence: u128,
 }
 
-/// Why a block is not taken.
-pub(crate) enum Refused {
-    Row(model::RowError),
-    Keyless,
+/// What became of the blocks of a batch.
+#[derive(Default)]
+pub(crate) struct Taken {
+    pub encoded: Encoded,
+    /// Whose rows they are, in their order.
+    pub parts: Vec<(TableName, Range<usize>)>,
 }
 
-impl From<model::RowError> for Refused {
-    fn from(error: model::RowError) -> Self {
-        Self::Row(error)
+pub(crate) struct Taking {
+    lanes: Lanes<(Taken, Result<(), RowError>)>,
+    idle: Vec<Taken>,
+    hasher: DefaultHashBuilder,
+}
+
+impl Taking {
+    pub(crate) fn new() -> Self {
+        Self { lanes: Lanes::new(), idle: Vec::new(), hasher: DefaultHashBuilder::default() }
+    }
+
+    /// The batch can begin to be taken. If not, the next rows are to be had first.
+    pub(crate) fn has_room(&self, batch: &Batch) -> bool {
+        self.lanes.have_room(batch.bytes)
+    }
+
+    pub(crate) fn begin(&mut self, batch: Arc<Batch>, tasks: Vec<Task>) {
+        let (mut taken, hasher) = (self.idle.pop().unwrap_or_default(), self.hasher.clone());
+        self.lanes.begin(batch.bytes, move || {
+            let done = tasks.iter().try_for_each(|task| match batch.items.get(task.item) {
+                Some(Item::Rows(block)) => taken.take(block, task, &hasher),
+                _ => Ok(()),
+            });
+            (taken, done)
+        });
+    }
+
+    /// Rows are still to come.
+    pub(crate) fn is_under_way(&self) -> bool {
+        !self.lanes.are_empty()
+    }
+
+    /// The rows of the next batch, in the order in which they were begun; `None` where there are none to come.
+    ///
+    /// # Errors
+    /// A row that does not decode or does not fit; and work that did not end.
+    pub(crate) async fn next(&mut self, sink: &str) -> Result<Option<Taken>, SinkError> {
+        let ended = |error| SinkError::Transient {
+            sink: sink.to_owned(),
+            what: format!("the encoder ended: {error}"),
+            source: None,
+        };
+        let Some((taken, done)) = self.lanes.next().await.map_err(ended)? else { return Ok(None) };
+        done?;
+        Ok(Some(taken))
+    }
+
+    /// Their memory serves the next.
+    pub(crate) fn give_back(&mut self, mut taken: Taken) {
+        taken.encoded.clear();
+        taken.parts.clear();
+        self.idle.push(taken);
+    }
+
+    /// Gives back what serves nobody.
+    pub(crate) fn rest(&mut self) {
+        self.idle = Vec::new();
     }
 }
 
-/// # Errors
-/// A row that does not decode or does not fit, and changes of rows that nobody can find again.
-pub(crate) fn take(
-    rows: &mut Buffer,
-    block: &RowsBlock,
-    planned: &Planned,
-    takes: Takes,
-) -> Result<(), Refused> {
-    let separator = planned.rows.separator();
-    let appends = takes.model == KeyModel::Duplicate;
-    if appends && takes.deletes && matches!(block.kind, RowsKind::Update | RowsKind::Delete) {
-        return Err(Refused::Keyless);
-    }
-    block.for_each_newest(|change| {
-        let deletes = change.op == Op::Delete;
-        let cells = if deletes { change.before } else { change.after };
-        let Some(cells) = cells.filter(|_| !deletes || takes.deletes) else { return Ok(()) };
-        let mark = Mark { deletes, sequence: sequence::row(takes.sequence, change.row) };
-        rows.push(separator, |out| planned.rows.row(out, &planned.schema, cells, mark))?;
+impl Taken {
+    fn take(
+        &mut self,
+        block: &RowsBlock,
+        task: &Task,
+        hasher: &DefaultHashBuilder,
+    ) -> Result<(), RowError> {
+        let Task { planned, deletes, sequence, .. } = task;
+        let (separator, first) = (planned.rows.separator(), self.encoded.rows());
+        block.for_each_newest(|change| {
+            let is_gone = change.op == Op::Delete;
+            let cells = if is_gone { change.before } else { change.after };
+            let Some(cells) = cells.filter(|_| !is_gone || *deletes) else { return Ok(()) };
+            let mark = Mark { deletes: is_gone, sequence: sequence::row(*sequence, change.row) };
+            self.encoded
+                .push(separator, hasher, |out| planned.rows.row(out, &planned.schema, cells, mark))
+        })?;
+        let rows = self.encoded.rows();
+        match self.parts.last_mut() {
+            Some((target, part)) if *target == planned.target => part.end = rows,
+            _ => self.parts.push((planned.target.clone(), first..rows)),
+        }
         Ok(())
-    })
+    }
 }
