@@ -111,6 +111,7 @@ async fn conduct(
         from: args.from.clone(),
         allow_fallback: args.allow_fallback,
         resnapshot: args.resnapshot.clone(),
+        begun_after: None,
         control: controlled,
         clock: Arc::new(SystemClock),
         status,

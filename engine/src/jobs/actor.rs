@@ -397,3 +397,6 @@ impl Actor {
         self.run.as_ref().map(|running| running.run.control.phase())
     }
 }
+
+#[cfg(test)]
+mod tests;

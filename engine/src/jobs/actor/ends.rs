@@ -186,17 +186,21 @@ impl Actor {
                     Err(refused) => halting.refused(&refused),
                 }
             }
-            After::Again(anew) => match self.again(*anew, &how).await {
-                Ok(()) => halting.done(),
-                Err(refused) => {
-                    // What was asked for cannot be; the job is not to pay for that.
-                    let why = format!("{refused}; it goes on where it was");
-                    if let Err(error) = self.begin(super::Beginning::resumed(), &why).await {
-                        self.fail(error.to_string()).await;
+            After::Again(anew) => {
+                let promised = self.record.beginning.clone();
+                match self.again(*anew, &how).await {
+                    Ok(()) => halting.done(),
+                    Err(refused) => {
+                        // What was asked for cannot be; the job is not to pay for that.
+                        let why = format!("{refused}; it goes on where it was");
+                        let before = promised.unwrap_or_else(super::Beginning::resumed);
+                        if let Err(error) = self.begin(before, &why).await {
+                            self.fail(error.to_string()).await;
+                        }
+                        halting.refused(&refused);
                     }
-                    halting.refused(&refused);
                 }
-            },
+            }
         }
     }
 

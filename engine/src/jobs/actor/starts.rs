@@ -43,6 +43,14 @@ impl Actor {
         let state = self.shared.settings.state_of(&spec).map_err(Refused::State)?;
         let from = from(&beginning.from)?;
         self.exists(&from, &state).await?;
+        // It may have come to run, though nobody was left to keep that.
+        let begun_after = beginning.after;
+        let beginning = match begun_after {
+            None if beginning.is_for_once() => {
+                Beginning { after: self.newest(&state).await, ..beginning }
+            }
+            Some(_) | None => beginning,
+        };
         self.brief = Some(Arc::new(Brief::of(&spec, state.clone())));
         let now = self.shared.clock.now_ms();
         let promised = Record {
@@ -60,6 +68,7 @@ impl Actor {
             from,
             allow_fallback: beginning.allow_fallback,
             resnapshot: beginning.resnapshot,
+            begun_after,
             clock: Arc::clone(&self.shared.clock),
             screen: self.tail.screen(),
             turns: Arc::clone(&self.shared.turns),
@@ -110,6 +119,14 @@ impl Actor {
         }
     }
 
+    /// Number of the newest snapshot, 0 for none; `None` where the store does not say. The run that is
+    /// about to begin waits for the store then.
+    async fn newest(&self, state: &state::StateUrl) -> Option<u64> {
+        let store = state::open_read_only(state, &self.record.name).ok()?;
+        let listed = store.list().await.ok()?;
+        Some(listed.iter().map(|listed| listed.id.0).max().unwrap_or(0))
+    }
+
     /// What goes on where the job left off takes over what was promised for a start that has not come to
     /// run yet.
     pub(super) fn after_promised(&self, next: Beginning) -> Beginning {
@@ -117,6 +134,7 @@ impl Actor {
             Some(promised) if next.from == Begin::Latest => Beginning {
                 from: promised.from.clone(),
                 allow_fallback: promised.allow_fallback || next.allow_fallback,
+                after: promised.after.filter(|_| next.resnapshot.is_empty()),
                 resnapshot: promised.resnapshot.iter().cloned().chain(next.resnapshot).collect(),
             },
             Some(_) | None => next,
