@@ -132,7 +132,7 @@ async fn conduct(
         return Ok(exit::FAILED);
     }
     if let Some(ended) = served.join_next().await {
-        ended.context("the HTTP server")??;
+        ended.context("the HTTP server")?;
     }
     info!("the daemon has ended");
     Ok(exit::DONE)
