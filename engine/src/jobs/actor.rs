@@ -115,6 +115,8 @@ struct Running {
     apart: BTreeSet<TableName>,
     /// Failed checkpoints that have been told of.
     failures: u64,
+    /// What a sink was last seen to wait for, while the job is starting.
+    waits: Option<String>,
     seen: samples::Seen,
 }
 

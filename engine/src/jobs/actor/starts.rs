@@ -86,7 +86,8 @@ impl Actor {
         let phase = run.control.watch();
         let seen = samples::Seen { at_ms: now, ..samples::Seen::default() };
         let version = self.record.version;
-        self.run = Some(Running { run, phase, version, apart: BTreeSet::new(), failures: 0, seen });
+        let apart = BTreeSet::new();
+        self.run = Some(Running { run, phase, version, apart, failures: 0, waits: None, seen });
         self.last = None;
         self.error = None;
         self.savepoint_error = None;

@@ -130,6 +130,33 @@ async fn a_restart_that_cannot_be_leaves_what_was_promised_before_it() {
     actor.stop_run().await;
 }
 
+#[tokio::test]
+async fn what_a_sink_waits_for_is_the_reason_until_it_waits_no_more() {
+    let held = Held::new().await;
+    let (mut actor, _handle) = held.actor(None);
+    let (control, controlled) = crate::control::channel();
+    let (phase, (_status, status)) = (control.watch(), watch::channel(Default::default()));
+    let ((_end, ended), (_behind, behind)) = (oneshot::channel(), watch::channel(None));
+    let run = Run { control, status, behind, ended };
+    let (apart, seen) = (BTreeSet::new(), samples::Seen::default());
+    actor.run = Some(Running { run, phase, version: 1, apart, failures: 0, waits: None, seen });
+    actor.stand(JobState::Starting, "started").await;
+    actor.tick().await;
+    assert_eq!(actor.record.standing.reason, "started", "its turn has not come");
+    let mut wait = controlled.meters.watcher(Arc::new(SystemClock)).waits.call();
+    wait.tell("sink[0] waits".to_owned());
+    actor.tick().await;
+    assert_eq!(actor.record.standing.reason, "sink[0] waits");
+    assert_eq!(actor.record.standing.state, JobState::Starting);
+    let (want, _wanted) = mpsc::channel(1);
+    controlled.phase.send_replace(Phase::Running(want));
+    actor.tick().await;
+    assert_eq!(actor.record.standing.reason, "its tables are being looked at; sink[0] waits");
+    drop(wait);
+    actor.tick().await;
+    assert_eq!(actor.record.standing.reason, "its tables are being looked at");
+}
+
 #[test]
 fn a_promise_that_was_kept_by_an_older_version_is_read() {
     let kept = r#"{"from": "earliest", "allow_fallback": true, "resnapshot": []}"#;

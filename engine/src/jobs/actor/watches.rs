@@ -17,13 +17,35 @@ impl Actor {
             return;
         }
         match phase {
-            Phase::Starting => self.stand(JobState::Starting, "the source is being opened").await,
+            Phase::Starting => self.starts().await,
             Phase::Running(_) => self.runs().await,
             Phase::Waiting(why) => {
                 self.error = Some(why.clone());
                 self.stand(JobState::Restarting, why).await;
             }
             Phase::Ended(_) => {}
+        }
+    }
+
+    async fn starts(&mut self) {
+        let reason = self.waits().unwrap_or_else(|| "the source is being opened".to_owned());
+        self.stand(JobState::Starting, reason).await;
+    }
+
+    /// What a sink waits for, where one does.
+    fn waits(&self) -> Option<String> {
+        self.run.as_ref().and_then(|running| running.run.control.meters().waits())
+    }
+
+    /// Than at the last look.
+    fn waits_otherwise(&mut self) -> bool {
+        let waits = self.waits();
+        match &mut self.run {
+            Some(running) if running.waits != waits => {
+                running.waits = waits;
+                true
+            }
+            Some(_) | None => false,
         }
     }
 
@@ -41,6 +63,10 @@ impl Actor {
             }
             false => (JobState::Snapshotting, "its tables are being looked at".to_owned()),
         };
+        let reason = match self.waits() {
+            Some(waits) => format!("{reason}; {waits}"),
+            None => reason,
+        };
         self.stand(state, reason).await;
     }
 
@@ -48,8 +74,14 @@ impl Actor {
         if self.is_unkept && self.keep().await.is_ok() {
             tracing::info!(job = self.record.name, "its state is kept again");
         }
-        if self.is_running() && self.halting.is_none() {
-            self.runs().await;
+        if self.halting.is_none() {
+            match self.phase() {
+                // One that waits for its turn is starting too.
+                Some(Phase::Starting) if self.waits_otherwise() => self.starts().await,
+                Some(Phase::Starting) => {}
+                Some(Phase::Running(_)) => self.runs().await,
+                Some(Phase::Waiting(_) | Phase::Ended(_)) | None => {}
+            }
         }
         self.tell_of_tables().await;
         self.tell_of_checkpoints().await;
