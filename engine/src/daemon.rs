@@ -329,8 +329,11 @@ impl Daemon {
                 watcher: self.control.meters.watcher(Arc::clone(&self.clock)),
                 ..sink_context(&self.job, spec, Arc::clone(&self.clock))
             };
-            let sink = sinks::open(&spec.connector, &spec.options, context)
-                .map_err(|e| EngineError::Job(chain(&e)))?;
+            let sink = sinks::open(&spec.connector, &spec.options, context).map_err(|error| {
+                let what = chain(&error);
+                let place = spec.place(error.option());
+                EngineError::Job(place.map_or(what.clone(), |place| format!("{place}: {what}")))
+            })?;
             sinks.push((spec.name.clone(), transforms.before(sink, &spec.name, &spec.connector)));
         }
         Ok(sinks)
