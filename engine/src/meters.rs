@@ -42,6 +42,11 @@ impl Meters {
         self.unapplied.now()
     }
 
+    /// How many of them there were.
+    pub fn unapplied_count(&self) -> u64 {
+        self.unapplied.count()
+    }
+
     /// What a sink waits for before it asks its target once more.
     pub fn waits(&self) -> Option<String> {
         self.waits.now()

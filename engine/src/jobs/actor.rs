@@ -115,9 +115,26 @@ struct Running {
     apart: BTreeSet<TableName>,
     /// Failed checkpoints that have been told of.
     failures: u64,
+    /// Changes that sinks have not followed and that have been told of.
+    unapplied: u64,
     /// What a sink was last seen to wait for, while the job is starting.
     waits: Option<String>,
     seen: samples::Seen,
+}
+
+impl Running {
+    fn new(run: Run, version: u32, now_ms: i64) -> Self {
+        Self {
+            phase: run.control.watch(),
+            run,
+            version,
+            apart: BTreeSet::new(),
+            failures: 0,
+            unapplied: 0,
+            waits: None,
+            seen: samples::Seen { at_ms: now_ms, ..samples::Seen::default() },
+        }
+    }
 }
 
 /// What follows once the run has ended.

@@ -110,6 +110,8 @@ impl Actor {
         {
             self.has_begun().await;
         }
+        // Not all may have been told yet.
+        self.tell_of_changes().await;
         if let Some(running) = self.run.take() {
             let newest = running.run.control.checkpoints().last().map(|took| took.at_ms);
             self.last_snapshot_ms = newest.max(self.last_snapshot_ms);

@@ -1,6 +1,5 @@
 //! How a run of a job begins.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use state::JobOptions;
@@ -10,7 +9,6 @@ use crate::api::{Begin, JobState, Wanted};
 use crate::daemon::From;
 use crate::error::chain;
 use crate::jobs::run::Plan;
-use crate::jobs::samples;
 
 impl Actor {
     /// As its user left it: what ran, runs.
@@ -83,11 +81,7 @@ impl Actor {
                 return Err(Refused::State(why));
             }
         };
-        let phase = run.control.watch();
-        let seen = samples::Seen { at_ms: now, ..samples::Seen::default() };
-        let version = self.record.version;
-        let apart = BTreeSet::new();
-        self.run = Some(Running { run, phase, version, apart, failures: 0, waits: None, seen });
+        self.run = Some(Running::new(run, self.record.version, now));
         self.last = None;
         self.error = None;
         self.savepoint_error = None;

@@ -4,7 +4,7 @@ use model::conformance::samples::checkpoint;
 use super::*;
 use crate::api::{Begin, Version, Wanted};
 use crate::commands::run::SystemClock;
-use crate::jobs::{Jobs, Settings};
+use crate::jobs::{EventsQuery, Jobs, Settings};
 use crate::serve::seal::{KeySource, Sealer};
 
 const JOB: &str = "shop";
@@ -76,6 +76,18 @@ impl Held {
         Actor::new(Arc::clone(&self.jobs.shared), record, text)
     }
 
+    /// Events of this kind, the oldest first.
+    async fn told(&self, kind: EventKind) -> Vec<String> {
+        let query = EventsQuery {
+            kinds: vec![kind],
+            limit: 1000,
+            after: Some(0),
+            ..EventsQuery::default()
+        };
+        let events = self.jobs.shared.log.list(&query).await.unwrap().events;
+        events.into_iter().map(|event| event.text).collect()
+    }
+
     async fn kept(&self) -> Option<Beginning> {
         let kept = self.jobs.shared.store.jobs().await.unwrap();
         kept.into_iter().find(|record| record.name == JOB).unwrap().beginning
@@ -130,26 +142,67 @@ async fn a_restart_that_cannot_be_leaves_what_was_promised_before_it() {
     actor.stop_run().await;
 }
 
+/// A run that does as it is told.
+struct Led {
+    controlled: crate::control::Controlled,
+    _status: watch::Sender<crate::source::status::Status>,
+    _behind: watch::Sender<Option<crate::lag::Behind>>,
+    _end: oneshot::Sender<Outcome>,
+}
+
+impl Led {
+    fn new(actor: &mut Actor) -> Self {
+        let (control, controlled) = crate::control::channel();
+        let (_status, status) = watch::channel(Default::default());
+        let (_behind, behind) = watch::channel(None);
+        let (_end, ended) = oneshot::channel();
+        actor.run = Some(Running::new(Run { control, status, behind, ended }, 1, 0));
+        Self { controlled, _status, _behind, _end }
+    }
+}
+
+#[tokio::test]
+async fn a_change_that_a_sink_has_not_followed_is_an_event_once() {
+    let held = Held::new().await;
+    let (mut actor, _handle) = held.actor(None);
+    let run = Led::new(&mut actor);
+    let watcher = run.controlled.meters.watcher(Arc::new(SystemClock));
+    let change = |number: u64| sinks::Unapplied {
+        sink: "sink[0]".to_owned(),
+        table: TableName::new("shop", "items"),
+        statement: format!("ALTER TABLE items DROP c{number}").into(),
+        why: "columns stay".to_owned(),
+    };
+    watcher.tell(change(1));
+    actor.tick().await;
+    actor.tick().await;
+    let told = "sink[0] has not followed a change of shop.items: columns stay. Statement: ALTER TABLE \
+                items DROP c1";
+    assert_eq!(held.told(EventKind::Table).await, [told]);
+    // More at once than are kept, right before its end.
+    (2..=103).for_each(|number| watcher.tell(change(number)));
+    actor.ended(Outcome::Never).await;
+    let all = held.told(EventKind::Table).await;
+    assert_eq!(all.len(), 102);
+    assert_eq!(all[1], "changes besides that sinks have not followed: 2");
+    assert!(all[101].ends_with("DROP c103"), "{}", all[101]);
+}
+
 #[tokio::test]
 async fn what_a_sink_waits_for_is_the_reason_until_it_waits_no_more() {
     let held = Held::new().await;
     let (mut actor, _handle) = held.actor(None);
-    let (control, controlled) = crate::control::channel();
-    let (phase, (_status, status)) = (control.watch(), watch::channel(Default::default()));
-    let ((_end, ended), (_behind, behind)) = (oneshot::channel(), watch::channel(None));
-    let run = Run { control, status, behind, ended };
-    let (apart, seen) = (BTreeSet::new(), samples::Seen::default());
-    actor.run = Some(Running { run, phase, version: 1, apart, failures: 0, waits: None, seen });
+    let run = Led::new(&mut actor);
     actor.stand(JobState::Starting, "started").await;
     actor.tick().await;
     assert_eq!(actor.record.standing.reason, "started", "its turn has not come");
-    let mut wait = controlled.meters.watcher(Arc::new(SystemClock)).waits.call();
+    let mut wait = run.controlled.meters.watcher(Arc::new(SystemClock)).waits.call();
     wait.tell("sink[0] waits".to_owned());
     actor.tick().await;
     assert_eq!(actor.record.standing.reason, "sink[0] waits");
     assert_eq!(actor.record.standing.state, JobState::Starting);
     let (want, _wanted) = mpsc::channel(1);
-    controlled.phase.send_replace(Phase::Running(want));
+    run.controlled.phase.send_replace(Phase::Running(want));
     actor.tick().await;
     assert_eq!(actor.record.standing.reason, "its tables are being looked at; sink[0] waits");
     drop(wait);

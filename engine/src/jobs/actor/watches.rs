@@ -85,6 +85,7 @@ impl Actor {
         }
         self.tell_of_tables().await;
         self.tell_of_checkpoints().await;
+        self.tell_of_changes().await;
         self.sample();
     }
 
@@ -124,6 +125,26 @@ impl Actor {
         self.shared.log.tell(Told::of(&self.record.name, EventKind::Checkpoint, text)).await;
     }
 
+    /// Those that sinks have not followed.
+    pub(super) async fn tell_of_changes(&mut self) {
+        let Some(running) = &mut self.run else { return };
+        let meters = running.run.control.meters();
+        if meters.unapplied_count() <= running.unapplied {
+            return;
+        }
+        let all = meters.unapplied();
+        let told = std::mem::replace(&mut running.unapplied, all.count);
+        let news = all.kept.into_iter().filter(|seen| seen.number > told);
+        let mut news: Vec<String> = news.map(|seen| unfollowed(&seen.what)).collect();
+        let forgotten = (all.count - told).saturating_sub(news.len() as u64);
+        if forgotten > 0 {
+            news.insert(0, format!("changes besides that sinks have not followed: {forgotten}"));
+        }
+        for text in news {
+            self.shared.log.tell(Told::of(&self.record.name, EventKind::Table, text)).await;
+        }
+    }
+
     fn sample(&mut self) {
         let Some(running) = &mut self.run else { return };
         let status = running.run.status.borrow().clone();
@@ -153,4 +174,9 @@ impl Actor {
         let _ = news.send(News::Sample(name.clone(), sample));
         let _ = news.send(News::Job(name.clone()));
     }
+}
+
+fn unfollowed(change: &sinks::Unapplied) -> String {
+    let sinks::Unapplied { sink, table, statement, why } = change;
+    format!("{sink} has not followed a change of {table}: {why}. Statement: {statement}")
 }
