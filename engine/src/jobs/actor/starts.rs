@@ -40,9 +40,12 @@ impl Actor {
         let spec = script::read(&self.text, Some(&name)).map_err(Refused::Script)?;
         let state = self.shared.settings.state_of(&spec).map_err(Refused::State)?;
         let from = from(&beginning.from)?;
-        self.exists(&from, &state).await?;
-        // It may have come to run, though nobody was left to keep that.
+        // It may have come to run, though nobody was left to keep that: the run finds out, and what it
+        // began with may be gone by then.
         let begun_after = beginning.after;
+        if begun_after.is_none() {
+            self.exists(&from, &state).await?;
+        }
         let beginning = match begun_after {
             None if beginning.is_for_once() => {
                 Beginning { after: self.newest(&state).await, ..beginning }

@@ -37,16 +37,26 @@ impl Held {
         held
     }
 
+    async fn state(&self) -> state::JobState {
+        let work_dir = self.dir.path().join("work");
+        let options = state::JobOptions { work_dir, ..state::JobOptions::default() };
+        let url = &self.jobs.shared.settings.state;
+        state::open_job(url, JOB, &options).await.unwrap()
+    }
+
     async fn store(&self, id: u64) {
-        let settings = &self.jobs.shared.settings;
-        let options = state::JobOptions {
-            work_dir: self.dir.path().join("work"),
-            ..state::JobOptions::default()
-        };
-        let job = state::open_job(&settings.state, JOB, &options).await.unwrap();
+        let job = self.state().await;
         let fence = job.checkpoints.acquire().await.unwrap();
         let stored = checkpoint(JOB, id, BarrierKind::Checkpoint);
         job.checkpoints.put(fence, &stored).await.unwrap();
+        job.checkpoints.release().await.unwrap();
+    }
+
+    /// By the retention of a run.
+    async fn prune(&self, id: u64) {
+        let job = self.state().await;
+        let fence = job.checkpoints.acquire().await.unwrap();
+        job.checkpoints.remove(fence, model::CheckpointId(id)).await.unwrap();
         job.checkpoints.release().await.unwrap();
     }
 
@@ -116,6 +126,17 @@ async fn a_promise_remembers_which_snapshots_there_were_through_every_start_that
     assert_eq!(brought.after_promised(Beginning::resumed()).after, Some(5));
     let table = Beginning { resnapshot: vec!["shop.items".to_owned()], ..Beginning::resumed() };
     assert_eq!(brought.after_promised(table).after, None);
+}
+
+#[tokio::test]
+async fn a_start_that_was_begun_needs_no_more_what_it_began_with() {
+    let held = Held::new().await;
+    held.store(6).await;
+    held.prune(3).await;
+    let (mut actor, _handle) = held.actor(Some(Beginning { after: Some(5), ..custom(3) }));
+    actor.bring_back().await;
+    assert_eq!(actor.record.standing.state, JobState::Starting, "{:?}", actor.error);
+    actor.stop_run().await;
 }
 
 #[tokio::test]
