@@ -85,7 +85,8 @@ pub(super) enum Ask {
         by: String,
         reply: Reply<()>,
     },
-    /// Nothing of it runs: it is about to be forgotten. The actor ends.
+    /// Remove it from the registry, and its snapshots where they are to go too. The actor ends then;
+    /// it refuses while the job runs.
     Forget {
         snapshots: bool,
         reply: Reply<()>,
@@ -228,11 +229,7 @@ impl Actor {
     pub(super) fn new(shared: Arc<Shared>, record: Record, text: Text) -> (Self, Handle) {
         let (asks, asked) = mpsc::channel(ASKS);
         let (tail, samples) = (Tail::new(shared.settings.output_lines), Arc::<Ring>::default());
-        let spec = script::read(&text, Some(&record.name)).ok();
-        let brief = spec.and_then(|spec| {
-            let state = shared.settings.state_of(&spec).ok()?;
-            Some(Arc::new(Brief::of(&spec, state)))
-        });
+        let brief = brief(&shared, &record.name, &text);
         let look = Look {
             record: record.clone(),
             error: None,
@@ -415,6 +412,13 @@ impl Actor {
     fn phase(&self) -> Option<Phase> {
         self.run.as_ref().map(|running| running.run.control.phase())
     }
+}
+
+/// `None` where the script cannot be read any more.
+fn brief(shared: &Shared, name: &str, text: &Text) -> Option<Arc<Brief>> {
+    let spec = script::read(text, Some(name)).ok()?;
+    let state = shared.settings.state_of(&spec).ok()?;
+    Some(Arc::new(Brief::of(&spec, state)))
 }
 
 #[cfg(test)]
