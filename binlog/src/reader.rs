@@ -162,8 +162,6 @@ pub struct Reader {
     /// Failures since the last event that was handed out, other than lost connections.
     unreadable: u32,
     server_changed: bool,
-    last_ts_ms: Option<i64>,
-    at_head: bool,
 }
 
 impl Reader {
@@ -189,8 +187,6 @@ impl Reader {
             down_since: None,
             unreadable: 0,
             server_changed: false,
-            last_ts_ms: None,
-            at_head: false,
             options,
             server,
         };
@@ -236,16 +232,6 @@ impl Reader {
         &self.server
     }
 
-    /// The time of the last transaction's event, wanted or not, in milliseconds since the epoch.
-    pub fn last_event_ms(&self) -> Option<i64> {
-        self.last_ts_ms
-    }
-
-    /// True where the server had nothing more to send: the last thing we heard was a heartbeat.
-    pub fn is_at_head(&self) -> bool {
-        self.at_head
-    }
-
     /// Forgets what [`Tables::plan`] answered: the schema changed, ask again.
     pub fn replan(&mut self) {
         // The plans stay for rows of a statement under way; no map equals an empty one.
@@ -261,13 +247,10 @@ impl Reader {
         let Incoming { raw, inner } = incoming;
         let header = raw.header;
         let located = self.tracker.locate(&header, inner);
-        self.at_head = matches!(header.event_type, kind::HEARTBEAT | kind::HEARTBEAT_V2);
-        if self.at_head {
+        if matches!(header.event_type, kind::HEARTBEAT | kind::HEARTBEAT_V2) {
             // The connection works, though it had nothing to hand out.
             self.backoff.reset();
             self.down_since = None;
-        } else if located && header.timestamp > 0 {
-            self.last_ts_ms = Some(i64::from(header.timestamp) * 1000);
         }
         if let Some(id) = TableMap::peek_table_id(&raw, &self.format) {
             self.table_map(id, &raw, tables)?;

@@ -59,6 +59,9 @@ pub struct Daemon {
     pub allow_fallback: bool,
     /// Tables that the run reads from the start again, by their exact names.
     pub resnapshot: Vec<String>,
+    /// Where a process before this one may have begun this very run: the newest snapshot before that,
+    /// 0 for none. What is newer is the run's own, and it goes on from there.
+    pub begun_after: Option<u64>,
     pub control: Controlled,
     pub clock: Arc<dyn Clock>,
     pub status: watch::Sender<Status>,
@@ -155,7 +158,7 @@ impl Daemon {
         // Only now that nobody else writes to the state: what is there was there before.
         let own = match held.own {
             Some(own) => own,
-            None => *held.own.insert(self.next_id().await?),
+            None => *held.own.insert(self.first_own().await?),
         };
         let choice = &Choice { own, ..choice.clone() };
         let mut sinks = self.open_sinks()?;
@@ -326,8 +329,11 @@ impl Daemon {
                 watcher: self.control.meters.watcher(Arc::clone(&self.clock)),
                 ..sink_context(&self.job, spec, Arc::clone(&self.clock))
             };
-            let sink = sinks::open(&spec.connector, &spec.options, context)
-                .map_err(|e| EngineError::Job(chain(&e)))?;
+            let sink = sinks::open(&spec.connector, &spec.options, context).map_err(|error| {
+                let what = chain(&error);
+                let place = spec.place(error.option());
+                EngineError::Job(place.map_or(what.clone(), |place| format!("{place}: {what}")))
+            })?;
             sinks.push((spec.name.clone(), transforms.before(sink, &spec.name, &spec.connector)));
         }
         Ok(sinks)

@@ -5,7 +5,6 @@
 
 pub(crate) mod guard;
 pub mod jobs;
-mod listener;
 pub(crate) mod problem;
 
 use std::future::Future;
@@ -13,20 +12,21 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::body::Bytes;
-use axum::extract::{DefaultBodyLimit, State};
+use axum::body::{Body, Bytes, to_bytes};
+use axum::extract::{Request, State};
 use axum::http::{StatusCode, header};
-use axum::response::IntoResponse;
+use axum::middleware::{self, Next};
+use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
-use axum::{Json, Router, middleware};
+use axum::{Json, Router};
 use model::CheckpointStore;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio::sync::{Mutex, watch};
+use tokio::time::timeout;
 
-use self::listener::Limited;
 use self::problem::Problem;
 use crate::api::JobState;
 use crate::checkpoint::machine::Then;
@@ -34,10 +34,16 @@ use crate::commands::snapshots::to_json;
 use crate::control::{Control, Phase, Stop, Taken};
 use crate::lag::{Behind, Lag};
 use crate::metrics::{self, JobMetrics, PerTable, Process, RunMetrics};
+use crate::serve::access::is_over_limit;
+use crate::serve::config::Limits;
+use crate::serve::listen::{self, Listening};
 use crate::source::status::Status;
 
-/// What a client may send.
+/// What a client may send, and how long it may take to.
 const BODY_BYTES_MAX: usize = 16 << 10;
+const BODY_WITHIN: Duration = Duration::from_secs(10);
+/// The next one waits.
+const CONNECTIONS_MAX: usize = 64;
 /// How long the server may take to say how far behind the stream is.
 const LAG_WITHIN: Duration = Duration::from_secs(3);
 
@@ -55,22 +61,20 @@ pub struct Api {
 ///
 /// # Errors
 /// The address is in use, or not this machine's.
-pub async fn bind(address: SocketAddr) -> std::io::Result<TcpListener> {
-    TcpListener::bind(address).await
+pub async fn bind(address: SocketAddr) -> std::io::Result<Listening> {
+    Listening::plain(TcpListener::bind(address).await?)
 }
 
-/// Serves until `ends`, and then what is under way.
-///
-/// # Errors
-/// The listener is of no use any more.
+/// Serves until `ends`; then what is under way is answered, for so long as `drain` says.
 pub async fn serve(
-    listener: TcpListener,
+    listening: Listening,
     api: Api,
-    ends: impl Future<Output = ()> + Send + 'static,
-) -> std::io::Result<()> {
-    let is_local = listener.local_addr().is_ok_and(|address| address.ip().is_loopback());
-    let router = routes(api, is_local);
-    axum::serve(Limited::new(listener), router).with_graceful_shutdown(ends).await
+    ends: impl Future<Output = ()> + Send,
+    drain: Duration,
+) {
+    let router = routes(api, listening.address().ip().is_loopback());
+    let limits = Limits { connections: CONNECTIONS_MAX, ..Limits::default() };
+    listen::serve(listening, router, &limits, ends, drain).await;
 }
 
 fn routes(api: Api, is_local: bool) -> Router {
@@ -87,9 +91,27 @@ fn routes(api: Api, is_local: bool) -> Router {
         .method_not_allowed_fallback(async || {
             Problem::new(StatusCode::METHOD_NOT_ALLOWED, "this path takes another method")
         })
-        .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
+        .layer(middleware::from_fn(whole))
         .layer(guarded)
         .with_state(api)
+}
+
+/// A route is not begun for a body that is too big, or comes by drops.
+async fn whole(request: Request, next: Next) -> Result<Response, Problem> {
+    let (parts, body) = request.into_parts();
+    let body = Body::from(match timeout(BODY_WITHIN, to_bytes(body, BODY_BYTES_MAX)).await {
+        Ok(Ok(bytes)) => bytes,
+        Ok(Err(error)) if is_over_limit(&error) => {
+            let what = format!("a body may have {BODY_BYTES_MAX} bytes");
+            return Err(Problem::new(StatusCode::PAYLOAD_TOO_LARGE, what));
+        }
+        Ok(Err(_)) => return Err(Problem::unreadable("the body ended early, or cannot be read")),
+        Err(_) => {
+            let what = format!("the body did not come within {BODY_WITHIN:?}");
+            return Err(Problem::new(StatusCode::REQUEST_TIMEOUT, what));
+        }
+    });
+    Ok(next.run(Request::from_parts(parts, body)).await)
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -165,7 +187,7 @@ async fn snapshots(State(api): State<Api>) -> Result<Json<Value>, Problem> {
 async fn behind(api: &Api, phase: &Phase, status: &Status) -> Option<Behind> {
     let measured = async { api.lag.lock().await.measure(status).await };
     match phase {
-        Phase::Running(_) => tokio::time::timeout(LAG_WITHIN, measured).await.ok(),
+        Phase::Running(_) => timeout(LAG_WITHIN, measured).await.ok(),
         Phase::Starting | Phase::Waiting(_) | Phase::Ended(_) => None,
     }
 }

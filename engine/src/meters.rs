@@ -33,6 +33,7 @@ pub struct Meters {
     restarts: AtomicU64,
     sinks: Mutex<Vec<Arc<SinkMeter>>>,
     unapplied: Arc<UnappliedMeter>,
+    waits: sinks::Waits,
 }
 
 impl Meters {
@@ -41,9 +42,21 @@ impl Meters {
         self.unapplied.now()
     }
 
+    /// How many of them there were.
+    pub fn unapplied_count(&self) -> u64 {
+        self.unapplied.count()
+    }
+
+    /// What a sink waits for before it asks its target once more.
+    pub fn waits(&self) -> Option<String> {
+        self.waits.now()
+    }
+
     pub(crate) fn watcher(&self, clock: Arc<dyn Clock>) -> sinks::Watcher {
         let unapplied = Arc::clone(&self.unapplied);
-        sinks::Watcher::new(move |what| unapplied.told(what, clock.now_ms()))
+        let mut watcher = sinks::Watcher::new(move |what| unapplied.told(what, clock.now_ms()));
+        watcher.waits = self.waits.clone();
+        watcher
     }
 
     /// Starts after a failure.

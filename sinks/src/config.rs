@@ -41,6 +41,17 @@ pub enum ConfigError {
     BadValue { sink: String, option: String, value: String, expected: String },
 }
 
+impl ConfigError {
+    /// The option that is to be mended, without its prefix; where one is missing, that is none yet.
+    pub fn option(&self) -> Option<&str> {
+        match self {
+            Self::UnknownConnector { .. } => Some("connector"),
+            Self::UnknownOption { option, .. } | Self::BadValue { option, .. } => Some(option),
+            Self::Missing { .. } => None,
+        }
+    }
+}
+
 fn suggestion(hint: Option<&str>) -> String {
     hint.map_or_else(|| ".".to_owned(), |hint| format!(", did you mean `{hint}`?"))
 }

@@ -17,10 +17,12 @@ mod stdout;
 #[cfg(test)]
 mod testing;
 mod unapplied;
+mod waits;
 mod warehouse;
 
 pub use config::{ConfigError, OptionDoc};
 pub use unapplied::{Unapplied, Watcher};
+pub use waits::{Wait, Waits};
 pub use warehouse::readback;
 
 use blackhole::Blackhole;
@@ -52,7 +54,7 @@ pub struct SinkContext {
     pub routes: Routes,
     /// Name of a column that says which table of the source a row is of.
     pub source_column: Option<String>,
-    /// Who is told of changes that the sink does not follow.
+    /// Who is told of changes that the sink does not follow, and what it waits for.
     pub watcher: Watcher,
     pub clock: Arc<dyn Clock>,
     pub screen: Screen,

@@ -6,6 +6,8 @@ use std::sync::Arc;
 
 use model::TableName;
 
+use crate::waits::Waits;
+
 /// A change that a target has not followed, or not in whole.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Unapplied {
@@ -22,15 +24,19 @@ pub struct Unapplied {
 /// Who is told of them; nobody unless [`Watcher::new`]. Called from the sink's task, so it returns at
 /// once and keeps no more than it has room for.
 #[derive(Clone, Default)]
-pub struct Watcher(Option<Arc<dyn Fn(Unapplied) + Send + Sync>>);
+pub struct Watcher {
+    told: Option<Arc<dyn Fn(Unapplied) + Send + Sync>>,
+    /// Seen by whoever has it too.
+    pub waits: Waits,
+}
 
 impl Watcher {
     pub fn new(told: impl Fn(Unapplied) + Send + Sync + 'static) -> Self {
-        Self(Some(Arc::new(told)))
+        Self { told: Some(Arc::new(told)), waits: Waits::default() }
     }
 
     pub fn tell(&self, unapplied: Unapplied) {
-        if let Some(told) = &self.0 {
+        if let Some(told) = &self.told {
             told(unapplied);
         }
     }
@@ -38,6 +44,6 @@ impl Watcher {
 
 impl fmt::Debug for Watcher {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Watcher").field(&self.0.is_some()).finish()
+        f.debug_struct("Watcher").field("waits", &self.waits).finish_non_exhaustive()
     }
 }

@@ -128,11 +128,6 @@ impl Server {
         Ok(Self { kind, port: free_port()?, dir: Some(dir), options, process: None })
     }
 
-    /// Options for the next start, in place of those of the last.
-    pub fn set_options(&mut self, options: &[&str]) {
-        self.options = options.iter().map(ToString::to_string).collect();
-    }
-
     async fn up(&mut self) -> Result<()> {
         let dir = self.dir().to_string_lossy().into_owned();
         let port = self.port.to_string();

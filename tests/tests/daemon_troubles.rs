@@ -74,6 +74,8 @@ async fn a_job_that_panics_or_has_lost_its_sink_or_its_source_harms_no_other() -
         .option("sink.username", "root")
         .option("sink.password", "secret");
     submit(&daemon, "no_sink", &doris.text()).await?;
+    let patient = doris.clone().option("sink.max-retries", "1000");
+    submit(&daemon, "patient", &patient.text()).await?;
     let closed = of("no_source").option("port", &free_port()?.to_string()).print();
     submit(&daemon, "no_source", &closed.text()).await?;
 
@@ -83,6 +85,16 @@ async fn a_job_that_panics_or_has_lost_its_sink_or_its_source_harms_no_other() -
     ensure!(text(&no_sink, "/error").contains("Doris at 127.0.0.1"), "{no_sink}");
     let no_source = is(&daemon, "no_source", "restarting").await?;
     ensure!(text(&no_source, "/error").contains("127.0.0.1"), "{no_source}");
+
+    eventually("the reason of waiting is told", PATIENCE, async || {
+        let patient = job(&daemon, "patient").await?;
+        let reason = text(&patient, "/reason");
+        Ok(at(&patient, "/state") == "starting"
+            && reason.starts_with("sink[0] waits for Doris at 127.0.0.1")
+            && reason.contains("; tried "))
+    })
+    .await
+    .with_context(|| daemon.log_tail())?;
 
     is(&daemon, "whole", "streaming").await?;
     server.sql("INSERT INTO d.t VALUES (3, 3)").await?;
@@ -94,7 +106,7 @@ async fn a_job_that_panics_or_has_lost_its_sink_or_its_source_harms_no_other() -
     let whole = job(&daemon, "whole").await?;
     ensure!(at(&whole, "/restarts") == 0, "{whole}");
     // They can be stopped, each as it is.
-    for name in ["no_sink", "no_source", "panics"] {
+    for name in ["no_sink", "no_source", "panics", "patient"] {
         let path = format!("/api/v1/jobs/{name}/stop");
         let stopped = post(&daemon, &path, json!({ "kind": "cancel" }), 200).await?;
         ensure!(text(&stopped, "/job/state") == "stopped", "{stopped}");

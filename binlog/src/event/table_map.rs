@@ -215,16 +215,6 @@ impl PartialEq for TableMap {
 impl Eq for TableMap {}
 
 impl TableMap {
-    /// The event's body, as it came.
-    pub fn raw(&self) -> &Bytes {
-        &self.raw
-    }
-
-    /// True where `raw` is this very map again: it need not be decoded.
-    pub fn is_same(&self, raw: &RawEvent) -> bool {
-        raw.header.event_type == kind::TABLE_MAP && raw.body == self.raw
-    }
-
     /// The table id of a table map event, without reading the rest; `None` for an event of another
     /// type or a cut one.
     pub fn peek_table_id(raw: &RawEvent, format: &FormatDescription) -> Option<u64> {

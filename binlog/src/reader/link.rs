@@ -127,7 +127,6 @@ impl Reader {
         let wait = self.backoff.next_delay();
         let attempts = self.backoff.attempts();
         let waited = self.down_since.get_or_insert_with(Instant::now).elapsed();
-        self.at_head = false;
         self.link = Link::Down { retry_at: Instant::now() + wait };
         if self.options.reconnect_for.is_some_and(|most| waited >= most)
             && attempts >= RECONNECTS_MIN

@@ -60,8 +60,6 @@ fn reader() -> Reader {
         down_since: None,
         unreadable: 0,
         server_changed: false,
-        last_ts_ms: None,
-        at_head: false,
         options: SourceOptions::default(),
         server,
     }

@@ -193,6 +193,13 @@ pub struct SinkSpec {
     pub places: BTreeMap<String, Place>,
 }
 
+impl SinkSpec {
+    /// Where an option stands, without its prefix; where it does not, where the sink says what it is.
+    pub fn place(&self, option: Option<&str>) -> Option<&Place> {
+        option.and_then(|o| self.places.get(o)).or_else(|| self.places.get("connector"))
+    }
+}
+
 impl fmt::Debug for SinkSpec {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let shown: BTreeMap<&str, &str> = self

@@ -42,7 +42,7 @@ pub enum EventKind {
     Savepoint,
     /// A checkpoint failed.
     Checkpoint,
-    /// A table was set apart, or came back.
+    /// A table was set apart, or came back; or a sink did not follow a change of it.
     Table,
     /// An alert was raised or settled.
     Alert,

@@ -11,7 +11,6 @@ use job::{Host, JobSpec, NoteKind};
 use model::Clock;
 use state::object::ObjectUrl;
 use state::{JobOptions, JobState};
-use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{Mutex, oneshot, watch};
 use tracing::{error, info, warn};
@@ -25,6 +24,7 @@ use crate::error::{EngineError, chain};
 use crate::http::{self, Api};
 use crate::lag::{Lag, Servers};
 use crate::progress;
+use crate::serve::listen::Listening;
 use crate::source::open::source_options;
 use crate::source::status::Status;
 
@@ -75,11 +75,11 @@ pub async fn run(args: &RunArgs) -> anyhow::Result<u8> {
     };
     let url = super::state_url(&args.state, job.checkpointing.dir.as_deref())?;
     let state = state::open_job(&url, &job.name, &options).await?;
-    let listener = match args.http {
+    let listening = match args.http {
         Some(address) => Some(listen(address).await?),
         None => None,
     };
-    conduct(args, job, state, wanted, listener).await
+    conduct(args, job, state, wanted, listening).await
 }
 
 /// Runs the job, and what is around it, to its end.
@@ -88,7 +88,7 @@ async fn conduct(
     job: JobSpec,
     state: JobState,
     wanted: Signal,
-    listener: Option<TcpListener>,
+    listening: Option<Listening>,
 ) -> anyhow::Result<u8> {
     let (control, controlled) = control::channel();
     let checkpoints = Arc::clone(&state.checkpoints);
@@ -111,13 +111,14 @@ async fn conduct(
         from: args.from.clone(),
         allow_fallback: args.allow_fallback,
         resnapshot: args.resnapshot.clone(),
+        begun_after: None,
         control: controlled,
         clock: Arc::new(SystemClock),
         status,
         screen: sinks::standard_output(),
     };
     let (end, ends) = oneshot::channel();
-    let served = serve(listener, api, ends);
+    let served = serve(listening, api, ends);
     tokio::pin!(served);
     let ended = tokio::select! {
         ended = Box::pin(daemon.run()) => ended,
@@ -131,7 +132,7 @@ async fn conduct(
     };
     // Whoever asked for the end is answered.
     if args.http.is_some() && end.send(()).is_ok() {
-        let _ = tokio::time::timeout(ANSWERED_WITHIN, served).await;
+        served.await;
     }
     let_go(&*checkpoints).await;
     for (table, events_dropped) in &last.borrow().quarantined {
@@ -205,28 +206,25 @@ fn faults(checks: &[Check]) -> Vec<String> {
     faults
 }
 
-async fn listen(address: SocketAddr) -> anyhow::Result<TcpListener> {
-    let listener = http::bind(address)
+async fn listen(address: SocketAddr) -> anyhow::Result<Listening> {
+    let listening = http::bind(address)
         .await
         .map_err(|error| Usage(format!("cannot listen at {address} (`--http`): {error}")))?;
-    let bound = listener.local_addr().context("the address of --http")?;
+    let bound = listening.address();
     if !bound.ip().is_loopback() {
         warn!(%bound, "whoever reaches this address can stop the job: there is no password");
     }
     info!(%bound, "HTTP is served at http://{bound}");
-    Ok(listener)
+    Ok(listening)
 }
 
 /// Ends after `ends`, once all that is under way is answered; without a listener, never.
-async fn serve(listener: Option<TcpListener>, api: Api, ends: oneshot::Receiver<()>) {
-    let Some(listener) = listener else { return std::future::pending().await };
+async fn serve(listening: Option<Listening>, api: Api, ends: oneshot::Receiver<()>) {
+    let Some(listening) = listening else { return std::future::pending().await };
     let ends = async move {
         let _ = ends.await;
     };
-    if let Err(error) = http::serve(listener, api, ends).await {
-        error!("HTTP is served no more, the job goes on: {error}");
-        std::future::pending().await
-    }
+    http::serve(listening, api, ends, ANSWERED_WITHIN).await;
 }
 
 /// A savepoint at each SIGUSR1; several that come while one is taken are one.

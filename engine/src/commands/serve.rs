@@ -103,7 +103,7 @@ async fn conduct(
     let (end, ends) = watch::channel(false);
     let api = Api {
         jobs: Arc::clone(&jobs),
-        metrics: metrics_of(&jobs),
+        metrics: metrics_of(&jobs, &config),
         started_at_ms: SystemClock.now_ms(),
         ends: ends.clone(),
     };
@@ -132,7 +132,7 @@ async fn conduct(
         return Ok(exit::FAILED);
     }
     if let Some(ended) = served.join_next().await {
-        ended.context("the HTTP server")??;
+        ended.context("the HTTP server")?;
     }
     info!("the daemon has ended");
     Ok(exit::DONE)
@@ -154,9 +154,13 @@ async fn still() {
     }
 }
 
-fn metrics_of(jobs: &Arc<Jobs>) -> Metrics {
+fn metrics_of(jobs: &Arc<Jobs>, config: &Config) -> Metrics {
     let jobs = Arc::clone(jobs);
-    Arc::new(move || metrics::render(&Process::now(), &jobs.metrics(), PerTable::Shown))
+    let tables = match config.metrics.per_table {
+        true => PerTable::Shown,
+        false => PerTable::LeftOut,
+    };
+    Arc::new(move || metrics::render(&Process::now(), &jobs.metrics(), tables))
 }
 
 /// SIGTERM and SIGINT.

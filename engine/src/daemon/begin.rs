@@ -207,6 +207,14 @@ impl Daemon {
         begins_now || snapshot.trigger != ORIGIN
     }
 
+    /// First id that this run itself writes.
+    pub(super) async fn first_own(&self) -> Result<u64, EngineError> {
+        match self.begun_after {
+            Some(before) => Ok(before + 1),
+            None => self.next_id().await,
+        }
+    }
+
     pub(super) async fn next_id(&self) -> Result<u64, EngineError> {
         let listed = self.state.checkpoints.list().await?;
         Ok(listed.iter().map(|l| l.id.0).max().unwrap_or(0) + 1)

@@ -17,10 +17,10 @@ mod watch;
 
 use std::sync::{Arc, LazyLock};
 
-use axum::Router;
 use axum::extract::{DefaultBodyLimit, State};
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use axum::{Json, Router};
 use tokio::sync::watch as channel;
 use utoipa::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
@@ -28,7 +28,7 @@ use utoipa_axum::routes;
 
 use self::once::{Carried, Once};
 use crate::http::problem::Problem;
-use crate::jobs::Jobs;
+use crate::jobs::{Jobs, Refused};
 
 /// Writes what Prometheus reads.
 pub type Metrics = Arc<dyn Fn() -> String + Send + Sync>;
@@ -59,6 +59,18 @@ impl From<Api> for Served {
         let carried = Arc::<Carried>::default();
         let once = Once::new(Arc::clone(&carried));
         Self { jobs, metrics, started_at_ms, ends, carried, once }
+    }
+}
+
+impl Served {
+    /// Carries through what is asked of the jobs, whether or not whoever asked waits for it.
+    async fn carry<T, F>(&self, ask: impl FnOnce(Arc<Jobs>) -> F) -> Result<Json<T>, Problem>
+    where
+        T: Send + 'static,
+        F: Future<Output = Result<T, Refused>> + Send + 'static,
+    {
+        let asked = ask(Arc::clone(&self.jobs));
+        Ok(Json(self.carried.through(asked).await??))
     }
 }
 

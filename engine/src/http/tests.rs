@@ -31,11 +31,12 @@ async fn served() -> Served {
         status,
         lag: Arc::new(Mutex::new(Lag::new(options, crate::lag::Servers::new(Duration::ZERO)))),
     };
-    let listener = bind("127.0.0.1:0".parse().unwrap()).await.unwrap();
-    let address = listener.local_addr().unwrap();
+    let listening = bind("127.0.0.1:0".parse().unwrap()).await.unwrap();
+    let address = listening.address();
     let (end, ends) = oneshot::channel();
     let mut tasks = JoinSet::new();
-    tasks.spawn(async move { serve(listener, api, async { drop(ends.await) }).await.unwrap() });
+    let ends = async { drop(ends.await) };
+    tasks.spawn(serve(listening, api, ends, Duration::from_secs(60)));
     Served { address, job, tasks, end }
 }
 
@@ -136,6 +137,23 @@ async fn what_cannot_be_is_refused_with_its_reason() {
     served.is_refused(("GET", STOP, ""), 405, "another method").await;
     let large = "x".repeat(BODY_BYTES_MAX + 1);
     assert_eq!(served.ask("POST", SAVEPOINTS, "", &large).await.0, 413);
+    assert_eq!(*served.job.stop.borrow(), Stop::Not);
+}
+
+#[tokio::test(start_paused = true)]
+async fn whoever_sends_half_a_request_or_nothing_is_hung_up_on() {
+    let served = served().await;
+    let head = format!("POST {STOP} HTTP/1.1\r\nHost: {}\r\n", served.address);
+    let body = format!("{head}Content-Length: 17\r\n\r\n{{\"kind\":");
+    for sent in ["", &*head, &*body] {
+        let mut stream = TcpStream::connect(served.address).await.unwrap();
+        stream.write_all(sent.as_bytes()).await.unwrap();
+        let mut answer = Vec::new();
+        let hung_up = timeout(Duration::from_secs(3600), stream.read_to_end(&mut answer)).await;
+        assert!(hung_up.is_ok(), "{sent}");
+        let answer = String::from_utf8(answer).unwrap();
+        assert!(answer.is_empty() || answer.starts_with("HTTP/1.1 408"), "{answer}");
+    }
     assert_eq!(*served.job.stop.borrow(), Stop::Not);
 }
 

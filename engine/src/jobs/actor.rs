@@ -85,7 +85,8 @@ pub(super) enum Ask {
         by: String,
         reply: Reply<()>,
     },
-    /// Nothing of it runs: it is about to be forgotten. The actor ends.
+    /// Remove it from the registry, and its snapshots where they are to go too. The actor ends then;
+    /// it refuses while the job runs.
     Forget {
         snapshots: bool,
         reply: Reply<()>,
@@ -115,7 +116,26 @@ struct Running {
     apart: BTreeSet<TableName>,
     /// Failed checkpoints that have been told of.
     failures: u64,
+    /// Changes that sinks have not followed and that have been told of.
+    unapplied: u64,
+    /// What a sink was last seen to wait for, while the job is starting.
+    waits: Option<String>,
     seen: samples::Seen,
+}
+
+impl Running {
+    fn new(run: Run, version: u32, now_ms: i64) -> Self {
+        Self {
+            phase: run.control.watch(),
+            run,
+            version,
+            apart: BTreeSet::new(),
+            failures: 0,
+            unapplied: 0,
+            waits: None,
+            seen: samples::Seen { at_ms: now_ms, ..samples::Seen::default() },
+        }
+    }
 }
 
 /// What follows once the run has ended.
@@ -209,11 +229,7 @@ impl Actor {
     pub(super) fn new(shared: Arc<Shared>, record: Record, text: Text) -> (Self, Handle) {
         let (asks, asked) = mpsc::channel(ASKS);
         let (tail, samples) = (Tail::new(shared.settings.output_lines), Arc::<Ring>::default());
-        let spec = script::read(&text, Some(&record.name)).ok();
-        let brief = spec.and_then(|spec| {
-            let state = shared.settings.state_of(&spec).ok()?;
-            Some(Arc::new(Brief::of(&spec, state)))
-        });
+        let brief = brief(&shared, &record.name, &text);
         let look = Look {
             record: record.clone(),
             error: None,
@@ -397,3 +413,13 @@ impl Actor {
         self.run.as_ref().map(|running| running.run.control.phase())
     }
 }
+
+/// `None` where the script cannot be read any more.
+fn brief(shared: &Shared, name: &str, text: &Text) -> Option<Arc<Brief>> {
+    let spec = script::read(text, Some(name)).ok()?;
+    let state = shared.settings.state_of(&spec).ok()?;
+    Some(Arc::new(Brief::of(&spec, state)))
+}
+
+#[cfg(test)]
+mod tests;

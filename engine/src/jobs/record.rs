@@ -27,16 +27,25 @@ pub(super) struct Beginning {
     pub from: Begin,
     pub allow_fallback: bool,
     pub resnapshot: Vec<String>,
+    /// Number of the newest snapshot when this was promised, 0 for none: what is newer is of this very
+    /// start. `None`: nobody has looked.
+    #[serde(default)]
+    pub after: Option<u64>,
 }
 
 impl Beginning {
     pub(super) fn from(from: Begin) -> Self {
-        Self { from, allow_fallback: false, resnapshot: Vec::new() }
+        Self { from, allow_fallback: false, resnapshot: Vec::new(), after: None }
     }
 
     /// Where the job left off.
     pub(super) fn resumed() -> Self {
         Self::from(Begin::Latest)
+    }
+
+    /// Made a second time, it would come to something else.
+    pub(super) fn is_for_once(&self) -> bool {
+        self.from != Begin::Latest || !self.resnapshot.is_empty()
     }
 }
 

@@ -41,6 +41,8 @@ pub(super) struct Plan {
     pub from: From,
     pub allow_fallback: bool,
     pub resnapshot: Vec<String>,
+    /// See [`Daemon::begun_after`].
+    pub begun_after: Option<u64>,
     pub clock: Arc<dyn Clock>,
     pub screen: Screen,
     /// Taken while the job comes to run, so that not all do at once.
@@ -147,6 +149,7 @@ impl Plan {
             from: self.from,
             allow_fallback: self.allow_fallback,
             resnapshot: self.resnapshot,
+            begun_after: self.begun_after,
             control: inside.controlled,
             clock: self.clock,
             status: inside.status,

@@ -8,6 +8,7 @@ use super::Refused;
 use super::record::Text;
 use crate::api::{NAME_CHARS_MAX, Told};
 use crate::commands::World;
+use crate::error::chain;
 use crate::transform::Transforms;
 
 /// Reads the script of a job of this name, whatever the script says of its name.
@@ -21,8 +22,13 @@ pub(super) fn read(text: &Text, name: Option<&str>) -> Result<JobSpec, Vec<Told>
     // What only the sinks can tell of their options is told before anything runs.
     for sink in &spec.sinks {
         let context = crate::daemon::sink_context(&spec, sink, std::sync::Arc::new(Never));
-        sinks::open(&sink.connector, &sink.options, context)
-            .map_err(|error| whole(crate::error::chain(&error)))?;
+        sinks::open(&sink.connector, &sink.options, context).map_err(|error| {
+            let what = chain(&error);
+            match sink.place(error.option()) {
+                Some(place) => vec![placed(place, what, None)],
+                None => whole(what),
+            }
+        })?;
     }
     for (key, place) in [
         ("execution.checkpointing.savepoint-dir", &spec.checkpointing.savepoint_dir),
@@ -108,4 +114,31 @@ pub(super) fn connectors(spec: &JobSpec) -> Vec<String> {
 /// `host:port`, the first of the script.
 pub(super) fn source(spec: &JobSpec) -> Option<String> {
     spec.source.hosts.first().map(ToString::to_string)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::api::Version;
+
+    #[test]
+    fn what_only_a_sink_finds_wrong_is_told_with_its_line() {
+        let script = "EXECUTE CDCSOURCE shop WITH (\n\
+            'connector' = 'mysql-cdc', 'hostname' = 'h', 'username' = 'u', 'password' = 'p',\n\
+            'table-name' = 'shop\\..*',\n\
+            'sink[0].connector' = 'print',\n\
+            'sink[1].connector' = 'file', 'sink[1].path' = '/x',\n\
+            'sink[1].roll.bytes' = '0');";
+        for (given, line, column) in [
+            (script.to_owned(), 6, 25),
+            // One that is missing is told where the sink begins.
+            (script.replace("'sink[1].path' = '/x',", ""), 5, 24),
+        ] {
+            let version = Version { number: 1, at_ms: 0, by: None, note: String::new() };
+            let text = Text { version, script: given, file: None, lenient: false };
+            let [told] = &read(&text, None).unwrap_err()[..] else { panic!("one is wrong") };
+            assert!(told.message.contains("sink[1]"), "{}", told.message);
+            assert_eq!((told.line, told.column), (Some(line), Some(column)), "{}", told.message);
+        }
+    }
 }

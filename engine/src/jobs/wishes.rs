@@ -182,6 +182,7 @@ impl Jobs {
             from: wish.from.unwrap_or(strategy.into()),
             allow_fallback: wish.allow_fallback,
             resnapshot: wish.resnapshot,
+            after: None,
         };
         self.begin(job, beginning, how, by).await
     }

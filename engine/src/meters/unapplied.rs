@@ -46,6 +46,10 @@ impl UnappliedMeter {
         all.kept.push_back(Seen { number, at_ms, what });
     }
 
+    pub(super) fn count(&self) -> u64 {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).count
+    }
+
     pub(super) fn now(&self) -> Unapplieds {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }

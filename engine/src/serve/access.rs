@@ -255,7 +255,8 @@ fn unknown(what: &str, challenge: &'static str) -> Turned {
     answer
 }
 
-fn is_over_limit(error: &axum::Error) -> bool {
+/// Of a body that was read up to a limit.
+pub(crate) fn is_over_limit(error: &axum::Error) -> bool {
     let inner = std::error::Error::source(error);
     inner.is_some_and(|inner| inner.is::<http_body_util::LengthLimitError>())
 }

@@ -18,7 +18,7 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::task::JoinSet;
 use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
@@ -53,6 +53,8 @@ pub struct Listening {
     listener: TcpListener,
     address: SocketAddr,
     tls: Option<Tls>,
+    /// At each the certificate is read again.
+    hangups: Option<Signal>,
 }
 
 #[derive(Clone)]
@@ -67,10 +69,11 @@ impl std::fmt::Debug for Tls {
     }
 }
 
-/// Takes the address; port 0 lets the system choose.
+/// Takes the address; port 0 lets the system choose. From here on SIGHUP ends no process.
 ///
 /// # Errors
-/// It is in use, or not this machine's; or the certificate cannot be used.
+/// It is in use, or not this machine's; the certificate cannot be used; or SIGHUP, by which that is
+/// read again, cannot be listened for.
 pub async fn bind(server: &Server) -> Result<Listening, ListenError> {
     let tls = match &server.tls {
         Some(files) => {
@@ -80,13 +83,23 @@ pub async fn bind(server: &Server) -> Result<Listening, ListenError> {
         }
         None => None,
     };
+    let hangups = signal(SignalKind::hangup()).map_err(ListenError::Signal)?;
     let failed = |error| ListenError::Address { address: server.listen, error };
     let listener = TcpListener::bind(server.listen).await.map_err(failed)?;
-    let address = listener.local_addr().map_err(failed)?;
-    Ok(Listening { listener, address, tls })
+    let plain = Listening::plain(listener).map_err(failed)?;
+    Ok(Listening { tls, hangups: Some(hangups), ..plain })
 }
 
 impl Listening {
+    /// Without TLS.
+    ///
+    /// # Errors
+    /// The system does not tell its address.
+    pub fn plain(listener: TcpListener) -> io::Result<Self> {
+        let address = listener.local_addr()?;
+        Ok(Self { listener, address, tls: None, hangups: None })
+    }
+
     pub fn address(&self) -> SocketAddr {
         self.address
     }
@@ -101,17 +114,13 @@ impl Listening {
 /// Answers until `ends`; then what is under way is finished, for so long as `drain` says, and cut off.
 ///
 /// Routes that do not end by themselves have to end with the daemon, or they take all of `drain`.
-///
-/// # Errors
-/// SIGHUP, by which the certificate is read again, cannot be listened for.
 pub async fn serve(
     listening: Listening,
     router: Router,
     limits: &Limits,
     ends: impl Future<Output = ()> + Send,
     drain: Duration,
-) -> Result<(), ListenError> {
-    let mut hangups = signal(SignalKind::hangup()).map_err(ListenError::Signal)?;
+) {
     let mut looks = interval(CERTIFICATE_EVERY);
     looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let (leaving, left) = watch::channel(false);
@@ -121,14 +130,14 @@ pub async fn serve(
         header_within: limits.header_within,
         left,
     };
-    let Listening { listener, tls, .. } = listening;
+    let Listening { listener, tls, mut hangups, .. } = listening;
     let mut connections = JoinSet::new();
     let mut ends = pin!(ends);
     loop {
         tokio::select! { biased;
             () = &mut ends => break,
             Some(_) = connections.join_next() => {}
-            _ = hangups.recv() => tls.iter().for_each(|tls| tls.certificate.reread(true)),
+            () = next(&mut hangups) => tls.iter().for_each(|tls| tls.certificate.reread(true)),
             _ = looks.tick() => tls.iter().for_each(|tls| tls.certificate.reread(false)),
             accepted = door.accept(&listener) => match accepted {
                 Ok((stream, peer, room)) => {
@@ -149,7 +158,17 @@ pub async fn serve(
         tracing::warn!(connections = connections.len(), "requests under way are cut off");
     }
     connections.shutdown().await;
-    Ok(())
+}
+
+/// Where none is listened for, never.
+async fn next(signals: &mut Option<Signal>) {
+    let came = match signals {
+        Some(signals) => signals.recv().await,
+        None => None,
+    };
+    if came.is_none() {
+        std::future::pending().await
+    }
 }
 
 /// What every connection goes by.

@@ -134,6 +134,7 @@ impl Choices {
                 _ => Compression::None,
             },
             tls: tls(options)?,
+            waits: context.watcher.waits.clone(),
         };
         let time_zone = match options.maybe("timezone") {
             None => context.time_zone,

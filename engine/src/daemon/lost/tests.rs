@@ -86,6 +86,7 @@ fn daemon_of(job: job::JobSpec, state: JobState) -> Daemon {
         from: From::Latest,
         allow_fallback: false,
         resnapshot: vec![],
+        begun_after: None,
         control,
         clock: Arc::new(crate::commands::run::SystemClock),
         status: watch::channel(crate::source::status::Status::default()).0,
@@ -152,6 +153,27 @@ async fn a_crash_before_the_sinks_are_told_begins_with_what_is_to_be_told() {
     // And a loss in the same run as one that was stored is not taken for the next.
     let (heard, from) = attempt(&daemon, &mut forgetful(), 6, &mut lost).await.unwrap();
     assert_eq!((from.id.0, heard.quarantine.start_over), (6, vec![items()]));
+}
+
+#[tokio::test]
+async fn a_run_that_a_process_before_has_begun_goes_on_from_what_that_has_stored() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut daemon = daemon(dir.path()).await;
+    daemon.resnapshot = vec!["shop.items".to_owned()];
+    let fence = daemon.state.checkpoints.acquire().await.unwrap();
+    let stored = samples::checkpoint(&daemon.job.name, 6, BarrierKind::Checkpoint);
+    daemon.state.checkpoints.put(fence, &stored).await.unwrap();
+    for (begun_after, id, place) in [(None, 5, Place::State), (Some(5), 6, Place::Run)] {
+        daemon.begun_after = begun_after;
+        let from = From::Id(model::CheckpointId(5));
+        let own = daemon.first_own().await.unwrap();
+        let choice = Choice { from, first: None, allow_fallback: false, own };
+        let begin = daemon.choose(&choice, &forgetful()).await.unwrap();
+        let found = begin.as_ref().map(|begin| (begin.checkpoint.id.0, begin.place));
+        assert_eq!(found, Some((id, place)));
+        let reads_again = !daemon.again(begin.as_ref()).is_empty();
+        assert_eq!(reads_again, place == Place::State, "once");
+    }
 }
 
 #[test]

@@ -14,6 +14,7 @@ use crate::api::{
     DeleteWish, Edited, JobDetail, TableWish, Tables, UpdateWish, VersionText, Versions,
 };
 use crate::http::problem::Problem;
+use crate::jobs::Jobs;
 
 type Daemon = State<Arc<Served>>;
 type Answered<T> = Result<Json<T>, Problem>;
@@ -39,9 +40,7 @@ pub(super) async fn update(
     Who(caller): Who,
     Body(wish): Body<UpdateWish>,
 ) -> Answered<Edited> {
-    let jobs = Arc::clone(&served.jobs);
-    let done = async move { jobs.update(&job, wish, &caller.name).await };
-    Ok(Json(served.carried.through(done).await??))
+    served.carry(|jobs| async move { jobs.update(&job, wish, &caller.name).await }).await
 }
 
 /// Forget a job
@@ -56,9 +55,8 @@ pub(super) async fn delete(
     Who(caller): Who,
     Ask(wish): Ask<DeleteWish>,
 ) -> Result<StatusCode, Problem> {
-    let jobs = Arc::clone(&served.jobs);
-    let done = async move { jobs.delete(&job, wish, &caller.name).await };
-    served.carried.through(done).await??;
+    let forgotten = |jobs: Arc<Jobs>| async move { jobs.delete(&job, wish, &caller.name).await };
+    let Json(()) = served.carry(forgotten).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -105,9 +103,7 @@ pub(super) async fn resnapshot(
     Who(caller): Who,
     Body(wish): Body<TableWish>,
 ) -> Answered<JobDetail> {
-    let jobs = Arc::clone(&served.jobs);
-    let done = async move { jobs.resnapshot(&job, wish, &caller.name).await };
-    Ok(Json(served.carried.through(done).await??))
+    served.carry(|jobs| async move { jobs.resnapshot(&job, wish, &caller.name).await }).await
 }
 
 /// Release tables from quarantine
@@ -123,9 +119,7 @@ pub(super) async fn release(
     Who(caller): Who,
     Body(wish): Body<TableWish>,
 ) -> Answered<JobDetail> {
-    let jobs = Arc::clone(&served.jobs);
-    let done = async move { jobs.release(&job, wish, &caller.name).await };
-    Ok(Json(served.carried.through(done).await??))
+    served.carry(|jobs| async move { jobs.release(&job, wish, &caller.name).await }).await
 }
 
 /// Follow more tables
@@ -141,9 +135,7 @@ pub(super) async fn add_tables(
     Who(caller): Who,
     Body(wish): Body<TableWish>,
 ) -> Answered<Edited> {
-    let jobs = Arc::clone(&served.jobs);
-    let done = async move { jobs.add_tables(&job, wish, &caller.name).await };
-    Ok(Json(served.carried.through(done).await??))
+    served.carry(|jobs| async move { jobs.add_tables(&job, wish, &caller.name).await }).await
 }
 
 /// Follow tables no more
@@ -159,7 +151,5 @@ pub(super) async fn drop_tables(
     Who(caller): Who,
     Body(wish): Body<TableWish>,
 ) -> Answered<Edited> {
-    let jobs = Arc::clone(&served.jobs);
-    let done = async move { jobs.drop_tables(&job, wish, &caller.name).await };
-    Ok(Json(served.carried.through(done).await??))
+    served.carry(|jobs| async move { jobs.drop_tables(&job, wish, &caller.name).await }).await
 }

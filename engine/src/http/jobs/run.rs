@@ -50,9 +50,7 @@ pub(super) async fn start(
     Who(caller): Who,
     Body(wish): Body<StartWish>,
 ) -> Answered<JobDetail> {
-    let jobs = Arc::clone(&served.jobs);
-    let done = async move { jobs.start(&job, wish, &caller.name).await };
-    Ok(Json(served.carried.through(done).await??))
+    served.carry(|jobs| async move { jobs.start(&job, wish, &caller.name).await }).await
 }
 
 /// Stop a job
@@ -70,9 +68,7 @@ pub(super) async fn stop(
     Who(caller): Who,
     Body(wish): Body<StopWish>,
 ) -> Answered<Halted> {
-    let jobs = Arc::clone(&served.jobs);
-    let done = async move { jobs.stop(&job, wish, &caller.name).await };
-    Ok(Json(served.carried.through(done).await??))
+    served.carry(|jobs| async move { jobs.stop(&job, wish, &caller.name).await }).await
 }
 
 /// Take a savepoint, and pause the job
@@ -88,9 +84,7 @@ pub(super) async fn pause(
     Who(caller): Who,
     Body(wish): Body<PauseWish>,
 ) -> Answered<Halted> {
-    let jobs = Arc::clone(&served.jobs);
-    let done = async move { jobs.pause(&job, wish, &caller.name).await };
-    Ok(Json(served.carried.through(done).await??))
+    served.carry(|jobs| async move { jobs.pause(&job, wish, &caller.name).await }).await
 }
 
 /// Start a paused job where it paused
@@ -105,9 +99,7 @@ pub(super) async fn resume(
     Who(caller): Who,
     Body(Nothing {}): Body<Nothing>,
 ) -> Answered<JobDetail> {
-    let jobs = Arc::clone(&served.jobs);
-    let done = async move { jobs.resume(&job, &caller.name).await };
-    Ok(Json(served.carried.through(done).await??))
+    served.carry(|jobs| async move { jobs.resume(&job, &caller.name).await }).await
 }
 
 /// Take a savepoint

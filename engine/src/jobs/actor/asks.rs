@@ -192,11 +192,14 @@ impl Actor {
         match self.phase() {
             Some(Phase::Waiting(why)) => {
                 format!(
-                    "no savepoint can be taken, for it waits to start again: {why}. Cancel it to stop it without one"
+                    "no savepoint can be taken, for it waits to start again: {why}. Cancel it to stop it \
+                     without one"
                 )
             }
             Some(Phase::Starting) => {
-                "no savepoint can be taken while it is starting: ask again once it runs, or cancel it".to_owned()
+                "no savepoint can be taken while it is starting: ask again once it runs, or cancel \
+                 it"
+                .to_owned()
             }
             Some(Phase::Running(_) | Phase::Ended(_)) | None => "it does not run".to_owned(),
         }
@@ -375,11 +378,7 @@ impl Actor {
         let kept = self.shared.store.put_version(&record, &text).await;
         kept.map_err(|error| Refused::State(chain(&error)))?;
         (self.record, self.text) = (record, text);
-        let spec = script::read(&self.text, Some(&self.record.name)).ok();
-        self.brief = spec.and_then(|spec| {
-            let state = self.shared.settings.state_of(&spec).ok()?;
-            Some(std::sync::Arc::new(super::Brief::of(&spec, state)))
-        });
+        self.brief = super::brief(&self.shared, &self.record.name, &self.text);
         self.audit(&by, format!("wrote version {number} of its script")).await;
         Ok(())
     }

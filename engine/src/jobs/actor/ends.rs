@@ -110,6 +110,8 @@ impl Actor {
         {
             self.has_begun().await;
         }
+        // Not all may have been told yet.
+        self.tell_of_changes().await;
         if let Some(running) = self.run.take() {
             let newest = running.run.control.checkpoints().last().map(|took| took.at_ms);
             self.last_snapshot_ms = newest.max(self.last_snapshot_ms);
@@ -186,17 +188,21 @@ impl Actor {
                     Err(refused) => halting.refused(&refused),
                 }
             }
-            After::Again(anew) => match self.again(*anew, &how).await {
-                Ok(()) => halting.done(),
-                Err(refused) => {
-                    // What was asked for cannot be; the job is not to pay for that.
-                    let why = format!("{refused}; it goes on where it was");
-                    if let Err(error) = self.begin(super::Beginning::resumed(), &why).await {
-                        self.fail(error.to_string()).await;
+            After::Again(anew) => {
+                let promised = self.record.beginning.clone();
+                match self.again(*anew, &how).await {
+                    Ok(()) => halting.done(),
+                    Err(refused) => {
+                        // What was asked for cannot be; the job is not to pay for that.
+                        let why = format!("{refused}; it goes on where it was");
+                        let before = promised.unwrap_or_else(super::Beginning::resumed);
+                        if let Err(error) = self.begin(before, &why).await {
+                            self.fail(error.to_string()).await;
+                        }
+                        halting.refused(&refused);
                     }
-                    halting.refused(&refused);
                 }
-            },
+            }
         }
     }
 

@@ -1,6 +1,5 @@
 //! How a run of a job begins.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use state::JobOptions;
@@ -10,7 +9,6 @@ use crate::api::{Begin, JobState, Wanted};
 use crate::daemon::From;
 use crate::error::chain;
 use crate::jobs::run::Plan;
-use crate::jobs::samples;
 
 impl Actor {
     /// As its user left it: what ran, runs.
@@ -42,7 +40,18 @@ impl Actor {
         let spec = script::read(&self.text, Some(&name)).map_err(Refused::Script)?;
         let state = self.shared.settings.state_of(&spec).map_err(Refused::State)?;
         let from = from(&beginning.from)?;
-        self.exists(&from, &state).await?;
+        // It may have come to run, though nobody was left to keep that: the run finds out, and what it
+        // began with may be gone by then.
+        let begun_after = beginning.after;
+        if begun_after.is_none() {
+            self.exists(&from, &state).await?;
+        }
+        let beginning = match begun_after {
+            None if beginning.is_for_once() => {
+                Beginning { after: self.newest(&state).await, ..beginning }
+            }
+            Some(_) | None => beginning,
+        };
         self.brief = Some(Arc::new(Brief::of(&spec, state.clone())));
         let now = self.shared.clock.now_ms();
         let promised = Record {
@@ -60,6 +69,7 @@ impl Actor {
             from,
             allow_fallback: beginning.allow_fallback,
             resnapshot: beginning.resnapshot,
+            begun_after,
             clock: Arc::clone(&self.shared.clock),
             screen: self.tail.screen(),
             turns: Arc::clone(&self.shared.turns),
@@ -74,10 +84,7 @@ impl Actor {
                 return Err(Refused::State(why));
             }
         };
-        let phase = run.control.watch();
-        let seen = samples::Seen { at_ms: now, ..samples::Seen::default() };
-        let version = self.record.version;
-        self.run = Some(Running { run, phase, version, apart: BTreeSet::new(), failures: 0, seen });
+        self.run = Some(Running::new(run, self.record.version, now));
         self.last = None;
         self.error = None;
         self.savepoint_error = None;
@@ -110,6 +117,14 @@ impl Actor {
         }
     }
 
+    /// Number of the newest snapshot, 0 for none; `None` where the store does not say. The run that is
+    /// about to begin waits for the store then.
+    async fn newest(&self, state: &state::StateUrl) -> Option<u64> {
+        let store = state::open_read_only(state, &self.record.name).ok()?;
+        let listed = store.list().await.ok()?;
+        Some(listed.iter().map(|listed| listed.id.0).max().unwrap_or(0))
+    }
+
     /// What goes on where the job left off takes over what was promised for a start that has not come to
     /// run yet.
     pub(super) fn after_promised(&self, next: Beginning) -> Beginning {
@@ -117,6 +132,7 @@ impl Actor {
             Some(promised) if next.from == Begin::Latest => Beginning {
                 from: promised.from.clone(),
                 allow_fallback: promised.allow_fallback || next.allow_fallback,
+                after: promised.after.filter(|_| next.resnapshot.is_empty()),
                 resnapshot: promised.resnapshot.iter().cloned().chain(next.resnapshot).collect(),
             },
             Some(_) | None => next,

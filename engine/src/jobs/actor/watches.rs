@@ -17,13 +17,35 @@ impl Actor {
             return;
         }
         match phase {
-            Phase::Starting => self.stand(JobState::Starting, "the source is being opened").await,
+            Phase::Starting => self.starts().await,
             Phase::Running(_) => self.runs().await,
             Phase::Waiting(why) => {
                 self.error = Some(why.clone());
                 self.stand(JobState::Restarting, why).await;
             }
             Phase::Ended(_) => {}
+        }
+    }
+
+    async fn starts(&mut self) {
+        let reason = self.waits().unwrap_or_else(|| "the source is being opened".to_owned());
+        self.stand(JobState::Starting, reason).await;
+    }
+
+    /// What a sink waits for, where one does.
+    fn waits(&self) -> Option<String> {
+        self.run.as_ref().and_then(|running| running.run.control.meters().waits())
+    }
+
+    /// Than at the last look.
+    fn waits_otherwise(&mut self) -> bool {
+        let waits = self.waits();
+        match &mut self.run {
+            Some(running) if running.waits != waits => {
+                running.waits = waits;
+                true
+            }
+            Some(_) | None => false,
         }
     }
 
@@ -41,6 +63,10 @@ impl Actor {
             }
             false => (JobState::Snapshotting, "its tables are being looked at".to_owned()),
         };
+        let reason = match self.waits() {
+            Some(waits) => format!("{reason}; {waits}"),
+            None => reason,
+        };
         self.stand(state, reason).await;
     }
 
@@ -48,11 +74,18 @@ impl Actor {
         if self.is_unkept && self.keep().await.is_ok() {
             tracing::info!(job = self.record.name, "its state is kept again");
         }
-        if self.is_running() && self.halting.is_none() {
-            self.runs().await;
+        if self.halting.is_none() {
+            match self.phase() {
+                // One that waits for its turn is starting too.
+                Some(Phase::Starting) if self.waits_otherwise() => self.starts().await,
+                Some(Phase::Starting) => {}
+                Some(Phase::Running(_)) => self.runs().await,
+                Some(Phase::Waiting(_) | Phase::Ended(_)) | None => {}
+            }
         }
         self.tell_of_tables().await;
         self.tell_of_checkpoints().await;
+        self.tell_of_changes().await;
         self.sample();
     }
 
@@ -92,6 +125,26 @@ impl Actor {
         self.shared.log.tell(Told::of(&self.record.name, EventKind::Checkpoint, text)).await;
     }
 
+    /// Those that sinks have not followed.
+    pub(super) async fn tell_of_changes(&mut self) {
+        let Some(running) = &mut self.run else { return };
+        let meters = running.run.control.meters();
+        if meters.unapplied_count() <= running.unapplied {
+            return;
+        }
+        let all = meters.unapplied();
+        let told = std::mem::replace(&mut running.unapplied, all.count);
+        let news = all.kept.into_iter().filter(|seen| seen.number > told);
+        let mut news: Vec<String> = news.map(|seen| unfollowed(&seen.what)).collect();
+        let forgotten = (all.count - told).saturating_sub(news.len() as u64);
+        if forgotten > 0 {
+            news.insert(0, format!("changes besides that sinks have not followed: {forgotten}"));
+        }
+        for text in news {
+            self.shared.log.tell(Told::of(&self.record.name, EventKind::Table, text)).await;
+        }
+    }
+
     fn sample(&mut self) {
         let Some(running) = &mut self.run else { return };
         let status = running.run.status.borrow().clone();
@@ -121,4 +174,9 @@ impl Actor {
         let _ = news.send(News::Sample(name.clone(), sample));
         let _ = news.send(News::Job(name.clone()));
     }
+}
+
+fn unfollowed(change: &sinks::Unapplied) -> String {
+    let sinks::Unapplied { sink, table, statement, why } = change;
+    format!("{sink} has not followed a change of {table}: {why}. Statement: {statement}")
 }

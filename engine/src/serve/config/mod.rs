@@ -27,6 +27,7 @@ pub struct Config {
     pub jobs: JobLimits,
     pub security: Security,
     pub limits: Limits,
+    pub metrics: Metrics,
     /// Read by what sends alerts, by [`Alerts::read`]; absent: none are sent.
     pub alerts: Option<Alerts>,
     pub log: Log,
@@ -100,6 +101,12 @@ pub struct Limits {
     pub request_within: Duration,
 }
 
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Metrics {
+    /// Whether each table has series of its own.
+    pub per_table: bool,
+}
+
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Log {
     /// As `SEACHANGE_LOG`, which wins.
@@ -150,6 +157,12 @@ impl Default for Limits {
     }
 }
 
+impl Default for Metrics {
+    fn default() -> Self {
+        Self { per_table: true }
+    }
+}
+
 impl Config {
     /// Reads a file.
     ///
@@ -191,7 +204,7 @@ impl Config {
 /// passwords anywhere, every text is hidden.
 impl fmt::Display for Config {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { server, state, jobs, security, limits, alerts, log } = self;
+        let Self { server, state, jobs, security, limits, metrics, alerts, log } = self;
         let path = |path: &Path| format!("{:?}", path.display().to_string());
         let time = |time: Duration| humantime::format_duration(time).to_string();
         writeln!(f, "[server]\nlisten = \"{}\"", server.listen)?;
@@ -217,6 +230,7 @@ impl fmt::Display for Config {
         writeln!(f, "body_bytes = {}\nconnections = {}", limits.body_bytes, limits.connections)?;
         writeln!(f, "header_within = {:?}", time(limits.header_within))?;
         writeln!(f, "request_within = {:?}", time(limits.request_within))?;
+        writeln!(f, "\n[metrics]\nper_table = {}", metrics.per_table)?;
         writeln!(f, "\n[log]")?;
         if let Some(filter) = &log.filter {
             writeln!(f, "filter = {filter:?}")?;

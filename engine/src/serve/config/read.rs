@@ -152,6 +152,7 @@ impl<'a> Reader<'a> {
         self.jobs(&mut root, &mut config);
         self.security(&mut root, &mut config);
         self.limits(&mut root, &mut config);
+        self.metrics(&mut root, &mut config);
         self.log(&mut root, &mut config);
         config.alerts = root.take("alerts").and_then(|(_, value)| self.alerts(&value));
         self.nothing_left(root);
@@ -218,6 +219,12 @@ impl<'a> Reader<'a> {
         self.set(s, "connections", &mut to.connections, |v| v.size(1..=100_000));
         self.set(s, "header_within", &mut to.header_within, |v| v.time(SECOND..=HOUR));
         self.set(s, "request_within", &mut to.request_within, |v| v.time(SECOND..=HOUR));
+        self.nothing_left(section);
+    }
+
+    fn metrics(&mut self, root: &mut Section<'a>, config: &mut Config) {
+        let mut section = self.section(root, "metrics");
+        self.set(&mut section, "per_table", &mut config.metrics.per_table, |v| v.flag());
         self.nothing_left(section);
     }
 

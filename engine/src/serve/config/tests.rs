@@ -86,6 +86,20 @@ fn the_example_shows_every_setting_and_each_of_its_lines_is_valid() {
 }
 
 #[test]
+fn the_alerts_of_the_example_are_understood_once_they_are_said() {
+    let mut text = String::new();
+    for line in EXAMPLE.lines() {
+        text.push_str(line.strip_prefix("#   ").unwrap_or(line));
+        text.push('\n');
+    }
+    let text = text.replace("DINGTALK_URL", "HOOK");
+    let config = parse(&text).unwrap_or_else(|e| panic!("{e}"));
+    let alerts: crate::alerts::Config = config.alerts.unwrap().read().unwrap();
+    assert_eq!((alerts.rules.len(), alerts.channels.len()), (2, 1));
+    crate::alerts::Rules::new(&alerts).unwrap();
+}
+
+#[test]
 fn the_manual_names_every_setting_and_its_default() {
     let manual = include_str!("../../../../docs/daemon.md");
     let (all, defaults) = (uncommented(false), uncommented(true));

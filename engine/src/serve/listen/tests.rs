@@ -55,7 +55,7 @@ async fn served(tls: Option<TlsFiles>, drain: Duration, edit: impl FnOnce(&mut L
     let mut tasks = JoinSet::new();
     tasks.spawn(async move {
         let ends = async { drop(ends.await) };
-        serve(listening, router, &limits, ends, drain).await.unwrap();
+        serve(listening, router, &limits, ends, drain).await;
     });
     Served { address, begun, finish, end, tasks }
 }

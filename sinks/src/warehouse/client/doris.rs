@@ -9,6 +9,7 @@ use hyper::header::HeaderMap;
 
 use super::error::ClientError;
 use super::http::{Answer, Ask, Failure, To};
+use super::pace::Setback;
 use super::reply::{LabelState, txn_in};
 use super::settings::Compression;
 use super::verdict::Verdict;
@@ -41,6 +42,23 @@ enum Reply {
     /// The label is of a load that is under way.
     Running,
     Refused(Refusal),
+}
+
+/// See [`Reply::Running`].
+struct UnderWay;
+
+impl Setback for UnderWay {
+    fn verdict(&self) -> Verdict {
+        Verdict::Soon
+    }
+
+    fn node(&self) -> &str {
+        ""
+    }
+
+    fn why(&self) -> String {
+        "a load is under way and does not end".to_owned()
+    }
 }
 
 impl Doris<'_> {
@@ -91,8 +109,11 @@ impl Doris<'_> {
                 LabelState::Prepare => self.abandon(load).await?,
                 LabelState::Staged | LabelState::Unknown | LabelState::Aborted => {}
             }
-            let verdict = refusal.as_ref().map_or(Verdict::Soon, Refusal::verdict);
-            if !retries.again(verdict).await {
+            let again = match &refusal {
+                Some(refusal) => retries.again(refusal).await,
+                None => retries.again(&UnderWay).await,
+            };
+            if !again {
                 return Err(match refusal {
                     Some(refusal) => self.0.refused(&doing, &refusal).await,
                     None => {
@@ -209,7 +230,7 @@ impl Doris<'_> {
                 LabelState::Staged | LabelState::Prepare => {}
             }
             by_id = !by_id;
-            if !retries.again(refusal.verdict()).await {
+            if !retries.again(&refusal).await {
                 return Err(self.0.refused(&doing, &refusal).await);
             }
         }
@@ -238,7 +259,7 @@ impl Doris<'_> {
                 LabelState::Staged | LabelState::Prepare => {}
             }
             by_id = !by_id;
-            if !retries.again(refusal.verdict()).await {
+            if !retries.again(&refusal).await {
                 return Err(self.0.refused(&doing, &refusal).await);
             }
         }

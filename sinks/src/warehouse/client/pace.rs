@@ -5,6 +5,7 @@ use std::time::Duration;
 use backon::{BackoffBuilder as _, ExponentialBackoff, ExponentialBuilder};
 
 use super::verdict::Verdict;
+use crate::waits::Wait;
 
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Pace {
@@ -54,9 +55,11 @@ impl Pace {
         }
     }
 
-    pub(super) fn retries(&self, max: u32) -> Retries {
+    /// `of`: whose calls they are, for people.
+    pub(super) fn retries(&self, max: u32, of: String, wait: Wait) -> Retries {
         let max = usize::try_from(max).unwrap_or(usize::MAX);
-        Retries { soon: waits(self.soon, max), later: waits(self.later, self.later_max) }
+        let (soon, later) = (waits(self.soon, max), waits(self.later, self.later_max));
+        Retries { soon, later, of, wait, failed: 0 }
     }
 
     /// Without an end.
@@ -75,15 +78,27 @@ fn waits((first, longest): (Duration, Duration), times: usize) -> ExponentialBac
         .build()
 }
 
-/// What is left of the patience with one call.
+/// Why an attempt came to nothing.
+pub(super) trait Setback {
+    fn verdict(&self) -> Verdict;
+    /// Empty where no node was asked.
+    fn node(&self) -> &str;
+    fn why(&self) -> String;
+}
+
+/// What is left of the patience with one call. What it waits for is shown until this is dropped.
 pub(super) struct Retries {
     soon: ExponentialBackoff,
     later: ExponentialBackoff,
+    of: String,
+    wait: Wait,
+    failed: u32,
 }
 
 impl Retries {
     /// Waits before the next attempt; false if there is to be none.
-    pub(super) async fn again(&mut self, verdict: Verdict) -> bool {
+    pub(super) async fn again(&mut self, trouble: &impl Setback) -> bool {
+        let verdict = trouble.verdict();
         let wait = match verdict {
             Verdict::Soon => self.soon.next(),
             Verdict::Later => self.later.next(),
@@ -91,6 +106,11 @@ impl Retries {
         };
         match wait {
             Some(wait) => {
+                self.failed += 1;
+                let (of, node, why) = (&self.of, trouble.node(), trouble.why());
+                let at = if node.is_empty() { "" } else { " at " };
+                let times = if self.failed == 1 { "time" } else { "times" };
+                self.wait.tell(format!("{of}{at}{node}: {why}; tried {} {times}", self.failed));
                 if verdict == Verdict::Later {
                     let seconds = wait.as_secs();
                     tracing::warn!(
@@ -115,5 +135,42 @@ pub(super) struct Looks {
 impl Looks {
     pub(super) async fn pause(&mut self) {
         tokio::time::sleep(self.waits.next().unwrap_or(self.longest)).await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Waits;
+
+    struct Closed;
+
+    impl Setback for Closed {
+        fn verdict(&self) -> Verdict {
+            Verdict::Soon
+        }
+
+        fn node(&self) -> &str {
+            "fe:9030"
+        }
+
+        fn why(&self) -> String {
+            "connection refused".to_owned()
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_a_call_waits_for_is_shown_until_the_call_is_over() {
+        let waits = Waits::default();
+        let of = "sink[0] waits for Doris".to_owned();
+        let mut retries = Pace::default().retries(2, of, waits.call());
+        for tried in ["tried 1 time", "tried 2 times"] {
+            assert!(retries.again(&Closed).await);
+            let told = format!("sink[0] waits for Doris at fe:9030: connection refused; {tried}");
+            assert_eq!(waits.now(), Some(told));
+        }
+        assert!(!retries.again(&Closed).await);
+        drop(retries);
+        assert_eq!(waits.now(), None);
     }
 }

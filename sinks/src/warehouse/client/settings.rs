@@ -5,6 +5,7 @@ use std::fmt;
 use std::time::Duration;
 
 pub(crate) use super::tls::TlsSettings;
+use crate::waits::Waits;
 
 #[derive(Debug, Clone)]
 pub(crate) struct Settings {
@@ -33,6 +34,8 @@ pub(crate) struct Settings {
     pub headers: BTreeMap<String, String>,
     pub compression: Compression,
     pub tls: TlsSettings,
+    /// Where it is shown what calls wait for.
+    pub waits: Waits,
 }
 
 /// What is done to a load's body. JSON may be compressed since Doris 2.1 (its later releases) and

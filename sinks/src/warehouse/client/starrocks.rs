@@ -12,6 +12,7 @@ use tokio::time::Instant;
 
 use super::error::ClientError;
 use super::http::{Answer, Ask, To};
+use super::pace::Setback;
 use super::reply::LabelState;
 use super::settings::Compression;
 use super::verdict::Verdict;
@@ -45,7 +46,7 @@ impl StarRocks<'_> {
                      label; choose another label prefix"
                 )));
             }
-            if !retries.again(refusal.verdict()).await {
+            if !retries.again(&refusal).await {
                 return Err(self.0.refused(&doing, &refusal).await);
             }
         }
@@ -106,7 +107,7 @@ impl StarRocks<'_> {
             };
             match self.0.state(&staged.db, &staged.label).await? {
                 LabelState::Staged => return Ok(Ok(())),
-                LabelState::Prepare if retries.again(refusal.verdict()).await => {}
+                LabelState::Prepare if retries.again(&refusal).await => {}
                 LabelState::Prepare
                 | LabelState::Unknown
                 | LabelState::Committed
@@ -165,7 +166,7 @@ impl StarRocks<'_> {
                 }
                 LabelState::Unknown | LabelState::Aborted => {}
             }
-            if !retries.again(refusal.verdict()).await {
+            if !retries.again(&refusal).await {
                 return Err(self.0.refused(&doing, &refusal).await);
             }
         }
@@ -191,7 +192,7 @@ impl StarRocks<'_> {
                 }
                 LabelState::Staged | LabelState::Prepare => {}
             }
-            if !retries.again(refusal.verdict()).await {
+            if !retries.again(&refusal).await {
                 return Err(self.0.refused(&doing, &refusal).await);
             }
         }
@@ -221,7 +222,7 @@ impl StarRocks<'_> {
                 LabelState::Aborted | LabelState::Unknown => return Ok(true),
                 LabelState::Staged | LabelState::Prepare => {}
             }
-            if !retries.again(refusal.verdict()).await {
+            if !retries.again(&refusal).await {
                 return Err(self.0.refused(&doing, &refusal).await);
             }
         }

@@ -28,7 +28,7 @@ impl Wire {
                 }
                 Err(failure) => failure.into(),
             };
-            if !retries.again(refusal.verdict()).await {
+            if !retries.again(&refusal).await {
                 return Err(self.refused(&doing, &refusal).await);
             }
         }

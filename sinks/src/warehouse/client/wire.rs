@@ -10,7 +10,7 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
 use super::error::ClientError;
 use super::http::{Answer, Ask, Failure, Http, To};
-use super::pace::{Pace, Retries};
+use super::pace::{Pace, Retries, Setback};
 use super::settings::{Compression, Settings};
 use super::sql::Sql;
 use super::tls::HTTPS;
@@ -58,13 +58,26 @@ impl Refusal {
             Self::Said { words, .. } => words.clone(),
         }
     }
+}
 
-    pub(super) fn verdict(&self) -> Verdict {
+impl Setback for Refusal {
+    fn verdict(&self) -> Verdict {
         match self {
             Self::Failure(Failure::Unsafe { hint, .. }) => Verdict::Never(hint),
             Self::Failure(Failure::Unreached { .. } | Failure::Lost { .. }) => Verdict::Soon,
             Self::Said { words, .. } => verdict(words),
         }
+    }
+
+    fn node(&self) -> &str {
+        match self {
+            Self::Failure(failure) => failure.node(),
+            Self::Said { node, .. } => node,
+        }
+    }
+
+    fn why(&self) -> String {
+        self.words()
     }
 }
 
@@ -90,7 +103,8 @@ pub(super) fn of_staged(staged: &Staged) -> String {
 
 impl Wire {
     pub(super) fn retries(&self) -> Retries {
-        self.pace.retries(self.settings.max_retries)
+        let of = format!("{} waits for {}", self.settings.sink, self.system);
+        self.pace.retries(self.settings.max_retries, of, self.settings.waits.call())
     }
 
     pub(super) fn transient(&self, what: String) -> ClientError {

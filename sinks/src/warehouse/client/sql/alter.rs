@@ -10,9 +10,8 @@ use tokio::time::Instant;
 use tracing::info;
 
 use super::super::error::ClientError;
-use super::super::verdict::Verdict;
 use super::super::wire::Wire;
-use super::{Trouble, from, of, text};
+use super::{Trouble, from, text};
 use crate::warehouse::system::System;
 use crate::warehouse::target::alteration::{Alteration, Change, Pace};
 use crate::warehouse::target::create::CreateOptions;
@@ -93,8 +92,7 @@ impl Wire {
             if matches!(trouble, Trouble::Lost { .. }) && newest().await? > before {
                 break before;
             }
-            let verdict: Verdict = of(&trouble);
-            if !retries.again(verdict).await {
+            if !retries.again(&trouble).await {
                 return Err(self.troubled(&doing, &trouble));
             }
         };

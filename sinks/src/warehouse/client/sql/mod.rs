@@ -19,6 +19,7 @@ use tokio::time::timeout;
 
 use super::error::ClientError;
 use super::http::Nodes;
+use super::pace::Setback;
 use super::settings::{Settings, TlsSettings};
 use super::tls::{HINT, MySqlTls, is_distrust};
 use super::verdict::{Verdict, verdict};
@@ -82,6 +83,25 @@ impl Trouble {
             Self::Unreached { why, .. } | Self::Unsafe { why, .. } | Self::Lost { why, .. } => why,
             Self::Refused { words, .. } => words,
         }
+    }
+}
+
+impl Setback for Trouble {
+    fn verdict(&self) -> Verdict {
+        of(self)
+    }
+
+    fn node(&self) -> &str {
+        match self {
+            Self::Unreached { node, .. }
+            | Self::Unsafe { node, .. }
+            | Self::Lost { node, .. }
+            | Self::Refused { node, .. } => node,
+        }
+    }
+
+    fn why(&self) -> String {
+        self.words().to_owned()
     }
 }
 
@@ -272,7 +292,7 @@ impl Wire {
                 Ok(table) => return Ok(table),
                 Err(trouble) => trouble,
             };
-            if !retries.again(of(&trouble)).await {
+            if !retries.again(&trouble).await {
                 return Err(self.troubled(doing, &trouble));
             }
         }

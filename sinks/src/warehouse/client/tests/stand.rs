@@ -64,6 +64,7 @@ impl Stand {
             headers: std::collections::BTreeMap::new(),
             compression: Compression::None,
             tls: TlsSettings::default(),
+            waits: crate::Waits::default(),
         }
     }
 

@@ -31,6 +31,7 @@ fn http(socket_timeout: Duration) -> Http {
         headers: std::collections::BTreeMap::new(),
         compression: Compression::None,
         tls: TlsSettings::default(),
+        waits: crate::Waits::default(),
     })
     .unwrap()
 }
