@@ -167,10 +167,9 @@ impl Op {
         })
     }
 
-    /// Passes over one value, not NULL.
-    #[inline]
-    pub(crate) fn skip(&self, c: &mut Cursor<'_>) -> Option<()> {
-        let fixed = match self {
+    /// How the end of a value is found.
+    pub(crate) fn width(&self) -> Width {
+        Width::Fixed(u32::from(match self {
             Self::I8 | Self::U8 | Self::Year => 1,
             Self::I16 | Self::U16 => 2,
             Self::I24 | Self::U24 | Self::Date | Self::OldTime => 3,
@@ -190,9 +189,40 @@ impl Op {
             | Self::Fixed { len_bytes, .. }
             | Self::Json { len_bytes }
             | Self::JsonText { len_bytes }
-            | Self::Geometry { len_bytes } => return sized(c, *len_bytes).map(drop),
-        };
-        c.take(usize::from(fixed)).map(drop)
+            | Self::Geometry { len_bytes } => return Width::Sized(*len_bytes),
+        }))
+    }
+}
+
+/// How the end of a value is found: small, for rows are walked over more often than they are read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Width {
+    /// So many bytes.
+    Fixed(u32),
+    /// Its length stands before it, in so many bytes.
+    Sized(u8),
+}
+
+impl Width {
+    /// Passes over one value, not NULL.
+    #[inline]
+    pub(crate) fn skip(self, c: &mut Cursor<'_>) -> Option<()> {
+        match self {
+            Self::Fixed(bytes) => c.take(usize::try_from(bytes).ok()?).map(drop),
+            Self::Sized(len_bytes) => sized(c, len_bytes).map(drop),
+        }
+    }
+
+    /// Neighbours of fixed width as one.
+    pub(crate) fn joined(widths: &[Self]) -> Box<[Self]> {
+        let mut joined = Vec::new();
+        for width in widths {
+            match (joined.last_mut(), width) {
+                (Some(Self::Fixed(before)), Self::Fixed(bytes)) => *before += bytes,
+                _ => joined.push(*width),
+            }
+        }
+        joined.into()
     }
 }
 

@@ -143,7 +143,7 @@ impl After<'_> {
 fn value<'a>(op: &Op, null: bool, c: &mut Cursor<'a>) -> Option<&'a [u8]> {
     let start = c.rest();
     if !null {
-        op.skip(c)?;
+        op.width().skip(c)?;
     }
     start.get(..start.len() - c.rest().len())
 }
