@@ -4,50 +4,65 @@
 //! batches are encoded at a time; whoever puts the results where they belong does it one after another.
 
 use std::collections::BTreeMap;
-use std::num::NonZero;
-use std::thread::available_parallelism;
 
-use tokio::task::{JoinError, JoinSet};
+use model::SinkError;
+use tokio::runtime::Handle;
+use tokio::task::JoinSet;
 
 /// Beyond these the source is the slower side.
 const LANES_MAX: usize = 4;
-/// What all of them may work on, unless it is one piece alone.
-const BYTES_MAX: usize = 8 << 20;
+/// What the results of all of them may come to, unless it is one piece alone.
+const BYTES_MAX: usize = 16 << 20;
 
-/// As many pieces of work at a time as there are processors, at most four, and bounded in bytes.
+/// As many pieces of work at a time as the runtime has workers, at most four, and bounded in bytes.
 pub(crate) struct Lanes<T> {
+    sink: String,
     most: usize,
     tasks: JoinSet<Done<T>>,
     /// What has come before its turn, by its number.
     early: BTreeMap<u64, Done<T>>,
     begun: u64,
     taken: u64,
-    /// Under way.
+    /// Of all that is under way.
     bytes: usize,
+    /// A piece has failed: what comes behind it must not pass for all there was.
+    is_broken: bool,
 }
 
 struct Done<T> {
     number: u64,
     bytes: usize,
-    result: T,
+    result: Result<T, SinkError>,
 }
 
 impl<T: Send + 'static> Lanes<T> {
-    pub(crate) fn new() -> Self {
-        let most = available_parallelism().map_or(1, NonZero::get).min(LANES_MAX);
-        let early = BTreeMap::new();
-        Self { most, tasks: JoinSet::new(), early, begun: 0, taken: 0, bytes: 0 }
+    pub(crate) fn new(sink: &str) -> Self {
+        let workers = Handle::try_current().map_or(1, |runtime| runtime.metrics().num_workers());
+        Self {
+            sink: sink.to_owned(),
+            most: workers.min(LANES_MAX),
+            tasks: JoinSet::new(),
+            early: BTreeMap::new(),
+            begun: 0,
+            taken: 0,
+            bytes: 0,
+            is_broken: false,
+        }
     }
 
-    /// Begins a piece of work on so many bytes, for which there must be room.
-    pub(crate) fn begin(&mut self, bytes: usize, work: impl FnOnce() -> T + Send + 'static) {
+    /// Begins a piece of work whose result is expected to take so many bytes; there must be room.
+    pub(crate) fn begin(
+        &mut self,
+        bytes: usize,
+        work: impl FnOnce() -> Result<T, SinkError> + Send + 'static,
+    ) {
         let number = self.begun;
         self.begun += 1;
         self.bytes += bytes;
         self.tasks.spawn(async move { Done { number, bytes, result: work() } });
     }
 
-    /// Work on so many bytes can begin. If not, the next result is to be taken first.
+    /// Such a piece of work can begin. If not, the next result is to be taken first.
     pub(crate) fn have_room(&self, bytes: usize) -> bool {
         let under_way = usize::try_from(self.begun - self.taken).unwrap_or(usize::MAX);
         under_way == 0 || (under_way < self.most && self.bytes + bytes <= BYTES_MAX)
@@ -60,23 +75,33 @@ impl<T: Send + 'static> Lanes<T> {
     /// The next result; `None` where nothing is under way.
     ///
     /// # Errors
-    /// The work did not end: it panicked, or the runtime ends.
-    pub(crate) async fn next(&mut self) -> Result<Option<T>, JoinError> {
+    /// That of the work, or that it did not end: it panicked, or the runtime ends. After an error there is
+    /// nothing but errors.
+    pub(crate) async fn next(&mut self) -> Result<Option<T>, SinkError> {
+        if self.is_broken {
+            return Err(self.ended("it has failed before"));
+        }
         loop {
             if let Some(done) = self.early.remove(&self.taken) {
                 self.taken += 1;
                 self.bytes -= done.bytes;
-                return Ok(Some(done.result));
+                self.is_broken = done.result.is_err();
+                return done.result.map(Some);
             }
-            let Some(done) = self.tasks.join_next().await else { return Ok(None) };
-            let done = done?;
-            self.early.insert(done.number, done);
+            match self.tasks.join_next().await {
+                None => return Ok(None),
+                Some(Ok(done)) => drop(self.early.insert(done.number, done)),
+                Some(Err(error)) => {
+                    self.is_broken = true;
+                    return Err(self.ended(&error.to_string()));
+                }
+            }
         }
     }
 
-    /// Nothing of what is under way is wanted any more.
-    pub(crate) fn abandon(&mut self) {
-        *self = Self::new();
+    fn ended(&self, why: &str) -> SinkError {
+        let what = format!("the encoder ended: {why}");
+        SinkError::Transient { sink: self.sink.clone(), what, source: None }
     }
 }
 
@@ -84,17 +109,18 @@ impl<T: Send + 'static> Lanes<T> {
 mod tests {
     use super::*;
 
+    fn lanes<T: Send + 'static>(most: usize) -> Lanes<T> {
+        Lanes { most, ..Lanes::new("sink[0]") }
+    }
+
     #[tokio::test(flavor = "multi_thread", worker_threads = 3)]
     async fn results_come_in_the_order_in_which_their_work_was_begun() {
-        let mut lanes = Lanes::new();
-        lanes.most = 3;
-        let (mut begun, mut results) = (0_u64, Vec::new());
+        let (mut lanes, mut begun, mut results) = (lanes(3), 0_u64, Vec::new());
         while results.len() < 100 {
             while begun < 100 && lanes.have_room(1) {
                 let (number, rounds) = (begun, 1 + (100 - begun) % 7 * 1000);
-                lanes.begin(1, move || {
-                    (0..rounds).fold(number, |held, _| std::hint::black_box(held))
-                });
+                let work = move || (0..rounds).fold(number, |held, _| std::hint::black_box(held));
+                lanes.begin(1, move || Ok(work()));
                 begun += 1;
             }
             results.push(lanes.next().await.unwrap().unwrap());
@@ -105,30 +131,29 @@ mod tests {
 
     #[tokio::test]
     async fn a_piece_that_is_too_large_is_worked_on_alone() {
-        let mut lanes = Lanes::new();
-        lanes.most = 3;
-        lanes.begin(1, || 1);
+        let mut lanes = lanes(3);
+        lanes.begin(1, || Ok(1));
         assert!(lanes.have_room(BYTES_MAX - 1) && !lanes.have_room(BYTES_MAX));
         lanes.next().await.unwrap();
         assert!(lanes.have_room(10 * BYTES_MAX));
-        lanes.begin(10 * BYTES_MAX, || 2);
+        lanes.begin(10 * BYTES_MAX, || Ok(2));
         assert!(!lanes.have_room(0));
     }
 
     #[tokio::test]
-    async fn a_panic_in_the_work_is_an_error_and_no_silence() {
-        let mut lanes = Lanes::new();
-        lanes.begin(1, || panic!("on purpose"));
-        assert!(lanes.next().await.unwrap_err().is_panic());
-    }
-
-    #[tokio::test]
-    async fn what_is_abandoned_does_not_come() {
-        let mut lanes = Lanes::new();
-        lanes.begin(1, || 1);
-        lanes.abandon();
-        lanes.begin(1, || 2);
-        assert_eq!(lanes.next().await.unwrap(), Some(2));
-        assert_eq!(lanes.next().await.unwrap(), None);
+    async fn after_a_panic_or_an_error_nothing_passes_for_all_there_was() {
+        let refused = || SinkError::Definite { sink: "sink[0]".to_owned(), what: "no".to_owned() };
+        for panics in [false, true] {
+            let mut lanes = lanes(3);
+            lanes.begin(1, || Ok(0));
+            lanes.begin(1, move || if panics { panic!("on purpose") } else { Err(refused()) });
+            lanes.begin(1, || Ok(2));
+            let mut told = Vec::new();
+            for _ in 0..4 {
+                told.push(lanes.next().await.map_err(|error| error.to_string()));
+            }
+            assert!(told[1..].iter().all(Result::is_err) || panics && told[0].is_err(), "{told:?}");
+            assert!(told[2].is_err() && told[3].is_err(), "{told:?}");
+        }
     }
 }

@@ -198,6 +198,9 @@ impl RowsBlock {
             rest = self.behind(image, taken)?;
             rest = self.image(rest, &mut after)?;
             let change = |op, before, after| Change { op, before, after, row };
+            if before.len() != key.len() {
+                return Err(self.wrong(format!("{} of {} key cells", before.len(), key.len())))?;
+            }
             if key.iter().zip(&before).all(|(&k, was)| after.get(k) == Some(was)) {
                 f(change(Op::Update, None, Some(&after[..])))?;
             } else {

@@ -247,6 +247,25 @@ impl RowCodec for PackedCodec {
         Ok(image.len() - cursor.rest.len())
     }
 
+    fn decode_some<'a>(
+        &'a self,
+        image: &'a [u8],
+        columns: &[usize],
+        cells: &mut Vec<Cell<'a>>,
+    ) -> Result<usize, RowError> {
+        let mut cursor = Cursor { rest: image };
+        let damaged = || self.decode(image, &mut Vec::new());
+        let Some(count) = cursor.array().map(u16::from_le_bytes) else { return damaged() };
+        let mut wanted = columns.iter().copied().peekable();
+        for at in 0..usize::from(count) {
+            let Some(cell) = cursor.cell() else { return damaged() };
+            if wanted.next_if_eq(&at).is_some() {
+                cells.push(cell);
+            }
+        }
+        Ok(image.len() - cursor.rest.len())
+    }
+
     fn image_len(&self, image: &[u8]) -> Result<usize, RowError> {
         let mut cursor = Cursor { rest: image };
         let damaged = || self.decode(image, &mut Vec::new());
@@ -300,6 +319,9 @@ mod tests {
         assert_eq!(PackedCodec.decode(&bytes, &mut cells).unwrap(), bytes.len());
         assert_eq!(cells, samples());
         assert_eq!(PackedCodec.image_len(&bytes).unwrap(), bytes.len());
+        let mut some = Vec::new();
+        assert_eq!(PackedCodec.decode_some(&bytes, &[1, 5, 99], &mut some).unwrap(), bytes.len());
+        assert_eq!(some, [samples()[1].clone(), samples()[5].clone()]);
     }
 
     #[test]

@@ -8,38 +8,48 @@ use super::{Encoder, Format, encoder};
 use crate::SinkContext;
 use crate::lanes::Lanes;
 
+/// Memory of lines that is kept for the next ones.
+const KEPT_BYTES_MAX: usize = 8 << 20;
+
 /// An encoder, and what it has written.
 struct Desk {
     encoder: Box<dyn Encoder>,
     lines: Vec<u8>,
+    /// Bytes of lines for each of the batch.
+    growth: usize,
 }
 
 pub(crate) struct Encoding {
     format: Format,
     context: SinkContext,
-    lanes: Lanes<(Desk, Result<(), SinkError>)>,
+    lanes: Lanes<Desk>,
     idle: Vec<Desk>,
+    /// Of the last batch.
+    growth: usize,
 }
 
 impl Encoding {
     pub(crate) fn new(format: Format, context: &SinkContext) -> Self {
-        Self { format, context: context.clone(), lanes: Lanes::new(), idle: Vec::new() }
+        let lanes = Lanes::new(&context.sink_name);
+        Self { format, context: context.clone(), lanes, idle: Vec::new(), growth: 1 }
     }
 
     /// The batch can begin to be encoded. If not, the next lines are to be taken first.
     pub(crate) fn has_room(&self, batch: &Batch) -> bool {
-        self.lanes.have_room(batch.bytes)
+        self.lanes.have_room(batch.bytes.saturating_mul(self.growth))
     }
 
     pub(crate) fn begin(&mut self, batch: Arc<Batch>) {
         let mut desk = self.idle.pop().unwrap_or_else(|| Desk {
             encoder: encoder(self.format, &self.context),
             lines: Vec::new(),
+            growth: 1,
         });
-        self.lanes.begin(batch.bytes, move || {
+        self.lanes.begin(batch.bytes.saturating_mul(self.growth), move || {
             desk.lines.clear();
-            let encoded = desk.encoder.encode(&batch, &mut desk.lines);
-            (desk, encoded)
+            desk.encoder.encode(&batch, &mut desk.lines)?;
+            desk.growth = desk.lines.len().div_ceil(batch.bytes.max(1)).max(1);
+            Ok(desk)
         });
     }
 
@@ -47,27 +57,23 @@ impl Encoding {
     /// there are none to come.
     ///
     /// # Errors
-    /// As [`Encoder::item`]; and work that did not end.
+    /// As [`Encoder::item`]; and work that did not end. There is nothing but errors then.
     pub(crate) async fn next<R>(
         &mut self,
         take: impl FnOnce(&mut Vec<u8>) -> R,
     ) -> Result<Option<R>, SinkError> {
-        let ended = |error| SinkError::Transient {
-            sink: self.context.sink_name.clone(),
-            what: format!("the encoder ended: {error}"),
-            source: None,
-        };
-        let Some((mut desk, encoded)) = self.lanes.next().await.map_err(ended)? else {
-            return Ok(None);
-        };
-        encoded?;
+        let Some(mut desk) = self.lanes.next().await? else { return Ok(None) };
+        self.growth = desk.growth;
         let taken = take(&mut desk.lines);
+        if desk.lines.capacity() > KEPT_BYTES_MAX {
+            desk.lines = Vec::new();
+        }
         self.idle.push(desk);
         Ok(Some(taken))
     }
 
     /// Batches that were begun do not come.
     pub(crate) fn abandon(&mut self) {
-        self.lanes.abandon();
+        self.lanes = Lanes::new(&self.context.sink_name);
     }
 }

@@ -12,6 +12,9 @@ use hashbrown::{DefaultHashBuilder, HashTable};
 
 use super::system::System;
 
+/// From so many bytes on a buffer is worth memory that is there already.
+const LENT_FROM: usize = 1 << 20;
+
 /// Rows that are encoded and wait for nothing yet, in their order.
 #[derive(Debug, Default)]
 pub(crate) struct Encoded {
@@ -46,6 +49,11 @@ impl Encoded {
     /// How many rows there are.
     pub(crate) fn rows(&self) -> usize {
         self.rows.len()
+    }
+
+    /// Bytes that they take.
+    pub(crate) fn bytes(&self) -> usize {
+        self.bytes.len() + self.rows.len() * size_of::<Row>()
     }
 
     pub(crate) fn clear(&mut self) {
@@ -93,6 +101,8 @@ pub(crate) struct Buffer {
     /// Of rows that were replaced.
     dead_bytes: usize,
     dead: usize,
+    /// Bytes of the body that its memory held before.
+    lent: usize,
 }
 
 impl Buffer {
@@ -104,20 +114,32 @@ impl Buffer {
             keys: HashTable::new(),
             dead_bytes: 0,
             dead: 0,
+            lent: 0,
         }
     }
 
-    /// Adds some of the rows of `encoded`, whose keys are all of one hasher.
-    pub(crate) fn append(&mut self, encoded: &Encoded, rows: Range<usize>) {
+    /// Adds rows of `encoded` until there are so many or so many bytes, at least one. Returns how far it has
+    /// come. The keys are all of one hasher.
+    pub(crate) fn append(
+        &mut self,
+        encoded: &Encoded,
+        rows: Range<usize>,
+        bytes_max: usize,
+        rows_max: usize,
+    ) -> usize {
+        let from = rows.start;
         let rows = encoded.rows.get(rows).unwrap_or_default();
-        let (Some(first), Some(last)) = (rows.first(), rows.last()) else { return };
+        let Some(first) = rows.first() else { return from };
         if self.rows.is_empty() && self.system == System::StarRocks {
             self.bytes.clear();
             self.bytes.push(b'[');
         }
         let to = self.bytes.len();
-        let bytes = encoded.bytes.get(first.start..=last.end).unwrap_or_default();
-        self.bytes.extend_from_slice(bytes);
+        let fit = rows.partition_point(|row| row.end - first.start + to < bytes_max);
+        let most = (fit + 1).min(rows_max.saturating_sub(self.live())).clamp(1, rows.len());
+        let rows = rows.get(..most).unwrap_or(rows);
+        let end = rows.last().map_or(first.end, |last| last.end);
+        self.bytes.extend_from_slice(encoded.bytes.get(first.start..=end).unwrap_or_default());
         self.rows.reserve(rows.len());
         for row in rows {
             let (start, end) = (row.start - first.start + to, row.end - first.start + to);
@@ -127,6 +149,7 @@ impl Buffer {
             }
             self.rows.push(row);
         }
+        from + rows.len()
     }
 
     fn replace(&mut self, row: Row) {
@@ -154,9 +177,14 @@ impl Buffer {
         }
     }
 
-    /// Bytes held, with those of rows that were replaced.
+    /// Bytes of rows, with those of rows that were replaced.
     pub(crate) fn len(&self) -> usize {
         self.bytes.len()
+    }
+
+    /// Bytes of memory that is taken up.
+    pub(crate) fn held(&self) -> usize {
+        self.bytes.len().max(self.lent)
     }
 
     pub(crate) fn is_empty(&self) -> bool {
@@ -196,12 +224,18 @@ impl Buffer {
         }
     }
 
-    /// Memory for rows to come, where the buffer has none of its own.
-    pub(crate) fn lend(&mut self, memory: Vec<u8>) {
-        if self.bytes.capacity() == 0 {
-            self.bytes = memory;
-            self.bytes.clear();
-        }
+    /// Moves to memory that held a body before. That is taken up by it from here on, whatever the rows need.
+    pub(crate) fn move_to(&mut self, mut memory: Vec<u8>) {
+        self.lent = memory.len();
+        memory.clear();
+        memory.extend_from_slice(&self.bytes);
+        self.bytes = memory;
+    }
+
+    /// What is there has outgrown its memory, of which there is a good deal.
+    pub(crate) fn outgrows(&self, more: usize) -> bool {
+        let needed = self.bytes.len() + more;
+        self.lent == 0 && needed > LENT_FROM && needed > self.bytes.capacity()
     }
 
     /// The body of a load and its rows; the buffer is empty then, and gives the memory of the rows away
@@ -220,7 +254,7 @@ impl Buffer {
         }
         self.rows.clear();
         self.keys.clear();
-        (self.dead, self.dead_bytes) = (0, 0);
+        (self.dead, self.dead_bytes, self.lent) = (0, 0, 0);
         Some((Bytes::from(bytes), rows))
     }
 }
@@ -251,7 +285,7 @@ mod tests {
         let mut encoded = Encoded::default();
         row(&mut encoded, separator, "of another table", "");
         row(&mut encoded, separator, key, rest);
-        buffer.append(&encoded, 1..2);
+        buffer.append(&encoded, 1..2, usize::MAX, usize::MAX);
     }
 
     fn body(buffer: &mut Buffer) -> String {
@@ -294,7 +328,7 @@ mod tests {
             });
             assert_eq!(pushed, Ok(()));
         }
-        buffer.append(&encoded, 0..2);
+        buffer.append(&encoded, 0..2, usize::MAX, usize::MAX);
         assert_eq!(body(&mut buffer), "{}\n{}\n");
     }
 
@@ -309,8 +343,37 @@ mod tests {
         assert_eq!(refused, Err("unfit"));
         row(&mut encoded, b',', "a", "2");
         let mut buffer = Buffer::new(System::StarRocks);
-        buffer.append(&encoded, 0..encoded.rows());
+        buffer.append(&encoded, 0..encoded.rows(), usize::MAX, usize::MAX);
         assert_eq!(body(&mut buffer), "[{\"k\":\"a\",\"v\":\"2\"}]");
+    }
+
+    #[test]
+    fn rows_are_added_until_the_buffer_is_full_and_one_always_is() {
+        let mut encoded = Encoded::default();
+        for key in ["a", "b", "c", "d"] {
+            row(&mut encoded, b'\n', key, "1");
+        }
+        let length = encoded.bytes.len() / 4;
+        let mut buffer = Buffer::new(System::Doris);
+        assert_eq!(buffer.append(&encoded, 0..4, 2 * length - 1, 9), 2);
+        assert_eq!(buffer.append(&encoded, 2..4, 1, 9), 3);
+        assert_eq!(buffer.append(&encoded, 3..4, usize::MAX, 1), 4);
+        assert_eq!(buffer.live(), 4);
+        let mut buffer = Buffer::new(System::Doris);
+        assert_eq!(buffer.append(&encoded, 1..4, usize::MAX, 2), 3);
+        assert_eq!(buffer.append(&encoded, 4..4, usize::MAX, 2), 4);
+    }
+
+    #[test]
+    fn rows_move_to_memory_that_was_used_before_and_are_the_same() {
+        let mut buffer = Buffer::new(System::StarRocks);
+        push(&mut buffer, "a", "1");
+        assert!(!buffer.outgrows(1) && buffer.outgrows(LENT_FROM));
+        buffer.move_to(vec![7; 3 * LENT_FROM]);
+        assert!(!buffer.outgrows(LENT_FROM) && buffer.held() == 3 * LENT_FROM);
+        push(&mut buffer, "a", "2");
+        assert_eq!(body(&mut buffer), "[{\"k\":\"a\",\"v\":\"2\"}]");
+        assert_eq!(buffer.held(), 0);
     }
 
     proptest! {

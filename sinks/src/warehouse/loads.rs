@@ -127,9 +127,9 @@ impl Loads {
         }
     }
 
-    /// Memory for rows, empty if there is none to use again.
-    pub(crate) fn memory(&mut self) -> Vec<u8> {
-        self.memory.pop().unwrap_or_default()
+    /// Memory of a body that has been loaded, if it takes up no more than so many bytes.
+    pub(crate) fn memory(&mut self, most: usize) -> Option<Vec<u8>> {
+        self.memory.pop_if(|memory| memory.len() <= most)
     }
 
     /// Gives back what serves nobody.

@@ -57,8 +57,6 @@ pub(crate) struct Warehouse {
     tables: Tables,
     taking: Taking,
     buffers: BTreeMap<TableName, Waiting>,
-    /// Empty ones, at most as many as there are loads under way.
-    spare: Vec<Buffer>,
     /// No row waits since before this; `None`: none waits.
     oldest: Option<Instant>,
     /// Bytes in all buffers.
@@ -127,9 +125,8 @@ impl Warehouse {
                 context.source_column.clone(),
                 context.watcher.clone(),
             ),
-            taking: Taking::new(),
+            taking: Taking::new(&context.sink_name),
             buffers: BTreeMap::new(),
-            spare: Vec::new(),
             oldest: None,
             bytes: 0,
             loads: Loads::new(
@@ -194,7 +191,7 @@ impl Warehouse {
     /// Puts the rows of the next batch that is being taken where they wait for their loads; `false` where
     /// there is none.
     async fn wait_for_next(&mut self) -> Result<bool, SinkError> {
-        let Some(taken) = self.taking.next(&self.sink).await? else { return Ok(false) };
+        let Some(taken) = self.taking.next().await? else { return Ok(false) };
         for (target, rows) in &taken.parts {
             self.wait(target, &taken.encoded, rows.clone()).await?;
         }
@@ -211,32 +208,38 @@ impl Warehouse {
         &mut self,
         target: &TableName,
         encoded: &Encoded,
-        rows: Range<usize>,
+        mut rows: Range<usize>,
     ) -> Result<(), SinkError> {
-        let waiting = self.buffers.entry(target.clone()).or_insert_with(|| {
-            let mut rows = self.spare.pop().unwrap_or_else(|| Buffer::new(self.system));
-            rows.lend(self.loads.memory());
-            Waiting { rows, since: Instant::now() }
-        });
-        if waiting.rows.is_empty() {
-            waiting.since = Instant::now();
-            self.oldest.get_or_insert(waiting.since);
-        }
-        let before = waiting.rows.len();
-        waiting.rows.append(encoded, rows);
-        if waiting.rows.len() >= self.choices.bytes_max {
-            waiting.rows.shrink();
-        }
-        let (len, live) = (waiting.rows.len(), waiting.rows.live());
-        self.bytes = self.bytes + len - before.min(self.bytes + len);
-        if len >= self.choices.bytes_max || live >= self.choices.rows_max {
-            self.send(target).await?;
-        }
-        while self.bytes + self.loads.bytes() > self.room() {
-            if self.bytes > self.choices.bytes_max * WAITING_LOADS {
-                self.send_largest().await?;
-            } else {
-                self.loads.one().await?;
+        let (bytes_max, rows_max) = (self.choices.bytes_max, self.choices.rows_max);
+        while !rows.is_empty() {
+            let new = || Waiting { rows: Buffer::new(self.system), since: Instant::now() };
+            let waiting = self.buffers.entry(target.clone()).or_insert_with(new);
+            if waiting.rows.is_empty() {
+                waiting.since = Instant::now();
+                self.oldest.get_or_insert(waiting.since);
+            }
+            let others = self.bytes - waiting.rows.held();
+            let most = (bytes_max * WAITING_LOADS).saturating_sub(others);
+            if waiting.rows.outgrows(encoded.bytes())
+                && let Some(memory) = self.loads.memory(most)
+            {
+                waiting.rows.move_to(memory);
+            }
+            rows.start = waiting.rows.append(encoded, rows.clone(), bytes_max, rows_max);
+            if waiting.rows.len() >= bytes_max {
+                waiting.rows.shrink();
+            }
+            let is_full = waiting.rows.len() >= bytes_max || waiting.rows.live() >= rows_max;
+            self.bytes = others + waiting.rows.held();
+            if is_full {
+                self.send(target).await?;
+            }
+            while self.bytes + self.loads.bytes() > self.room() {
+                if self.bytes > bytes_max * WAITING_LOADS {
+                    self.send_largest().await?;
+                } else {
+                    self.loads.one().await?;
+                }
             }
         }
         Ok(())
@@ -257,12 +260,8 @@ impl Warehouse {
     /// Sends what waits for a table.
     async fn send(&mut self, name: &TableName) -> Result<(), SinkError> {
         let Some(mut waiting) = self.buffers.remove(name) else { return Ok(()) };
-        self.bytes -= waiting.rows.len().min(self.bytes);
-        let taken = waiting.rows.take();
-        if self.spare.len() < self.choices.parallel {
-            self.spare.push(waiting.rows);
-        }
-        let Some((body, rows)) = taken else { return Ok(()) };
+        self.bytes -= waiting.rows.held();
+        let Some((body, rows)) = waiting.rows.take() else { return Ok(()) };
         let Some(target) = self.tables.get(name) else {
             return Err(self.definite(format!("{name}: the table is not known")));
         };
@@ -439,7 +438,6 @@ impl Sink for Warehouse {
         self.wait_for_all().await?;
         self.send_all().await?;
         if self.part == 0 {
-            self.spare.clear();
             self.taking.rest();
             self.loads.rest();
         }
@@ -471,10 +469,11 @@ impl Sink for Warehouse {
     }
 
     async fn flush(&mut self) -> Result<(), SinkError> {
+        // A row that does not fit is told although nothing comes behind it.
+        self.wait_for_all().await?;
         if self.choices.two_phase {
             return Ok(());
         }
-        self.wait_for_all().await?;
         let interval = self.choices.interval;
         if self.oldest.is_some_and(|since| since.elapsed() >= interval) {
             let due = self.buffers.iter().filter(|(_, held)| held.since.elapsed() >= interval);

@@ -29,32 +29,41 @@ pub(crate) struct Taken {
     pub encoded: Encoded,
     /// Whose rows they are, in their order.
     pub parts: Vec<(TableName, Range<usize>)>,
+    growth: usize,
 }
 
+/// Memory of rows that is kept for the next ones.
+const KEPT_BYTES_MAX: usize = 8 << 20;
+
 pub(crate) struct Taking {
-    lanes: Lanes<(Taken, Result<(), RowError>)>,
+    lanes: Lanes<Taken>,
     idle: Vec<Taken>,
     hasher: DefaultHashBuilder,
+    /// Bytes of rows for each of the batch: of the last one.
+    growth: usize,
 }
 
 impl Taking {
-    pub(crate) fn new() -> Self {
-        Self { lanes: Lanes::new(), idle: Vec::new(), hasher: DefaultHashBuilder::default() }
+    pub(crate) fn new(sink: &str) -> Self {
+        let hasher = DefaultHashBuilder::default();
+        Self { lanes: Lanes::new(sink), idle: Vec::new(), hasher, growth: 1 }
     }
 
     /// The batch can begin to be taken. If not, the next rows are to be had first.
     pub(crate) fn has_room(&self, batch: &Batch) -> bool {
-        self.lanes.have_room(batch.bytes)
+        self.lanes.have_room(batch.bytes.saturating_mul(self.growth))
     }
 
     pub(crate) fn begin(&mut self, batch: Arc<Batch>, tasks: Vec<Task>) {
         let (mut taken, hasher) = (self.idle.pop().unwrap_or_default(), self.hasher.clone());
-        self.lanes.begin(batch.bytes, move || {
-            let done = tasks.iter().try_for_each(|task| match batch.items.get(task.item) {
-                Some(Item::Rows(block)) => taken.take(block, task, &hasher),
-                _ => Ok(()),
-            });
-            (taken, done)
+        self.lanes.begin(batch.bytes.saturating_mul(self.growth), move || {
+            for task in tasks {
+                if let Some(Item::Rows(block)) = batch.items.get(task.item) {
+                    taken.take(block, &task, &hasher)?;
+                }
+            }
+            taken.growth = taken.encoded.bytes().div_ceil(batch.bytes.max(1)).max(1);
+            Ok(taken)
         });
     }
 
@@ -66,23 +75,23 @@ impl Taking {
     /// The rows of the next batch, in the order in which they were begun; `None` where there are none to come.
     ///
     /// # Errors
-    /// A row that does not decode or does not fit; and work that did not end.
-    pub(crate) async fn next(&mut self, sink: &str) -> Result<Option<Taken>, SinkError> {
-        let ended = |error| SinkError::Transient {
-            sink: sink.to_owned(),
-            what: format!("the encoder ended: {error}"),
-            source: None,
-        };
-        let Some((taken, done)) = self.lanes.next().await.map_err(ended)? else { return Ok(None) };
-        done?;
-        Ok(Some(taken))
+    /// A row that does not decode or does not fit; and work that did not end. There is nothing but errors
+    /// then.
+    pub(crate) async fn next(&mut self) -> Result<Option<Taken>, SinkError> {
+        let taken = self.lanes.next().await?;
+        if let Some(taken) = &taken {
+            self.growth = taken.growth;
+        }
+        Ok(taken)
     }
 
     /// Their memory serves the next.
     pub(crate) fn give_back(&mut self, mut taken: Taken) {
-        taken.encoded.clear();
-        taken.parts.clear();
-        self.idle.push(taken);
+        if taken.encoded.bytes() <= KEPT_BYTES_MAX {
+            taken.encoded.clear();
+            taken.parts.clear();
+            self.idle.push(taken);
+        }
     }
 
     /// Gives back what serves nobody.
