@@ -29,7 +29,7 @@ fn receive(socket: &mut TcpStream) -> Option<(u8, Vec<u8>)> {
 
 fn greeting() -> Vec<u8> {
     // Its capabilities: those of 4.1 and up, login methods, no TLS.
-    let mut bytes = b"\x0a9.7.0\0\x07\0\0\012345678\0".to_vec();
+    let mut bytes = b"\x0a9.7.0\0\x07\0\0\x0012345678\0".to_vec();
     bytes.extend_from_slice(&[0x01, 0xa2, 45, 2, 0, 0x08, 0, 21]);
     bytes.extend_from_slice(&[0; 10]);
     bytes.extend_from_slice(b"abcdefghijkl\0mysql_native_password\0");

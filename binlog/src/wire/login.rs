@@ -49,10 +49,9 @@ pub(super) async fn login(
         wire = secured(wire, options, capabilities).await?;
     }
     // What it names may be any of its methods; it changes to the user's own in a moment.
-    let plugin = match AuthPlugin::from_bytes(&greeting.plugin) {
-        AuthPlugin::CachingSha2Password => AuthPlugin::CachingSha2Password,
-        _ => AuthPlugin::MysqlNativePassword,
-    };
+    let sha2 = AuthPlugin::CachingSha2Password;
+    let plugin =
+        if greeting.plugin == sha2.as_bytes() { sha2 } else { AuthPlugin::MysqlNativePassword };
     let password = options.password.reveal();
     let scramble = plugin.gen_data(Some(password), &greeting.nonce);
     let response = HandshakeResponse::new(
