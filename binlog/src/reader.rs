@@ -5,10 +5,10 @@
 //! the open transaction again from its start and passes over what it has handed out of it. What no
 //! new connection can mend is an error, with the way out in its text.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use hashbrown::HashMap;
 use model::{BinlogPosition, Position, RowsKind, TableName};
 use tokio::time::Instant;
 
