@@ -89,6 +89,43 @@ mod tests {
         assert!(copied > wanted * 9 / 10, "{copied} of {wanted}");
     }
 
+    /// Bytes of memory that a queue of rows holds, where one in `of` events of 300 bytes is wanted,
+    /// for each byte that the queue counts.
+    fn held_for_each_byte(of: usize) -> usize {
+        const QUEUE_BYTES: usize = 4 << 20;
+        const PIECE: usize = 256 << 10;
+        let (mut framer, mut holding) = (crate::wire::Framer::new(), Holding::default());
+        let (mut queue, mut counted, mut n) = (Vec::new(), 0, 0_usize);
+        while counted < QUEUE_BYTES {
+            let mut packet = vec![44, 1, 0, n.to_le_bytes()[0]];
+            packet.resize(4 + 300, 7);
+            let mut rest = &packet[..];
+            while !rest.is_empty() {
+                let mut room = framer.room();
+                let taken = room.remaining_mut().min(rest.len());
+                room.put_slice(&rest[..taken]);
+                rest = &rest[taken..];
+            }
+            let event = framer.packet().unwrap().unwrap();
+            holding.came(300);
+            if n % of == 0 {
+                counted += event.len() + 160;
+                queue.push(holding.hold(event));
+            }
+            n += 1;
+        }
+        let pieces = queue.iter().map(|rows| rows.as_ptr() as usize / PIECE);
+        pieces.collect::<std::collections::HashSet<_>>().len() * PIECE / counted
+    }
+
+    #[test]
+    fn a_queue_of_rows_holds_no_multiple_of_them_however_few_of_what_comes_are_wanted() {
+        for of in [1, 2, 3, 5, 20, 300] {
+            let held = held_for_each_byte(of);
+            assert!(held <= 2, "one of {of}: {held} bytes for each byte of the queue");
+        }
+    }
+
     #[test]
     fn copies_lie_next_to_each_other() {
         let mut holding = Holding::default();
