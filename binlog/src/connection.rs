@@ -5,6 +5,7 @@
 //! it declares. The events' bytes are slices of what was read from the socket. Whoever keeps one for
 //! long copies it, for it holds its whole segment ([`crate::wire`]).
 
+use std::fmt;
 use std::time::Duration;
 
 use bytes::{Buf, Bytes};
@@ -39,6 +40,17 @@ pub(crate) enum Start {
     Head(BinlogFile),
     /// At the head of the oldest file.
     Oldest,
+}
+
+impl fmt::Display for Start {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Gtids(gtids) => gtids.fmt(f),
+            Self::At(place) => place.fmt(f),
+            Self::Head(file) => write!(f, "the head of {file}"),
+            Self::Oldest => f.write_str("the oldest file"),
+        }
+    }
 }
 
 /// An event as it came.
@@ -101,7 +113,7 @@ impl Dump {
                 options.address(),
                 server.identity
             );
-            return Err(BinlogError::Stream { at: format!("{start:?}"), what });
+            return Err(BinlogError::Stream { at: start.to_string(), what });
         }
         request::send(&mut wire, options, server, start, blocking).await?;
         Ok(Self {
@@ -244,10 +256,10 @@ pub(crate) async fn probe(
             Ok(None) => {
                 return Err(BinlogError::Answer {
                     what: "the binlog dump ended before its first event",
-                    answer: format!("{start:?}"),
+                    answer: start.to_string(),
                 });
             }
-            Err(broken) => return Err(broken.into_error(&format!("{start:?}"))),
+            Err(broken) => return Err(broken.into_error(&start.to_string())),
         }
     }
 }

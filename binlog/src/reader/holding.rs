@@ -15,7 +15,7 @@ const LATELY: u64 = 512 << 10;
 /// Copies lie next to each other in pieces of this size.
 const COPIES_BYTES: usize = 64 << 10;
 /// Rows of this size are not much smaller than a segment.
-const COPIED_MAX: usize = 64 << 10;
+const COPIED_MAX: usize = 128 << 10;
 
 #[derive(Debug, Default)]
 pub(super) struct Holding {
