@@ -1,31 +1,27 @@
-//! The dump connection: the only file with its socket.
+//! The dump connection: from its packets to events.
 //!
-//! `mysql_async` logs in, asks for the dump and cuts the bytes into events; everything it takes on
-//! trust is verified here. It does not look at checksums (we do, in [`RawEvent::from_parts`]). It
-//! panics on an event that is shorter than it says (caught, an error). It unpacks compressed
-//! transactions and says nothing where that fails (the events inside must add up to the size that
-//! the packed one declares).
+//! [`wire`] cuts the socket's bytes into packets; here they become events, verified: the length and
+//! the checksum of each, and that the events inside a compressed transaction add up to the size that
+//! it declares. The events' bytes are slices of what was read from the socket. Whoever keeps one for
+//! long copies it, for it holds its whole segment ([`crate::wire`]).
 
-use std::panic::AssertUnwindSafe;
-use std::pin::Pin;
-use std::sync::OnceLock;
-use std::task::{Context, Poll};
+use std::fmt;
 use std::time::Duration;
 
-use bytes::Bytes;
-use futures_util::Stream;
+use bytes::{Buf, Bytes};
 use model::{BinlogFile, BinlogPosition, Gtids};
-use mysql_async::binlog::BinlogChecksumAlg;
-use mysql_async::binlog::events::Event as PartedEvent;
-use mysql_async::prelude::Queryable;
-use mysql_async::{BinlogStream, BinlogStreamRequest, Conn, Sid};
 use tokio::time::Instant;
 
-use crate::backoff::random;
 use crate::event::{Event, FormatDescription, kind};
-use crate::packet::{EventHeader, RawEvent};
+use crate::packet::{Checksum, RawEvent};
 use crate::reader::BinlogError;
-use crate::server::{FILE_START, Server, SourceOptions, connect};
+use crate::server::{Server, SourceOptions};
+use crate::wire::{self, FrameError, Wire, is_end, server_error};
+
+mod request;
+mod unpack;
+
+use unpack::Unpacking;
 
 /// A connection on which nothing came for so many heartbeats is dead, whatever TCP says.
 const HEARTBEATS_MISSED: u32 = 5;
@@ -44,6 +40,17 @@ pub(crate) enum Start {
     Head(BinlogFile),
     /// At the head of the oldest file.
     Oldest,
+}
+
+impl fmt::Display for Start {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Gtids(gtids) => gtids.fmt(f),
+            Self::At(place) => place.fmt(f),
+            Self::Head(file) => write!(f, "the head of {file}"),
+            Self::Oldest => f.write_str("the oldest file"),
+        }
+    }
 }
 
 /// An event as it came.
@@ -68,182 +75,153 @@ pub(crate) enum Broken {
 }
 
 /// An open dump.
+#[derive(Debug)]
 pub(crate) struct Dump {
-    stream: Pin<Box<BinlogStream>>,
+    wire: Wire,
+    /// Of the file that is being sent; none before its format description has come.
+    checksum: Checksum,
+    /// The compressed transaction whose events come next.
+    unpacking: Option<Unpacking>,
+    /// The server has sent all that it wanted to.
+    ended: bool,
     silence: Duration,
-    /// Since when a caller waits for the next event. Kept when that wait is cancelled, so that
-    /// frequent cancelling cannot hide a dead connection.
+    /// Since when a caller waits for bytes. Kept when that wait is cancelled, so that frequent
+    /// cancelling cannot hide a dead connection.
     waiting_since: Option<Instant>,
-    payload: Payload,
-}
-
-/// The compressed transaction whose events are coming.
-#[derive(Debug, Default)]
-struct Payload {
-    /// Bytes of events still to come.
-    missing: u64,
-}
-
-impl Payload {
-    fn outer(&mut self, raw: &RawEvent) -> Result<(), Broken> {
-        if self.missing > 0 {
-            let missing = self.missing;
-            return Err(Broken::Malformed(format!(
-                "a compressed transaction did not unpack: {missing} bytes are missing"
-            )));
-        }
-        if raw.header.event_type == kind::TRANSACTION_PAYLOAD {
-            // The layout of a compressed event does not depend on the format description.
-            let format = FormatDescription::initial(crate::Flavor::MySql);
-            let event = Event::decode(raw, &format).map_err(Broken::Decode)?;
-            if let Event::TransactionPayload(payload) = event {
-                self.missing = payload.uncompressed_size;
-            }
-        }
-        Ok(())
-    }
-
-    fn inner(&mut self, size: u32) -> Result<(), Broken> {
-        self.missing = self.missing.checked_sub(u64::from(size)).ok_or_else(|| {
-            Broken::Malformed("a compressed transaction unpacks to more than it says".to_owned())
-        })?;
-        Ok(())
-    }
-}
-
-/// A job's, as a replica: one for the life of the process, so that the server ends the dump before when a
-/// job connects again; and another for each job, so that jobs of one process do not end each other's.
-/// Jobs are told apart by their server ids, as replicas are.
-fn replica_uuid(server_id: u32) -> String {
-    static PROCESS: OnceLock<[u8; 16]> = OnceLock::new();
-    let mut bytes = *PROCESS.get_or_init(random_bytes);
-    for (byte, of_job) in bytes.iter_mut().zip(server_id.to_be_bytes()) {
-        *byte = of_job;
-    }
-    uuid::Builder::from_random_bytes(bytes).into_uuid().to_string()
-}
-
-fn random_uuid() -> String {
-    uuid::Builder::from_random_bytes(random_bytes()).into_uuid().to_string()
-}
-
-fn random_bytes() -> [u8; 16] {
-    let (high, low) = (random().to_be_bytes(), random().to_be_bytes());
-    let mut bytes = [0; 16];
-    for (byte, random) in bytes.iter_mut().zip(high.into_iter().chain(low)) {
-        *byte = random;
-    }
-    bytes
 }
 
 impl Dump {
-    /// Turns `conn` into a dump from `start`. The server answers a wrong start only with the first
-    /// event.
+    /// Connects, and asks for a dump from `start`. The server answers a wrong start only with the
+    /// first event.
+    ///
+    /// # Errors
+    /// As [`crate::server::connect`]; [`BinlogError::Stream`] where the connection reached another
+    /// server than `server`, which was asked what it has.
     pub(crate) async fn open(
-        mut conn: Conn,
         options: &SourceOptions,
         server: &Server,
         start: &Start,
         blocking: Blocking,
     ) -> Result<Self, BinlogError> {
-        let (server_id, uuid) = match blocking {
-            Blocking::WaitForMore => (options.server_id, replica_uuid(options.server_id)),
-            // Under those of the job's own dump it would end that.
-            Blocking::StopAtEnd => {
-                (0x4000_0000 | u32::try_from(random() >> 34).unwrap_or(0), random_uuid())
-            }
-        };
-        let variables = replica_variables(options, server, start, &uuid);
-        conn.query_drop(variables).await.map_err(BinlogError::query("prepare the binlog dump"))?;
-        let mut request = BinlogStreamRequest::new(server_id);
-        if blocking == Blocking::StopAtEnd {
-            request = request.with_non_blocking();
+        let mut wire = Box::pin(wire::connect(options)).await?;
+        let identity = wire.value(server.identity_query()).await;
+        let identity = identity.map_err(BinlogError::query("ask the server who it is"))?;
+        let identity = identity.unwrap_or_default();
+        if !identity.eq_ignore_ascii_case(&server.identity) {
+            let what = format!(
+                "{} led to the server {} and then to {identity}",
+                options.address(),
+                server.identity
+            );
+            return Err(BinlogError::Stream { at: start.to_string(), what });
         }
-        let (file, offset) = match start {
-            Start::Gtids(Gtids::Mysql(set)) => {
-                request = request.with_gtid().with_gtid_set(sids(set)?);
-                (None, FILE_START)
-            }
-            Start::Gtids(_) | Start::Oldest => (None, FILE_START),
-            Start::Head(file) => (Some(file), FILE_START),
-            Start::At(at) if u32::try_from(at.offset).is_ok() => (Some(&at.file), at.offset),
-            Start::At(at) => (Some(&at.file), FILE_START),
-        };
-        if let Some(file) = file {
-            request = request.with_filename(file.name().as_bytes());
-        }
-        let stream = Box::pin(conn.get_binlog_stream(request.with_pos(offset)))
-            .await
-            .map_err(BinlogError::query("start the binlog dump"))?;
+        request::send(&mut wire, options, server, start, blocking).await?;
         Ok(Self {
-            stream: Box::pin(stream),
+            wire,
+            checksum: Checksum::None,
+            unpacking: None,
+            ended: false,
             silence: SILENCE_MIN.max(options.heartbeat.saturating_mul(HEARTBEATS_MISSED)),
             waiting_since: None,
-            payload: Payload::default(),
         })
     }
 
     /// The next event; `None` at the end of a dump that stops there. Cancel-safe.
     pub(crate) async fn next(&mut self) -> Result<Option<Incoming>, Broken> {
-        let since = *self.waiting_since.get_or_insert_with(Instant::now);
-        let deadline = since + self.silence;
-        let event = tokio::time::timeout_at(deadline, self.receive()).await;
-        self.waiting_since = None;
-        let event = event.unwrap_or(Err(Broken::Silent(self.silence)))?;
-        event.map(|event| self.take(&event)).transpose()
+        loop {
+            if let Some(event) = self.buffered()? {
+                return Ok(Some(event));
+            }
+            if self.ended {
+                return Ok(None);
+            }
+            self.wait().await?;
+        }
     }
 
-    async fn receive(&mut self) -> Result<Option<PartedEvent>, Broken> {
-        let polled = std::future::poll_fn(|cx| poll_guarded(self.stream.as_mut(), cx)).await?;
-        match polled {
+    /// The next event, where it has come whole.
+    pub(crate) fn buffered(&mut self) -> Result<Option<Incoming>, Broken> {
+        if let Some(unpacking) = &mut self.unpacking {
+            if let Some(raw) = unpacking.next()? {
+                return Ok(Some(Incoming { raw, inner: true }));
+            }
+            self.unpacking = None;
+        }
+        match self.wire.packet()? {
+            Some(packet) => self.take(packet),
             None => Ok(None),
-            Some(Ok(event)) => Ok(Some(event)),
-            Some(Err(error)) => Err(broken(error)),
         }
     }
 
-    fn take(&mut self, event: &PartedEvent) -> Result<Incoming, Broken> {
-        let parted = event.header();
-        let header = EventHeader {
-            timestamp: parted.timestamp(),
-            event_type: parted.event_type_raw(),
-            server_id: parted.server_id(),
-            event_size: parted.event_size(),
-            log_pos: parted.log_pos(),
-            flags: parted.flags_raw(),
-        };
-        // The library reads the events of a compressed transaction with checksums off.
-        let inner = !event.footer().get_checksum_enabled();
-        let crc = if inner { None } else { event.checksum().map(u32::from_le_bytes) };
-        let mut altered = false;
-        let body = if header.event_type == kind::FORMAT_DESCRIPTION {
-            // Its last byte, the algorithm, was taken off.
-            let algorithm = event.footer().get_checksum_alg();
-            let algorithm = algorithm.map_err(|e| Broken::Malformed(e.to_string()))?;
-            // The server takes its place and time from the one that opens a dump, and counts its
-            // checksum anew only in a file that has some.
-            altered = header.log_pos == 0
-                && algorithm == Some(BinlogChecksumAlg::BINLOG_CHECKSUM_ALG_OFF);
-            let mut whole = event.data().to_vec();
-            whole.extend(algorithm.map(|a| a as u8));
-            Bytes::from(whole)
-        } else {
-            Bytes::copy_from_slice(event.data())
-        };
-        let crc = if altered { Some(header.checksum(&body)) } else { crc };
-        let raw = RawEvent::from_parts(header, body, crc).map_err(Broken::Decode)?;
-        if inner {
-            self.payload.inner(header.event_size)?;
-        } else {
-            self.payload.outer(&raw)?;
+    /// Waits for more bytes. Any are a sign of life.
+    async fn wait(&mut self) -> Result<(), Broken> {
+        let since = *self.waiting_since.get_or_insert_with(Instant::now);
+        let filled = tokio::time::timeout_at(since + self.silence, self.wire.fill()).await;
+        self.waiting_since = None;
+        match filled {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(error)) => Err(Broken::Lost(error.to_string())),
+            Err(_) => Err(Broken::Silent(self.silence)),
         }
-        Ok(Incoming { raw, inner })
+    }
+
+    /// What a packet says (MySQL internals, "Binlog Network Stream"); `None` for the end.
+    fn take(&mut self, mut packet: Bytes) -> Result<Option<Incoming>, Broken> {
+        const EVENT: u8 = 0x00;
+        const ERROR: u8 = 0xff;
+        match packet.first() {
+            Some(&EVENT) => {
+                packet.advance(1);
+                let raw = RawEvent::parse(packet, self.checksum)?;
+                self.look(&raw)?;
+                Ok(Some(Incoming { raw, inner: false }))
+            }
+            Some(&ERROR) => Err(Broken::Refused(server_error(&packet))),
+            _ if is_end(&packet) => {
+                self.ended = true;
+                Ok(None)
+            }
+            first => {
+                let length = packet.len();
+                let text = format!("a packet of {length} bytes that begins with {first:?}");
+                Err(Broken::Malformed(text))
+            }
+        }
+    }
+
+    /// Keeps what an event says about those after it.
+    #[inline]
+    fn look(&mut self, raw: &RawEvent) -> Result<(), Broken> {
+        // The layout of these two does not depend on the format description.
+        let decode = || Event::decode(raw, &FormatDescription::initial(crate::Flavor::MySql));
+        match raw.header.event_type {
+            kind::FORMAT_DESCRIPTION => {
+                if let Event::FormatDescription(format) = decode()? {
+                    self.checksum = format.checksum;
+                }
+            }
+            kind::TRANSACTION_PAYLOAD => {
+                if let Event::TransactionPayload(payload) = decode()? {
+                    self.unpacking = Some(Unpacking::begin(&payload)?);
+                }
+            }
+            // The server had nothing to send for a while.
+            kind::HEARTBEAT | kind::HEARTBEAT_V2 => self.wire.rest(),
+            _ => {}
+        }
+        Ok(())
     }
 }
 
-impl std::fmt::Debug for Dump {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Dump").field("silence", &self.silence).finish_non_exhaustive()
+impl From<FrameError> for Broken {
+    fn from(error: FrameError) -> Self {
+        Self::Malformed(error.to_string())
+    }
+}
+
+impl From<crate::DecodeError> for Broken {
+    fn from(error: crate::DecodeError) -> Self {
+        Self::Decode(error)
     }
 }
 
@@ -252,81 +230,6 @@ impl std::fmt::Debug for Dump {
 pub(crate) enum Blocking {
     WaitForMore,
     StopAtEnd,
-}
-
-type Polled = Option<Result<PartedEvent, mysql_async::Error>>;
-
-/// Polls the library's stream; its panic on malformed bytes is an error. The stream is not polled
-/// again after one, so that its state does not matter.
-fn poll_guarded(
-    stream: Pin<&mut BinlogStream>,
-    cx: &mut Context<'_>,
-) -> Poll<Result<Polled, Broken>> {
-    match std::panic::catch_unwind(AssertUnwindSafe(|| stream.poll_next(cx))) {
-        Ok(polled) => polled.map(Ok),
-        Err(panic) => {
-            let text = panic.downcast_ref::<String>().map(String::as_str);
-            let text = text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or_default();
-            Poll::Ready(Err(Broken::Malformed(format!("an event is not whole: {text}"))))
-        }
-    }
-}
-
-fn broken(error: mysql_async::Error) -> Broken {
-    use std::io::ErrorKind::{InvalidData, InvalidInput, Other};
-
-    use mysql_async::{Error, IoError};
-    match error {
-        Error::Server(refused) => Broken::Refused(refused),
-        // Socket errors have other kinds; these are the decoder's.
-        Error::Io(IoError::Io(e)) if matches!(e.kind(), InvalidData | InvalidInput | Other) => {
-            Broken::Malformed(e.to_string())
-        }
-        Error::Io(e) => Broken::Lost(e.to_string()),
-        Error::Driver(e) => Broken::Malformed(e.to_string()),
-        Error::Other(e) => Broken::Lost(e.to_string()),
-        Error::Url(e) => Broken::Lost(e.to_string()),
-    }
-}
-
-fn replica_variables(
-    options: &SourceOptions,
-    server: &Server,
-    start: &Start,
-    uuid: &str,
-) -> String {
-    let period = options.heartbeat.as_nanos();
-    // Servers look for their own spelling of each and ignore the other.
-    let mut sql = format!(
-        "SET @master_heartbeat_period = {period}, @source_heartbeat_period = {period}, \
-         @slave_uuid = '{uuid}', @replica_uuid = '{uuid}'"
-    );
-    if server.is_mariadb() {
-        // 4: the server sends its GTIDs as they are (`MARIA_SLAVE_CAPABILITY_GTID`). Strict: the very
-        // transaction that we ask to go on from must be in its log, not only a later number.
-        sql.push_str(
-            ", @mariadb_slave_capability = 4, @slave_gtid_strict_mode = 1, \
-             @slave_gtid_ignore_duplicates = 0",
-        );
-        if let Start::Gtids(Gtids::Mariadb(last)) = start {
-            sql.push_str(&format!(", @slave_connect_state = '{last}'"));
-        }
-    }
-    sql
-}
-
-fn sids(set: &model::GtidSet) -> Result<Vec<Sid<'static>>, BinlogError> {
-    let one = |(source, intervals): (&model::gtid::GtidSource, &[(u64, u64)])| {
-        let mut text = source.to_string();
-        for (first, last) in intervals {
-            text.push_str(&format!(":{first}-{last}"));
-        }
-        text.parse::<Sid<'static>>().map_err(|_| BinlogError::Answer {
-            what: "cannot put a GTID set into the protocol",
-            answer: text.clone(),
-        })
-    };
-    set.iter().map(one).collect()
 }
 
 /// What a short look into the binlog found.
@@ -343,8 +246,7 @@ pub(crate) async fn probe(
     server: &Server,
     start: Start,
 ) -> Result<Probed, BinlogError> {
-    let conn = connect(options).await?;
-    let mut dump = Dump::open(conn, options, server, &start, Blocking::StopAtEnd).await?;
+    let mut dump = Dump::open(options, server, &start, Blocking::StopAtEnd).await?;
     loop {
         match dump.next().await {
             Ok(Some(event)) if event.raw.header.event_type == kind::FORMAT_DESCRIPTION => {
@@ -354,10 +256,10 @@ pub(crate) async fn probe(
             Ok(None) => {
                 return Err(BinlogError::Answer {
                     what: "the binlog dump ended before its first event",
-                    answer: format!("{start:?}"),
+                    answer: start.to_string(),
                 });
             }
-            Err(broken) => return Err(broken.into_error(&format!("{start:?}"))),
+            Err(broken) => return Err(broken.into_error(&start.to_string())),
         }
     }
 }
@@ -370,9 +272,8 @@ pub(crate) async fn has_anonymous(
     from: &BinlogPosition,
     to: &BinlogFile,
 ) -> Result<bool, BinlogError> {
-    let conn = connect(options).await?;
     let start = Start::At(from.clone());
-    let mut dump = Dump::open(conn, options, server, &start, Blocking::StopAtEnd).await?;
+    let mut dump = Dump::open(options, server, &start, Blocking::StopAtEnd).await?;
     let format = FormatDescription::initial(server.flavor);
     loop {
         let raw = match dump.next().await {
@@ -436,32 +337,4 @@ impl Broken {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_compressed_transaction_must_unpack_to_the_size_it_declares() {
-        let mut payload = Payload { missing: 100 };
-        payload.inner(60).unwrap();
-        payload.inner(40).unwrap();
-        assert!(payload.inner(1).is_err(), "more than declared");
-        let mut payload = Payload { missing: 100 };
-        payload.inner(60).unwrap();
-        let raw = RawEvent { header: EventHeader::default(), body: Bytes::new() };
-        assert!(payload.outer(&raw).is_err(), "less than declared");
-    }
-
-    #[test]
-    fn gtid_sets_with_tags_and_holes_fit_the_protocol() {
-        let u = "3e11fa47-71ca-11e1-9e33-c80aa9429562";
-        let set = format!("{u}:1-5:7,{u}:blue:1-3").parse().unwrap();
-        assert_eq!(sids(&set).unwrap().len(), 2);
-    }
-
-    #[test]
-    fn the_replica_uuid_stays_for_the_life_of_the_process() {
-        assert_eq!(replica_uuid(7), replica_uuid(7));
-        assert_ne!(replica_uuid(7), replica_uuid(8), "jobs of one process are not one replica");
-        assert!(uuid::Uuid::parse_str(&replica_uuid(7)).is_ok());
-    }
-}
+mod tests;

@@ -19,6 +19,7 @@ pub mod rows;
 pub mod server;
 pub mod value;
 pub mod visibility;
+mod wire;
 
 pub use error::DecodeError;
 pub use event::{Event, Flavor, FormatDescription};

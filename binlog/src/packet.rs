@@ -1,6 +1,6 @@
 //! Bytes -> one event's header and body, checksum verified.
 
-use bytes::Bytes;
+use bytes::{Buf, Bytes};
 
 use crate::error::DecodeError;
 use crate::event::kind;
@@ -9,6 +9,10 @@ use crate::event::kind;
 pub const HEADER_LEN: usize = 19;
 /// Bytes of the CRC32 at an event's end.
 pub const CHECKSUM_LEN: usize = 4;
+
+/// The last byte of a format description event whose file has no checksums (MySQL source,
+/// `binlog_event.h`, `BINLOG_CHECKSUM_ALG_OFF`).
+const NO_CHECKSUMS: u8 = 0;
 
 /// The file is open for writing. The server checksums a format description event as if the flag
 /// were not set, for it clears the flag in place at shutdown (MySQL source, `log_event.cc`).
@@ -99,7 +103,9 @@ pub struct RawEvent {
 
 impl RawEvent {
     /// Reads one whole event. A format description event always carries a CRC32, whatever
-    /// `checksum` says (MySQL source, `Format_description_log_event::write`).
+    /// `checksum` says (MySQL source, `Format_description_log_event::write`). The server takes its
+    /// place and time from the one that opens a dump, and counts its checksum anew only in a file
+    /// that has some, so in others that one is not looked at.
     ///
     /// # Errors
     /// [`DecodeError::Length`] where `bytes` is not exactly one event, [`DecodeError::Checksum`].
@@ -112,45 +118,39 @@ impl RawEvent {
         if declared != actual {
             return Err(DecodeError::Length { declared, actual });
         }
-        let mut body = bytes.split_off(HEADER_LEN);
-        let checksummed =
-            checksum == Checksum::Crc32 || header.event_type == kind::FORMAT_DESCRIPTION;
-        let crc = if checksummed {
-            let (rest, crc) = body
+        let describes = header.event_type == kind::FORMAT_DESCRIPTION;
+        if checksum == Checksum::Crc32 || describes {
+            let (event, crc) = bytes
                 .split_last_chunk::<CHECKSUM_LEN>()
+                .filter(|(event, _)| event.len() >= HEADER_LEN)
                 .ok_or(DecodeError::Length { declared: HEADER_LEN + CHECKSUM_LEN, actual })?;
-            let (len, crc) = (rest.len(), u32::from_le_bytes(*crc));
-            body.truncate(len);
-            Some(crc)
-        } else {
-            None
-        };
-        Self::from_parts(header, body, crc)
-    }
-
-    /// Takes an event that was cut into its parts by others, and verifies `crc` where it has one.
-    ///
-    /// # Errors
-    /// [`DecodeError::Length`] where the parts are not as long together as the header says,
-    /// [`DecodeError::Checksum`].
-    pub fn from_parts(
-        header: EventHeader,
-        body: Bytes,
-        crc: Option<u32>,
-    ) -> Result<Self, DecodeError> {
-        let actual = HEADER_LEN + body.len() + crc.map_or(0, |_| CHECKSUM_LEN);
-        let declared = usize::try_from(header.event_size).unwrap_or(usize::MAX);
-        if declared != actual {
-            return Err(DecodeError::Length { declared, actual });
-        }
-        if let Some(stored) = crc {
-            let computed = header.checksum(&body);
-            if computed != stored {
+            let altered = describes && header.log_pos == 0 && event.ends_with(&[NO_CHECKSUMS]);
+            let computed = match event.get(HEADER_LEN..) {
+                Some(body) if describes => header.checksum(body),
+                // In one piece, which is faster.
+                _ => crc32fast::hash(event),
+            };
+            let (len, stored) = (event.len(), u32::from_le_bytes(*crc));
+            if computed != stored && !altered {
                 let EventHeader { event_type, log_pos, .. } = header;
                 return Err(DecodeError::Checksum { event_type, log_pos, stored, computed });
             }
+            bytes.truncate(len);
         }
-        Ok(Self { header, body })
+        bytes.advance(HEADER_LEN);
+        Ok(Self { header, body: bytes })
+    }
+
+    /// One without a checksum; `header` tells its length.
+    #[cfg(test)]
+    pub(crate) fn from_parts(header: EventHeader, body: Bytes) -> Result<Self, DecodeError> {
+        let actual = HEADER_LEN + body.len();
+        let declared = usize::try_from(header.event_size).unwrap_or(usize::MAX);
+        if declared == actual {
+            Ok(Self { header, body })
+        } else {
+            Err(DecodeError::Length { declared, actual })
+        }
     }
 }
 

@@ -5,10 +5,10 @@
 //! the open transaction again from its start and passes over what it has handed out of it. What no
 //! new connection can mend is an error, with the way out in its text.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use hashbrown::HashMap;
 use model::{BinlogPosition, Position, RowsKind, TableName};
 use tokio::time::Instant;
 
@@ -20,6 +20,7 @@ use crate::rows::{RowsEvent, TableMap, TablePlan};
 use crate::server::{Server, SourceOptions};
 
 mod error;
+mod holding;
 mod link;
 mod start;
 mod statement;
@@ -29,6 +30,7 @@ mod verify;
 pub use error::BinlogError;
 pub use start::Start;
 
+use holding::Holding;
 use link::Link;
 use start::resolve;
 use tracker::{RowsStep, Step, Tracker};
@@ -155,6 +157,7 @@ pub struct Reader {
     tracker: Tracker,
     format: FormatDescription,
     tables: HashMap<u64, Mapped>,
+    holding: Holding,
     link: Link,
     backoff: Backoff,
     /// Since when nothing was handed out, for connections that failed.
@@ -182,6 +185,7 @@ impl Reader {
             format: FormatDescription::initial(server.flavor),
             tracker: if begins_by_gtids { tracker.anywhere() } else { tracker },
             tables: HashMap::new(),
+            holding: Holding::default(),
             link: Link::Down { retry_at: Instant::now() },
             backoff: Backoff::default(),
             down_since: None,
@@ -201,23 +205,51 @@ impl Reader {
     /// What no new connection mends. A later call tries again from the position.
     pub async fn next(&mut self, tables: &mut impl Tables) -> Result<Delivered, BinlogError> {
         loop {
-            if std::mem::take(&mut self.server_changed) {
-                return Ok(self.deliver(StreamEvent::ServerChanged, None, &EventHeader::default()));
+            if let Some(delivered) = self.buffered(tables)? {
+                return Ok(delivered);
             }
             let incoming = self.receive().await?;
-            match self.take(incoming, tables) {
-                Ok(None) => {}
-                Ok(Some(delivered)) => {
-                    self.backoff.reset();
-                    self.down_since = None;
-                    self.unreadable = 0;
-                    return Ok(delivered);
-                }
-                Err(error) => {
-                    // The events after it must not be read as if it had been.
-                    self.link = Link::Down { retry_at: Instant::now() };
-                    return Err(error);
-                }
+            if let Some(delivered) = self.hand_out(incoming, tables)? {
+                return Ok(delivered);
+            }
+        }
+    }
+
+    /// The next event, where the server has sent it already.
+    ///
+    /// # Errors
+    /// As [`Reader::next`].
+    pub fn buffered(&mut self, tables: &mut impl Tables) -> Result<Option<Delivered>, BinlogError> {
+        if std::mem::take(&mut self.server_changed) {
+            let header = EventHeader::default();
+            return Ok(Some(self.deliver(StreamEvent::ServerChanged, None, &header)));
+        }
+        while let Some(incoming) = self.received()? {
+            let delivered = self.hand_out(incoming, tables)?;
+            if delivered.is_some() {
+                return Ok(delivered);
+            }
+        }
+        Ok(None)
+    }
+
+    fn hand_out(
+        &mut self,
+        incoming: Incoming,
+        tables: &mut impl Tables,
+    ) -> Result<Option<Delivered>, BinlogError> {
+        match self.take(incoming, tables) {
+            Ok(None) => Ok(None),
+            Ok(Some(delivered)) => {
+                self.backoff.reset();
+                self.down_since = None;
+                self.unreadable = 0;
+                Ok(Some(delivered))
+            }
+            Err(error) => {
+                // The events after it must not be read as if it had been.
+                self.link = Link::Down { retry_at: Instant::now() };
+                Err(error)
             }
         }
     }
@@ -246,6 +278,7 @@ impl Reader {
     ) -> Result<Option<Delivered>, BinlogError> {
         let Incoming { raw, inner } = incoming;
         let header = raw.header;
+        self.holding.came(header.event_size);
         let located = self.tracker.locate(&header, inner);
         if matches!(header.event_type, kind::HEARTBEAT | kind::HEARTBEAT_V2) {
             // The connection works, though it had nothing to hand out.
@@ -310,7 +343,9 @@ impl Reader {
         if self.tracker.is_skipping() || known {
             return Ok(());
         }
-        let Event::TableMap(map) = self.decode(raw)? else { return Ok(()) };
+        // It is kept, and must not hold the memory of what came beside it.
+        let raw = RawEvent { header: raw.header, body: Bytes::copy_from_slice(&raw.body) };
+        let Event::TableMap(map) = self.decode(&raw)? else { return Ok(()) };
         let table = TableName::new(Arc::clone(&map.db), Arc::clone(&map.table));
         let plan = match tables.plan(&map, settled) {
             Ok(plan) => plan,
@@ -319,7 +354,7 @@ impl Reader {
                 None
             }
         };
-        self.tables.insert(id, Mapped { table, raw: raw.body.clone(), settled, plan });
+        self.tables.insert(id, Mapped { table, raw: raw.body, settled, plan });
         Ok(())
     }
 
@@ -359,7 +394,7 @@ impl Reader {
         };
         self.tracker.delivered();
         let gtid = self.tracker.gtid();
-        let rows = Rows { plan, kind: rows.kind, images };
+        let rows = Rows { plan, kind: rows.kind, images: self.holding.hold(images) };
         Ok(Some(self.deliver(StreamEvent::Rows(rows), gtid, &raw.header)))
     }
 

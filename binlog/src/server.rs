@@ -18,6 +18,7 @@ mod prepared;
 mod replication;
 
 pub use options::{ClientCertificate, Password, RECONNECTS_MIN, SourceOptions, Tls, connect};
+pub(crate) use options::{SESSION_WHERE_KNOWN, install_tls_provider, session};
 pub(crate) use replication::Replication;
 
 /// Offset of the first event of every binlog file: after the four magic bytes.
@@ -113,6 +114,16 @@ impl Server {
     /// A global variable as the server printed it; `None` where it has no such variable.
     pub fn variable(&self, name: &str) -> Option<&str> {
         self.variables.get(name).map(String::as_str)
+    }
+
+    /// Asks a server for what is [`Server::identity`] here; upper and lower case are one.
+    pub(crate) fn identity_query(&self) -> &'static str {
+        if self.server_uuid.is_empty() {
+            "SELECT CONCAT(@@GLOBAL.hostname, ':', @@GLOBAL.port, ' (server id ', \
+             @@GLOBAL.server_id, ')')"
+        } else {
+            "SELECT @@GLOBAL.server_uuid"
+        }
     }
 
     pub fn is_mariadb(&self) -> bool {

@@ -73,7 +73,6 @@ impl FormatDescription {
         if usize::from(header_len) != crate::packet::HEADER_LEN {
             return Err(fields.malformed(format!("event headers of {header_len} bytes")));
         }
-        let at = fields.at();
         let (algorithm, lengths) = fields
             .rest()
             .split_last()
@@ -87,7 +86,7 @@ impl FormatDescription {
             flavor: Flavor::of_version(&server_version),
             server_version,
             checksum,
-            fixed_lengths: body.slice(at..at + lengths.len()),
+            fixed_lengths: Bytes::copy_from_slice(lengths),
         })
     }
 }

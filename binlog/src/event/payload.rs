@@ -1,16 +1,16 @@
 //! Compressed transactions (`binlog_transaction_compression`, MySQL 8.0.20 and up).
 
-use std::io::{self, BufReader, Read};
+use std::io::{self, Read};
 
-use bytes::{Buf, Bytes};
+use bytes::{Buf, Bytes, BytesMut};
 
 use crate::cursor::{Cursor, Fields};
 use crate::error::DecodeError;
 use crate::packet::{Checksum, EventHeader, HEADER_LEN, RawEvent};
 
 const EVENT: &str = "transaction payload";
-/// Bytes taken at once for an event whose length is only claimed.
-const STEP: u64 = 64 * 1024;
+/// Bytes unpacked at once, whatever length an event claims.
+const STEP: usize = 64 << 10;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Compression {
@@ -75,13 +75,13 @@ impl TransactionPayload {
         let reader: Box<dyn Read + Send> = match self.compression {
             Compression::None => Box::new(source),
             Compression::Zstd => Box::new(
-                zstd::stream::read::Decoder::with_buffer(BufReader::new(source))
+                zstd::stream::read::Decoder::with_buffer(source)
                     .map_err(|error| DecodeError::malformed(EVENT, error.to_string()))?,
             ),
         };
         // One byte more than allowed, so that reaching the limit and passing it differ.
         let reader = reader.take(max_bytes.saturating_add(1));
-        Ok(PayloadEvents { reader, limit: max_bytes, failed: false })
+        Ok(PayloadEvents { reader, unpacked: BytesMut::new(), limit: max_bytes, failed: false })
     }
 }
 
@@ -89,6 +89,8 @@ impl TransactionPayload {
 /// nothing more.
 pub struct PayloadEvents {
     reader: io::Take<Box<dyn Read + Send>>,
+    /// Unpacked and not handed out. Events are slices of it.
+    unpacked: BytesMut,
     limit: u64,
     failed: bool,
 }
@@ -100,41 +102,38 @@ impl std::fmt::Debug for PayloadEvents {
 }
 
 impl PayloadEvents {
-    /// Reads `n` bytes onto `out`, growing it only as they come. Fewer come at the end.
-    fn read_up_to(&mut self, n: u64, out: &mut Vec<u8>) -> Result<u64, DecodeError> {
-        let mut done = 0;
-        while done < n {
-            let step = (&mut self.reader).take((n - done).min(STEP)).read_to_end(out);
-            let got = step.map_err(|error| DecodeError::malformed(EVENT, error.to_string()))?;
-            if got == 0 {
-                break;
+    /// Unpacks until there are `n` bytes, with room only for what comes. False where they end before.
+    fn has(&mut self, n: usize) -> Result<bool, DecodeError> {
+        while self.unpacked.len() < n {
+            let held = self.unpacked.len();
+            self.unpacked.resize(held + STEP, 0);
+            let room = self.unpacked.get_mut(held..).unwrap_or_default();
+            let got = self.reader.read(room);
+            self.unpacked.truncate(held + got.as_ref().copied().unwrap_or_default());
+            if self.reader.limit() == 0 {
+                return Err(DecodeError::TooLarge { event: EVENT, limit: self.limit });
             }
-            done += u64::try_from(got).unwrap_or(u64::MAX);
+            match got {
+                Ok(0) => return Ok(false),
+                Ok(_) => {}
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(DecodeError::malformed(EVENT, error.to_string())),
+            }
         }
-        if self.reader.limit() == 0 {
-            return Err(DecodeError::TooLarge { event: EVENT, limit: self.limit });
-        }
-        Ok(done)
+        Ok(true)
     }
 
     fn read_event(&mut self) -> Result<Option<RawEvent>, DecodeError> {
-        const HEAD: u64 = HEADER_LEN as u64;
-        let mut bytes = Vec::new();
-        let got = self.read_up_to(HEAD, &mut bytes)?;
-        if got == 0 {
+        let whole_head = self.has(HEADER_LEN)?;
+        if self.unpacked.is_empty() {
             return Ok(None);
         }
-        let size = EventHeader::size_in(&bytes);
-        let cut = |actual| DecodeError::Length {
-            declared: size.and_then(|s| usize::try_from(s).ok()).unwrap_or(HEADER_LEN),
-            actual,
-        };
-        let body = size.map(u64::from).and_then(|size| size.checked_sub(HEAD));
-        let body = body.ok_or_else(|| cut(bytes.len()))?;
-        if self.read_up_to(body, &mut bytes)? < body {
-            return Err(cut(bytes.len()));
+        let size = EventHeader::size_in(&self.unpacked).filter(|_| whole_head);
+        let declared = size.and_then(|size| usize::try_from(size).ok()).unwrap_or(HEADER_LEN);
+        if !whole_head || declared < HEADER_LEN || !self.has(declared)? {
+            return Err(DecodeError::Length { declared, actual: self.unpacked.len() });
         }
-        RawEvent::parse(bytes.into(), Checksum::None).map(Some)
+        RawEvent::parse(self.unpacked.split_to(declared).freeze(), Checksum::None).map(Some)
     }
 }
 

@@ -1,6 +1,6 @@
 //! Statements: DDL, and the edges of transactions.
 
-use bytes::Bytes;
+use std::borrow::Cow;
 
 use super::compressed;
 use crate::cursor::{Cursor, Fields};
@@ -44,23 +44,23 @@ const LOAD_FIELDS_LEN: usize = 4 + 4 + 4 + 1;
 
 impl QueryEvent {
     pub(super) fn decode(body: &[u8]) -> Result<Self, DecodeError> {
-        Self::read(body, 0, |sql| Ok(Bytes::copy_from_slice(sql)))
+        Self::read(body, 0, |sql| Ok(Cow::Borrowed(sql)))
     }
 
     pub(super) fn decode_compressed(body: &[u8]) -> Result<Self, DecodeError> {
-        Self::read(body, 0, |sql| compressed::unpack(EVENT, sql))
+        Self::read(body, 0, |sql| Ok(Cow::Owned(compressed::unpack(EVENT, sql)?.into())))
     }
 
     /// LOAD DATA, logged as a statement. The file that it loads came in events before it.
     pub(super) fn decode_load(body: &[u8]) -> Result<Self, DecodeError> {
-        Self::read(body, LOAD_FIELDS_LEN, |sql| Ok(Bytes::copy_from_slice(sql)))
+        Self::read(body, LOAD_FIELDS_LEN, |sql| Ok(Cow::Borrowed(sql)))
     }
 
     /// `more`: bytes of the fixed part that only some statements have.
-    fn read(
-        body: &[u8],
+    fn read<'b>(
+        body: &'b [u8],
         more: usize,
-        unpack: impl FnOnce(&[u8]) -> Result<Bytes, DecodeError>,
+        unpack: impl FnOnce(&'b [u8]) -> Result<Cow<'b, [u8]>, DecodeError>,
     ) -> Result<Self, DecodeError> {
         let mut fields = Fields::new(EVENT, body);
         let thread_id = fields.u32("thread id")?;

@@ -12,26 +12,31 @@ const EVENT: &str = "rows";
 const FLAG_STMT_END: u16 = 0x1;
 
 /// Which columns of a table an image holds.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Presence {
-    bits: Bytes,
     columns: usize,
+    first_absent: Option<usize>,
 }
 
 impl Presence {
+    /// `bits` has one for each column, the lowest of a byte first; what is left of the last is void.
+    fn of(bits: &[u8], columns: usize) -> Self {
+        let absent = bits.iter().enumerate().find(|(_, byte)| **byte != u8::MAX);
+        let first_absent = absent.and_then(|(at, byte)| {
+            let bit = usize::try_from(byte.trailing_ones()).unwrap_or_default();
+            Some(at * 8 + bit).filter(|column| *column < columns)
+        });
+        Self { columns, first_absent }
+    }
+
     /// Number of columns of the table, as the event has it.
     pub fn columns(&self) -> usize {
         self.columns
     }
 
-    pub fn has(&self, column: usize) -> bool {
-        column < self.columns
-            && self.bits.get(column / 8).is_some_and(|byte| byte >> (column % 8) & 1 == 1)
-    }
-
     /// The first column that is not there.
     pub fn first_absent(&self) -> Option<usize> {
-        (0..self.columns).find(|&column| !self.has(column))
+        self.first_absent
     }
 }
 
@@ -110,14 +115,13 @@ impl RowsEvent {
         let columns = fields.read("column count", Cursor::lenenc)?;
         let columns = usize::try_from(columns).unwrap_or(usize::MAX);
         let mut presence = || {
-            let at = fields.at();
             let bits = fields.take(columns.div_ceil(8), "columns")?;
-            Ok(Presence { bits: body.slice(at..at + bits.len()), columns })
+            Ok(Presence::of(bits, columns))
         };
         let columns_before = presence()?;
         let columns_after = match layout.kind {
             RowsKind::Update => presence()?,
-            RowsKind::Insert | RowsKind::Delete | RowsKind::Read => columns_before.clone(),
+            RowsKind::Insert | RowsKind::Delete | RowsKind::Read => columns_before,
         };
         let images = if layout.compressed {
             compressed::unpack(EVENT, fields.rest())?
@@ -141,4 +145,26 @@ pub(super) fn decode_query(body: &Bytes) -> Result<Bytes, DecodeError> {
     let mut fields = Fields::new("rows query", body);
     fields.u8("length")?;
     Ok(body.slice(fields.at()..))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_column_that_is_absent_is_found_at_every_place() {
+        for columns in 0..40 {
+            let mut bits = vec![0xff; usize::div_ceil(columns, 8)];
+            assert_eq!(Presence::of(&bits, columns).first_absent(), None);
+            if let Some(last) = bits.last_mut() {
+                // Beyond the columns a bit means nothing.
+                *last = (1_u16 << ((columns - 1) % 8 + 1)).to_le_bytes()[0].wrapping_sub(1);
+            }
+            assert_eq!(Presence::of(&bits, columns).first_absent(), None);
+            for absent in (0..columns).rev() {
+                bits[absent / 8] &= !(1 << (absent % 8));
+                assert_eq!(Presence::of(&bits, columns).first_absent(), Some(absent));
+            }
+        }
+    }
 }

@@ -6,7 +6,7 @@ use crate::packet::{EventHeader, HEADER_LEN};
 fn raw(event_type: u8, flags: u16, body: &[u8]) -> RawEvent {
     let event_size = u32::try_from(HEADER_LEN + body.len()).unwrap();
     let header = EventHeader { event_type, flags, event_size, log_pos: 77, ..Default::default() };
-    RawEvent::from_parts(header, Bytes::copy_from_slice(body), None).unwrap()
+    RawEvent::from_parts(header, Bytes::copy_from_slice(body)).unwrap()
 }
 
 fn decode(event_type: u8, body: &[u8]) -> Result<Event, DecodeError> {
@@ -173,7 +173,7 @@ fn every_cut_of_every_captured_event_is_an_error_or_a_shorter_event_and_never_a_
                 let body = raw.body.slice(..cut);
                 let event_size = u32::try_from(HEADER_LEN + cut).unwrap();
                 let header = EventHeader { event_size, ..raw.header };
-                let cut = RawEvent::from_parts(header, body, None).unwrap();
+                let cut = RawEvent::from_parts(header, body).unwrap();
                 drop(Event::decode(&cut, &format));
             }
             if let Ok(Event::FormatDescription(new)) = Event::decode(&raw, &format) {

@@ -54,11 +54,10 @@ impl Xid {
         if data.len() < gtrid_len + bqual_len {
             return Err(fields.malformed("it ends inside its XA name"));
         }
-        Ok(Self {
-            format_id,
-            gtrid: data.slice(..gtrid_len),
-            bqual: data.slice(gtrid_len..gtrid_len + bqual_len),
-        })
+        // A name lives as long as its transaction is prepared: days, and it must not hold the memory
+        // of what came beside it.
+        let name = Bytes::copy_from_slice(&data.slice(..gtrid_len + bqual_len));
+        Ok(Self { format_id, gtrid: name.slice(..gtrid_len), bqual: name.slice(gtrid_len..) })
     }
 }
 

@@ -49,12 +49,15 @@ fn a_format_description_is_checked_as_if_its_file_were_closed() {
 }
 
 #[test]
-fn parts_that_came_apart_are_checked_as_a_whole() {
-    let bytes = event(kind::XID, 0, b"12345678");
-    let whole = RawEvent::parse(bytes.clone().into(), Checksum::Crc32).unwrap();
-    let crc = u32::from_le_bytes(*bytes.last_chunk().unwrap());
-    let parts = RawEvent::from_parts(whole.header, whole.body.clone(), Some(crc)).unwrap();
-    assert_eq!(parts, whole);
-    assert!(RawEvent::from_parts(whole.header, whole.body.clone(), Some(crc ^ 1)).is_err());
-    assert!(RawEvent::from_parts(whole.header, whole.body, None).is_err());
+fn a_format_description_changed_by_the_server_counts_where_its_file_has_no_checksums() {
+    let mut bytes = event(kind::FORMAT_DESCRIPTION, 0, b"body\0");
+    let place = 13..17;
+    assert!(bytes[place.clone()].iter().any(|byte| *byte != 0), "it has a place in its file");
+    bytes[1] ^= 1;
+    assert!(RawEvent::parse(bytes.clone().into(), Checksum::None).is_err(), "damaged in its file");
+    bytes[place].fill(0);
+    assert!(RawEvent::parse(bytes.clone().into(), Checksum::None).is_ok());
+    let algorithm = bytes.len() - 5;
+    bytes[algorithm] = 1;
+    assert!(RawEvent::parse(bytes.into(), Checksum::None).is_err(), "that one is counted anew");
 }

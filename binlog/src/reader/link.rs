@@ -53,6 +53,18 @@ impl Reader {
         self.link = Link::Up { dump: Box::new(linked.dump), first: linked.first };
     }
 
+    /// The next event off the wire, where it is there.
+    pub(super) fn received(&mut self) -> Result<Option<Incoming>, BinlogError> {
+        let Link::Up { dump, first } = &mut self.link else { return Ok(None) };
+        if let Some(first) = first.take() {
+            return Ok(Some(first));
+        }
+        match dump.buffered() {
+            Ok(event) => Ok(event),
+            Err(broken) => self.broken(broken).map(|()| None),
+        }
+    }
+
     /// The next event off the wire, over as many connections as it takes.
     pub(super) async fn receive(&mut self) -> Result<Incoming, BinlogError> {
         loop {

@@ -134,24 +134,20 @@ pub(super) async fn link(
         let mut conn = connect(&options).await?;
         let server = Server::probe(&mut conn).await?;
         let position = verify(&mut conn, &server, position, &expected).await?;
-        Ok::<_, BinlogError>((conn, server, position))
+        drop(conn.disconnect().await);
+        let begin = begin(&server, &position);
+        let blocking = Blocking::WaitForMore;
+        let dump = Box::pin(Dump::open(&options, &server, &begin.start, blocking)).await?;
+        Ok::<_, BinlogError>((server, position, begin, dump))
     };
-    let (conn, server, position) = match tokio::time::timeout(ANSWERED_WITHIN, asking).await {
+    let asked = tokio::time::timeout(ANSWERED_WITHIN, asking).await;
+    let (server, position, begin, mut dump) = match asked {
         Ok(answered) => answered?,
         Err(_) => {
             let (address, waited) = (options.address(), ANSWERED_WITHIN);
             return Err(BinlogError::ConnectTimeout { address, waited });
         }
     };
-    let incomplete = position.gtids == Gtids::None && server.gtids;
-    let beyond_protocol = u32::try_from(position.binlog.offset).is_err();
-    let from_head = position.gtids == Gtids::None && (incomplete || beyond_protocol);
-    let start = match &position.gtids {
-        Gtids::None if from_head => connection::Start::Head(position.binlog.file.clone()),
-        Gtids::None => connection::Start::At(position.binlog.clone()),
-        gtids @ (Gtids::Mysql(_) | Gtids::Mariadb(_)) => connection::Start::Gtids(gtids.clone()),
-    };
-    let mut dump = Dump::open(conn, &options, &server, &start, Blocking::WaitForMore).await?;
     let first = match dump.next().await {
         Ok(first) => first,
         Err(broken) if broken.is_same_server_id() => {
@@ -169,7 +165,27 @@ pub(super) async fn link(
     {
         refuse_to_pass_over(&options, &server, &position.binlog, first).await?;
     }
+    let Begin { from_head, incomplete, .. } = begin;
     Ok(Linked { server, dump, first, from_head, incomplete })
+}
+
+/// What to ask a server for.
+struct Begin {
+    start: connection::Start,
+    from_head: bool,
+    incomplete: bool,
+}
+
+fn begin(server: &Server, position: &Position) -> Begin {
+    let incomplete = position.gtids == Gtids::None && server.gtids;
+    let beyond_protocol = u32::try_from(position.binlog.offset).is_err();
+    let from_head = position.gtids == Gtids::None && (incomplete || beyond_protocol);
+    let start = match &position.gtids {
+        Gtids::None if from_head => connection::Start::Head(position.binlog.file.clone()),
+        Gtids::None => connection::Start::At(position.binlog.clone()),
+        gtids @ (Gtids::Mysql(_) | Gtids::Mariadb(_)) => connection::Start::Gtids(gtids.clone()),
+    };
+    Begin { start, from_head, incomplete }
 }
 
 /// Asked for what comes after a set of GTIDs, the server begins with the newest file before which

@@ -55,6 +55,7 @@ fn reader() -> Reader {
         format: FormatDescription::initial(server.flavor),
         tracker: Tracker::new(position, None),
         tables: HashMap::new(),
+        holding: Holding::default(),
         link: Link::Down { retry_at: Instant::now() },
         backoff: Backoff::default(),
         down_since: None,
@@ -68,7 +69,7 @@ fn reader() -> Reader {
 fn incoming(event_type: u8, body: &[u8]) -> Incoming {
     let event_size = u32::try_from(crate::packet::HEADER_LEN + body.len()).unwrap();
     let header = EventHeader { timestamp: 1, event_type, event_size, ..Default::default() };
-    let raw = RawEvent::from_parts(header, Bytes::copy_from_slice(body), None).unwrap();
+    let raw = RawEvent::from_parts(header, Bytes::copy_from_slice(body)).unwrap();
     Incoming { raw, inner: false }
 }
 

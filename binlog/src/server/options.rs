@@ -27,6 +27,11 @@ impl Password {
     pub fn new(text: impl Into<String>) -> Self {
         Self(text.into())
     }
+
+    /// For the login alone.
+    pub(crate) fn reveal(&self) -> &str {
+        &self.0
+    }
 }
 
 impl fmt::Debug for Password {
@@ -140,7 +145,7 @@ impl SourceOptions {
             .ip_or_hostname(self.host.clone())
             .tcp_port(self.port)
             .user(Some(self.user.clone()))
-            .pass(Some(self.password.0.clone()))
+            .pass(Some(self.password.reveal()))
             .ssl_opts(ssl)
             // A local socket would pass TLS by.
             .prefer_socket(false)
@@ -154,7 +159,7 @@ impl SourceOptions {
 }
 
 /// Two TLS providers in one program make the first TLS connection panic, so ours is named once.
-fn install_tls_provider() {
+pub(crate) fn install_tls_provider() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
         // An error says that the program has chosen one already, which serves as well.
@@ -210,7 +215,7 @@ async fn login(options: &SourceOptions, ssl: Option<SslOpts>) -> Result<Conn, Bi
     }
 }
 
-fn session() -> [String; 4] {
+pub(crate) fn session() -> [String; 4] {
     [
         "SET NAMES utf8mb4".to_owned(),
         // Text comes as it is stored: what has no Unicode the server would turn into `?`, without a
@@ -231,7 +236,7 @@ fn session() -> [String; 4] {
 
 /// Limits on how long a SELECT may run (MySQL 5.7.8+, MariaDB), and the query cache (5.6, MariaDB),
 /// whose answers need not be of this moment.
-const SESSION_WHERE_KNOWN: [&str; 3] = [
+pub(crate) const SESSION_WHERE_KNOWN: [&str; 3] = [
     "SET SESSION max_execution_time = 0",
     "SET SESSION max_statement_time = 0",
     "SET SESSION query_cache_type = 0",

@@ -369,6 +369,9 @@ impl Window {
         if self.spoiled {
             return;
         }
+        // As a slice it would hold the memory of everything that came beside it.
+        let state =
+            state.map(|block| RowsBlock { data: Bytes::copy_from_slice(&block.data), ..block });
         self.bytes += kept_bytes(order, state.as_ref());
         if let Some(old) = self.log.insert(order.to_vec(), state) {
             self.bytes -= kept_bytes(order, old.as_ref());

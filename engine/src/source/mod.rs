@@ -51,6 +51,8 @@ use crate::pipeline::batch::Batcher;
 
 /// Changes wait this long for company before their batch leaves.
 const LINGER: Duration = Duration::from_millis(2);
+/// So many events that have come already are taken before anything else is looked at.
+const EVENTS_AT_ONCE: usize = 64;
 /// Status is renewed this often at most.
 const STATUS_PERIOD: Duration = Duration::from_millis(500);
 
@@ -182,7 +184,10 @@ impl MySqlSource {
             tokio::select! { biased;
                 Ok(()) = inputs.requests.changed() => self.requested(&mut inputs.requests),
                 Some(ask) = inputs.asks.recv() => self.answer(ask).await?,
-                delivered = self.reader.next(&mut self.tables) => self.take(delivered?).await?,
+                delivered = self.reader.next(&mut self.tables) => {
+                    self.take(delivered?).await?;
+                    self.take_buffered().await?;
+                }
                 () = linger(self.linger_until) => {}
                 () = linger(self.awaited.ask_at()) => {}
                 () = patience(self.asked, self.barrier_patience) => {}
@@ -191,6 +196,35 @@ impl MySqlSource {
         self.batcher.flush().await?;
         self.publish();
         Ok(())
+    }
+
+    /// Takes what has come with the last event, as long as no event makes anything else possible. The
+    /// clock, the requests and the questions are looked at once for all of them.
+    async fn take_buffered(&mut self) -> Result<(), SourceError> {
+        for _ in 1..EVENTS_AT_ONCE {
+            if self.batcher.is_full() || !self.only_streams() {
+                break;
+            }
+            match self.reader.buffered(&mut self.tables)? {
+                Some(delivered) => self.take(delivered).await?,
+                None => break,
+            }
+        }
+        Ok(())
+    }
+
+    /// True where [`MySqlSource::settle`] has nothing to do but to send the batch in time.
+    fn only_streams(&self) -> bool {
+        self.planned
+            && !self.beginning
+            && !self.holds_still
+            && self.asked.is_none()
+            && self.opens.is_empty()
+            && self.loaded.is_empty()
+            && self.passes.is_empty()
+            && self.awaited.ask_at().is_none()
+            && !self.untold.waits()
+            && !self.tables.apart.has_plans_over()
     }
 
     /// Behind the last barrier nothing is emitted: either its savepoint is stored, and the coordinator

@@ -55,6 +55,11 @@ impl Apart {
         self.on_error == OnTableError::Quarantine
     }
 
+    /// True until the planner has heard of the tables just set apart.
+    pub(super) fn has_plans_over(&self) -> bool {
+        !self.plans_over.is_empty()
+    }
+
     pub fn has(&self, table: &TableName) -> bool {
         self.tables.contains_key(table)
     }
