@@ -114,7 +114,8 @@ impl JobPlace {
         if is_locked(&error) {
             let holder = lock::holder(&self.dir).map(|process| format!(" by process {process}"));
             let holder = holder.unwrap_or_default();
-            let advice = "stop that process, or give this one another `--state`";
+            let advice = "stop the job there (a daemon that runs it keeps its other jobs), or give this process \
+                          another `--state`";
             return StoreError::Fenced {
                 store: self.store.clone(),
                 job: self.job.to_string(),

@@ -12,6 +12,11 @@ pub struct Observation {
     pub reason: String,
     /// Since when it is, in milliseconds since the epoch.
     pub since_ms: i64,
+    /// Why the last attempt ended that did not end well.
+    pub error: Option<String>,
+    /// A run of it is there to be seen: a daemon that has just begun shows jobs as it left them before it
+    /// brings them back.
+    pub runs: bool,
     pub restarts: u64,
     pub lag_seconds: Option<i64>,
     pub lag_bytes: Option<u64>,
@@ -39,9 +44,11 @@ pub struct Unapplied {
 }
 
 impl Observation {
-    /// Of a job as `/metrics` shows it, with why it is in its state, and since when.
-    pub fn of(job: &JobMetrics, reason: &str, since_ms: i64) -> Self {
+    /// Of a job as `/metrics` shows it, with why it is in its state, since when, and why it failed last.
+    pub fn of(job: &JobMetrics, reason: &str, since_ms: i64, error: Option<String>) -> Self {
         let mut seen = Self {
+            error,
+            runs: job.run.is_some(),
             job: job.name.clone(),
             state: job.state,
             reason: reason.to_owned(),

@@ -17,7 +17,7 @@ fn alerts(url: &str) -> Alerts {
 
 fn failed(job: &str) -> Observation {
     let job = JobMetrics { name: job.to_owned(), state: JobState::Failed, run: None };
-    Observation::of(&job, "the disk is full", 1)
+    Observation::of(&job, "the disk is full", 1, None)
 }
 
 async fn until<T>(mut found: impl FnMut() -> Option<T>) -> T {

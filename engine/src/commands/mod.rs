@@ -64,8 +64,10 @@ impl Surroundings for World {
 /// Reads the script that the arguments name.
 pub fn read_job(args: &ScriptArgs) -> anyhow::Result<JobSpec> {
     let path = args.job.display().to_string();
-    let text = std::fs::read_to_string(&args.job)
-        .map_err(|e| Usage(format!("cannot read the job script {path}: {e}")))?;
+    let text = std::fs::read_to_string(&args.job).map_err(|e| {
+        let what = format!("cannot read the job script {path}: {e}");
+        Usage(format!("{what} (the path of a file is wanted here, not the name of a job)"))
+    })?;
     let mode = if args.lenient { Mode::Lenient } else { Mode::Strict };
     let job =
         job::parse(&text, &path, mode, &args.set, &World).map_err(|e| Usage(e.to_string()))?;

@@ -206,7 +206,8 @@ impl Look {
 
     pub(super) fn observation(&self) -> Observation {
         let standing = &self.record.standing;
-        Observation::of(&self.metrics(), &standing.reason, standing.since_ms)
+        let error = self.error.clone();
+        Observation::of(&self.metrics(), &standing.reason, standing.since_ms, error)
     }
 
     pub(super) fn tables(&self) -> Tables {

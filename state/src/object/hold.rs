@@ -157,7 +157,7 @@ impl Holder {
                 }
                 let by = current.lease.map_or_else(|| owner.clone(), |lease| lease.owner);
                 return Err(self.taken(&format!(
-                    "{by} holds it and lives; stop that process, or give this one another \
+                    "{by} holds it and lives; stop the job there, or give this process another \
                      `--state`, or take the job from it with `--take-over`"
                 )));
             }

@@ -53,7 +53,7 @@ async fn a_locked_state_tells_what_is_locked_and_what_to_do() {
     assert!(matches!(error, StoreError::Fenced { .. }), "{text}");
     let locked = dir.path().join("retail/orders/emp_sync.job");
     assert!(text.contains(&locked.display().to_string()), "{text}");
-    assert!(text.contains("stop that process, or give this one another `--state`"), "{text}");
+    assert!(text.contains("stop the job there") && text.contains("another `--state`"), "{text}");
     RocksStore::open(dir.path(), "retail/orders/other").await.expect("another job is free");
 }
 

@@ -135,15 +135,12 @@ impl Condition {
 
     pub(super) fn look(&self, seen: &Observation, now_ms: i64, counted: &mut Counted) -> Holds {
         match self {
-            Self::Failed if seen.state == JobState::Failed => {
-                let text = format!("The job failed: {}", seen.reason);
-                Holds::Since { since_ms: Some(seen.since_ms), means: Vec::new(), text }
-            }
-            Self::Failed => Holds::Not,
+            Self::Failed => failed(seen, counted),
             Self::Restarting { count, within } => {
                 let restarts = counted.count(seen.restarts, seen.restarts, now_ms, *within);
-                let text =
-                    || format!("{restarts} restarts within {}: {}", time(*within), seen.reason);
+                let why = seen.error.as_ref().unwrap_or(&seen.reason);
+                let times = if restarts == 1 { "once" } else { &format!("{restarts} times") };
+                let text = || format!("Started again {times} within {}: {why}", time(*within));
                 holds(restarts >= *count, text)
             }
             Self::CheckpointFailed { count, within } => {
@@ -162,7 +159,7 @@ impl Condition {
                     Some(_) => format!("The newest checkpoint is from {} ago.", time(age)),
                     None => format!("No checkpoint was stored for {}.", time(age)),
                 };
-                holds(seen.state.is_running() && age > *over, text)
+                holds(seen.runs && seen.state.is_running() && age > *over, text)
             }
             Self::Lag { over, bytes, transactions } => lag(seen, *over, *bytes, *transactions),
             Self::Retention { below } => {
@@ -198,6 +195,21 @@ fn holds(is_so: bool, text: impl FnOnce() -> String) -> Holds {
     } else {
         Holds::Not
     }
+}
+
+/// One that failed has not recovered before it runs again.
+fn failed(seen: &Observation, counted: &mut Counted) -> Holds {
+    let tries = matches!(seen.state, JobState::Starting | JobState::Restarting);
+    let is_failed = seen.state == JobState::Failed;
+    let still = tries && counted.last == Some(1);
+    if !(is_failed || still) {
+        counted.last = None;
+        return Holds::Not;
+    }
+    counted.last = Some(1);
+    let why = if is_failed { &seen.reason } else { seen.error.as_ref().unwrap_or(&seen.reason) };
+    let text = format!("The job failed: {why}");
+    Holds::Since { since_ms: is_failed.then_some(seen.since_ms), means: Vec::new(), text }
 }
 
 fn lag(

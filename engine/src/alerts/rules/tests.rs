@@ -27,6 +27,8 @@ fn scene(rules: &str) -> Scene {
         state: JobState::Streaming,
         reason: "it runs".to_owned(),
         since_ms: START,
+        error: None,
+        runs: true,
         restarts: 0,
         lag_seconds: Some(0),
         lag_bytes: Some(0),
@@ -69,8 +71,13 @@ fn a_job_that_fails_is_told_once_with_its_reason_and_once_more_when_it_runs_agai
     scene.job.since_ms = START + SECOND;
     scene.tells(SECOND, &["raised The job failed: the disk is full"]);
     scene.tells(MINUTE, &[]);
+    // To try again is not to run again.
     scene.job.state = JobState::Starting;
-    scene.tells(SECOND, &["settled It is over, after 1m 2s. The job is starting."]);
+    scene.tells(SECOND, &[]);
+    scene.job.state = JobState::Restarting;
+    scene.tells(SECOND, &[]);
+    scene.job.state = JobState::Streaming;
+    scene.tells(SECOND, &["settled It is over, after 1m 4s. The job is streaming."]);
     scene.tells(SECOND, &[]);
 }
 
@@ -112,7 +119,8 @@ fn restarts_count_in_their_window_and_those_before_the_first_look_do_not() {
     scene.job.restarts = 42;
     scene.tells(SECOND, &[]);
     scene.job.restarts = 43;
-    scene.tells(9 * MINUTE, &["raised 3 restarts within 10m: it runs"]);
+    scene.job.error = Some("the sink is gone".to_owned());
+    scene.tells(9 * MINUTE, &["raised Started again 3 times within 10m: the sink is gone"]);
     // The user has started it anew.
     scene.job.restarts = 0;
     scene.tells(MINUTE, &["settled"]);
@@ -142,6 +150,9 @@ fn a_checkpoint_is_old_when_none_was_stored_for_so_long_though_the_job_runs() {
     scene.tells(SECOND, &["settled"]);
     scene.job.state = JobState::Streaming;
     scene.job.since_ms = scene.now_ms;
+    scene.tells(30 * MINUTE, &[]);
+    // The daemon was away, and has not brought it back yet.
+    scene.job.runs = false;
     scene.tells(30 * MINUTE, &[]);
 }
 

@@ -82,7 +82,10 @@ fn tables(job: &JobSummary) -> String {
 /// The reason of a state that nobody asked for.
 fn remarkable(job: &JobSummary) -> String {
     match job.state {
-        JobState::Failed | JobState::Restarting => job.reason.clone(),
+        // A line each; `show` tells all of it.
+        JobState::Failed | JobState::Restarting => {
+            job.reason.lines().next().unwrap_or_default().to_owned()
+        }
         JobState::Created
         | JobState::Starting
         | JobState::Snapshotting

@@ -51,5 +51,8 @@ pub(super) fn tell(job: &Reply<JobDetail>, ask: &AskArgs) -> anyhow::Result<()> 
     }
     let summary = &job.value.summary;
     let line = format!("{}  {}: {}", summary.state.name(), summary.name, summary.reason);
+    for note in &job.value.notes {
+        eprintln!("note: {note}");
+    }
     Ok(show(painted(&line, is_colourful()))?)
 }

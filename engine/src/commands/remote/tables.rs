@@ -46,7 +46,11 @@ fn listing(tables: &Tables) -> Listing<9> {
         "reason",
     ];
     let rows = tables.tables.iter().map(row).collect();
-    Listing { header, rows, nothing: "no tables: the job has not run yet, or none matches" }
+    Listing {
+        header,
+        rows,
+        nothing: "no tables: the job has not run since the daemon began, or none matches",
+    }
 }
 
 fn row(table: &TableRow) -> [String; 9] {
