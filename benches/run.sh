@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
 # Builds for speed, measures, and writes the table into benches/README.md.
-#   run.sh [PART]...              bulk, oltp, decoder, snapshot, warehouse; all by default
+#   run.sh [PART]...              bulk, oltp, decoder, snapshot, warehouse, latency, idle; all by default
 #   run.sh serve bulk|oltp        a server with that data, for a profile
-# RUNS=3 runs of each; the table shows medians. A table of all parts alone replaces the page's.
+# RUNS=3 runs of each; the table shows medians. A run of all parts replaces the page's table and chart
+# (ratios.svg), and is added to history.jsonl.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 . scripts/build-env.sh

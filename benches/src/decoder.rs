@@ -16,7 +16,7 @@ use sinks::SinkContext;
 use sinks::format::{Format, encoder};
 
 use crate::measure::{Run, median};
-use crate::table::{Line, times};
+use crate::table::{Line, Side};
 use crate::workload::bulk_schema;
 
 /// Bytes in front of the first event of a file.
@@ -43,30 +43,20 @@ pub(crate) fn against_mysql_common(file: &Path, runs: usize) -> Result<Vec<Line>
         json_runs.push(timed(|| encode(&blocks))?.1);
     }
     let (ours, theirs, json) = (median(&our_runs), median(&their_runs), median(&json_runs));
-    let speed = |run: Run| {
-        let (images, mb) = (images as f64, image_bytes as f64 / 1e6);
-        format!(
-            "{:.3} s, {:.2} M row images/s, {:.0} MB/s",
-            run.wall,
-            images / run.wall / 1e6,
-            mb / run.wall
-        )
-    };
-    let limit = format!("`mysql_common` `RowsEventRows`: {}", speed(theirs));
+    let side =
+        |name: &str, run: Run| Side::named(name, run, images as u64).of_bytes(image_bytes as u64);
     Ok(vec![
         Line {
-            what: format!("decoder: {images} row images in memory, every cell"),
-            ours: speed(ours),
-            limit: limit.clone(),
-            ratio: times(theirs.wall / ours.wall),
-            aim: "≥ 10".to_owned(),
+            what: "decoder: row images in memory, every cell".to_owned(),
+            ours: side("", ours),
+            against: side("`mysql_common` `RowsEventRows`", theirs),
+            aim: Some(20.0),
         },
         Line {
             what: "decoder and encoder: the same → debezium-json in memory".to_owned(),
-            ours: speed(json),
-            limit: limit + " (nothing encoded)",
-            ratio: times(theirs.wall / json.wall),
-            aim: String::new(),
+            ours: side("", json),
+            against: side("`mysql_common` `RowsEventRows`, nothing encoded", theirs),
+            aim: None,
         },
     ])
 }
@@ -75,7 +65,7 @@ fn timed(work: impl FnOnce() -> Result<usize>) -> Result<(usize, Run)> {
     let begun = Instant::now();
     let count = work()?;
     let wall = begun.elapsed().as_secs_f64();
-    Ok((count, Run { wall, cpu: wall, peak: 0 }))
+    Ok((count, Run { wall, cpu: 0.0, peak: 0 }))
 }
 
 /// The rows events of the file, as the engine hands them to a sink.

@@ -9,27 +9,42 @@ pub(crate) fn load() -> String {
     text.split_whitespace().take(3).collect::<Vec<_>>().join(" ")
 }
 
-/// Date, machine and load, as the paragraph above the table.
-pub(crate) fn heading(load_before: &str, runs: usize) -> String {
-    let date = output("date", &["-u", "+%Y-%m-%d"]);
-    let cpus = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-    let mysql = output(
-        concat!(env!("CARGO_MANIFEST_DIR"), "/../scripts/servers.sh"),
-        &["version", "mysql9"],
-    );
-    let commit = output("git", &["-C", env!("CARGO_MANIFEST_DIR"), "rev-parse", "--short", "HEAD"]);
-    format!(
-        "{date}, commit {commit}, {cpus} CPUs ({}), {} GiB, MySQL {mysql} on loopback without TLS; \
-         medians of {runs} runs; load average before: {load_before}, after: {}.",
-        field("/proc/cpuinfo", "model name"),
-        field("/proc/meminfo", "MemTotal")
-            .split_whitespace()
-            .next()
-            .and_then(|kib| kib.parse::<u64>().ok())
-            .unwrap_or_default()
-            .div_ceil(1 << 20),
-        load()
-    )
+#[derive(Debug)]
+pub(crate) struct Machine {
+    pub(crate) date: String,
+    pub(crate) commit: String,
+    pub(crate) cpu: String,
+    pub(crate) cpus: usize,
+    memory_gib: u64,
+    /// Its version.
+    pub(crate) mysql: String,
+}
+
+impl Machine {
+    pub(crate) fn this() -> Self {
+        let here = env!("CARGO_MANIFEST_DIR");
+        let servers = concat!(env!("CARGO_MANIFEST_DIR"), "/../scripts/servers.sh");
+        let memory = field("/proc/meminfo", "MemTotal");
+        let kib = memory.split_whitespace().next().and_then(|kib| kib.parse::<u64>().ok());
+        Self {
+            date: output("date", &["-u", "+%Y-%m-%d"]),
+            commit: output("git", &["-C", here, "rev-parse", "--short", "HEAD"]),
+            cpu: field("/proc/cpuinfo", "model name"),
+            cpus: std::thread::available_parallelism().map_or(1, std::num::NonZero::get),
+            memory_gib: kib.unwrap_or_default().div_ceil(1 << 20),
+            mysql: output(servers, &["version", "mysql9"]),
+        }
+    }
+
+    /// As the paragraph above the table.
+    pub(crate) fn heading(&self, load_before: &str, runs: usize) -> String {
+        let Self { date, commit, cpu, cpus, memory_gib, mysql } = self;
+        format!(
+            "{date}, commit {commit}, {cpus} CPUs ({cpu}), {memory_gib} GiB, MySQL {mysql} on loopback \
+             without TLS; medians of {runs} runs; load average before: {load_before}, after: {}.",
+            load()
+        )
+    }
 }
 
 fn output(program: &str, arguments: &[&str]) -> String {

@@ -3,12 +3,15 @@
 //!
 //! ```text
 //! bench [PART]... [--write README]   measure (all parts by default)
-//!                                    parts: bulk, oltp, decoder, snapshot, warehouse
+//!                                    parts: bulk, oltp, decoder, snapshot, warehouse, latency, idle
 //! bench serve bulk|oltp              a server with the data of that part, for a profile
 //! ```
 //! `RUNS` (default 3) runs of each; the table shows medians.
 
 mod decoder;
+mod drain;
+mod idle;
+mod latency;
 mod machine;
 mod measure;
 mod snapshot;
@@ -23,10 +26,11 @@ use anyhow::{Context, Result, bail};
 
 use tests::say;
 
-use crate::table::Line;
+use crate::machine::Machine;
+use crate::table::{Figure, Line, Results};
 use crate::workload::{Source, Workload};
 
-const PARTS: [&str; 5] = ["bulk", "oltp", "decoder", "snapshot", "warehouse"];
+const PARTS: [&str; 7] = ["bulk", "oltp", "decoder", "snapshot", "warehouse", "latency", "idle"];
 
 #[tokio::main]
 async fn main() -> Result<()> {
@@ -46,11 +50,14 @@ async fn main() -> Result<()> {
     }
     let wanted = |part: &str| arguments.is_empty() || arguments.iter().any(|a| a == part);
     let before = machine::load();
-    let lines = measure(wanted, runs()?).await?;
-    let text = table::markdown(&machine::heading(&before, runs()?), &lines);
+    let results = measure(wanted, runs()?).await?;
+    let machine = Machine::this();
+    let text = table::markdown(&machine.heading(&before, runs()?), &results);
     println!("{text}");
-    if let Some(path) = readme {
-        table::write(&path, &text)?;
+    if let Some(page) = readme {
+        table::write(&page, &text)?;
+        table::chart(&page.with_file_name("ratios.svg"), &results)?;
+        table::remember(&page.with_file_name("history.jsonl"), &machine, &results)?;
     }
     Ok(())
 }
@@ -62,10 +69,10 @@ fn runs() -> Result<usize> {
     }
 }
 
-async fn measure(wanted: impl Fn(&str) -> bool, runs: usize) -> Result<Vec<Line>> {
+async fn measure(wanted: impl Fn(&str) -> bool, runs: usize) -> Result<Results> {
     // Raw copies go to memory: what is measured is the server and the tool, not a disk.
     let tmpfs = tempfile::Builder::new().prefix("seachange-bench-").tempdir_in(tmpfs())?;
-    let mut lines = Lines::default();
+    let mut lines = Told::default();
     if ["bulk", "decoder", "warehouse", "snapshot"].into_iter().any(&wanted) {
         let source = Source::with(Workload::Bulk).await?;
         if wanted("bulk") {
@@ -87,19 +94,28 @@ async fn measure(wanted: impl Fn(&str) -> bool, runs: usize) -> Result<Vec<Line>
         let source = Source::with(Workload::Oltp).await?;
         lines.add(stream::against_raw(&source, tmpfs.path(), runs).await?);
     }
+    if wanted("latency") {
+        lines.figures(latency::paced().await?);
+    }
+    if wanted("idle") {
+        lines.figures(idle::quiet().await?);
+    }
     Ok(lines.0)
 }
 
 /// Told as they come.
 #[derive(Default)]
-struct Lines(Vec<Line>);
+struct Told(Results);
 
-impl Lines {
+impl Told {
     fn add(&mut self, new: Vec<Line>) {
-        for line in &new {
-            say(format!("{}: {} ({} against {})", line.what, line.ratio, line.ours, line.limit));
-        }
-        self.0.extend(new);
+        new.iter().for_each(|line| say(line.told()));
+        self.0.lines.extend(new);
+    }
+
+    fn figures(&mut self, new: Vec<Figure>) {
+        new.iter().for_each(|figure| say(format!("{}: {}", figure.what, figure.value)));
+        self.0.figures.extend(new);
     }
 }
 

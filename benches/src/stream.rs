@@ -6,8 +6,8 @@ use anyhow::{Context, Result, ensure};
 use tests::{Job, Script};
 
 use crate::measure::{Run, median, tool, until_idle};
-use crate::table::{Line, mib, times};
-use crate::workload::Source;
+use crate::table::{Line, Side};
+use crate::workload::{Source, Workload};
 
 /// No checkpoint within a run.
 const NEVER: &str = "86400000";
@@ -80,31 +80,12 @@ pub(crate) async fn against_raw(source: &Source, tmpfs: &Path, runs: usize) -> R
         raw.push(raw_copy(source, tmpfs)?.run);
         ours.push(one(source, &script(source)).await?);
     }
-    let (raw, ours) = (median(&raw), median(&ours));
-    let name = source.workload.table();
-    let speed = |run: Run| format!("{:.0} MB/s", source.bytes as f64 / 1e6 / run.wall);
-    let changes = source.workload.changes() as f64;
+    let (name, changes) = (source.workload.table(), source.workload.changes());
     Ok(vec![Line {
-        what: format!(
-            "{name}: {:.0} MB of binlog, {changes:.0} changes → `blackhole`, debezium-json",
-            source.bytes as f64 / 1e6
-        ),
-        ours: format!(
-            "{:.2} s, {}, {:.0} k changes/s, {:.2} s CPU, {}",
-            ours.wall,
-            speed(ours),
-            changes / ours.wall / 1e3,
-            ours.cpu,
-            mib(ours.peak)
-        ),
-        limit: format!(
-            "`mysqlbinlog --raw`: {:.2} s, {}, {:.2} s CPU",
-            raw.wall,
-            speed(raw),
-            raw.cpu
-        ),
-        ratio: times(raw.wall / ours.wall),
-        aim: if name == "bulk" { "≥ 0.30".to_owned() } else { String::new() },
+        what: format!("{name}: binlog → `blackhole`, debezium-json"),
+        ours: Side::ours(median(&ours), changes).of_bytes(source.bytes),
+        against: Side::named("`mysqlbinlog --raw`", median(&raw), 0).of_bytes(source.bytes),
+        aim: Some(if source.workload == Workload::Oltp { 1.5 } else { 0.5 }),
     }])
 }
 
@@ -115,17 +96,11 @@ pub(crate) async fn checkpoints(source: &Source, runs: usize) -> Result<Line> {
         none.push(one(source, &script(source)).await?);
         each_second.push(one(source, &script(source).option("checkpoint", "1000")).await?);
     }
-    let (none, each_second) = (median(&none), median(&each_second));
+    let changes = source.workload.changes();
     Ok(Line {
         what: "bulk with a checkpoint every second".to_owned(),
-        ours: format!(
-            "{:.2} s, {:.2} s CPU, {}",
-            each_second.wall,
-            each_second.cpu,
-            mib(each_second.peak)
-        ),
-        limit: format!("without checkpoints: {:.2} s, {:.2} s CPU", none.wall, none.cpu),
-        ratio: times(none.wall / each_second.wall),
-        aim: "≥ 0.97".to_owned(),
+        ours: Side::ours(median(&each_second), changes),
+        against: Side::named("without checkpoints", median(&none), changes),
+        aim: Some(0.97),
     })
 }

@@ -9,7 +9,7 @@ use tests::warehouse::{System, Warehouse};
 use crate::measure::{Run, median, to_its_end, until_idle};
 use crate::snapshot::{self, ROWS};
 use crate::stream;
-use crate::table::{Line, mib, times};
+use crate::table::{Line, Side};
 use crate::workload::{BULK_ROWS, Source, grow_bulk};
 
 /// Milliseconds. Loads become visible by checkpoints, so both sides have them.
@@ -65,11 +65,10 @@ impl Part {
         }
     }
 
-    fn what(self, source: &Source) -> String {
-        let rows = self.rows(source);
+    fn what(self) -> &'static str {
         match self {
-            Self::Stream => format!("bulk: {rows} changes"),
-            Self::Snapshot => format!("snapshot: {rows} rows, parallelism 1"),
+            Self::Stream => "bulk",
+            Self::Snapshot => "snapshot, parallelism 1,",
         }
     }
 }
@@ -91,20 +90,12 @@ async fn of(part: Part, source: &Source, runs: usize) -> Result<Vec<Line>> {
             all.push(part.into_warehouse(source, *system).await?);
         }
     }
-    let blackhole = median(&blackhole);
-    let speed = |run: Run| {
-        let rows = part.rows(source) as f64 / run.wall / 1e3;
-        format!("{:.2} s, {rows:.0} k/s, {:.2} s CPU, {}", run.wall, run.cpu, mib(run.peak))
-    };
-    let line = |(system, all): (System, Vec<Run>)| {
-        let run = median(&all);
-        Line {
-            what: format!("{} → `{}`, checkpoints of 1 s", part.what(source), system.name()),
-            ours: speed(run),
-            limit: format!("`blackhole`, debezium-json: {}", speed(blackhole)),
-            ratio: times(blackhole.wall / run.wall),
-            aim: "≥ 0.70".to_owned(),
-        }
+    let (blackhole, rows) = (median(&blackhole), part.rows(source));
+    let line = |(system, all): (System, Vec<Run>)| Line {
+        what: format!("{} → `{}`, checkpoints of 1 s", part.what(), system.name()),
+        ours: Side::ours(median(&all), rows),
+        against: Side::named("`blackhole`, debezium-json", blackhole, rows),
+        aim: Some(0.7),
     };
     Ok(ours.into_iter().map(line).collect())
 }

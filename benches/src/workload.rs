@@ -18,6 +18,14 @@ const BULK_TRANSACTION: u64 = 1000;
 const OLTP_TRANSACTIONS: u64 = 250_000;
 const OLTP_ROWS: u64 = 10_000;
 
+/// Nothing of a server outlives the run, so nothing of it has to reach a disk.
+pub(crate) const NOT_DURABLE: [&str; 4] = [
+    "--innodb-buffer-pool-size=2G",
+    "--innodb-doublewrite=OFF",
+    "--innodb-flush-log-at-trx-commit=0",
+    "--sync-binlog=0",
+];
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Workload {
     Bulk,
@@ -55,14 +63,7 @@ pub(crate) struct Source {
 
 impl Source {
     pub(crate) async fn with(workload: Workload) -> Result<Self> {
-        // Nothing of this outlives the run, so nothing of it has to reach a disk.
-        let options = [
-            "--innodb-buffer-pool-size=2G",
-            "--innodb-doublewrite=OFF",
-            "--innodb-flush-log-at-trx-commit=0",
-            "--sync-binlog=0",
-        ];
-        let server = Server::start(Kind::MySql9Gtid, &options).await?;
+        let server = Server::start(Kind::MySql9Gtid, &NOT_DURABLE).await?;
         let begun = Instant::now();
         prepare(&server, workload).await?;
         server.sql("RESET BINARY LOGS AND GTIDS").await?;

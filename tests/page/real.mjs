@@ -108,9 +108,13 @@ try {
   await part("it is found by typing and deleted", async () => {
     await act(page, "cancel");
     await standing("stopped");
+    // The page knows that the job is stopped before its cancel is answered, and keys are the dialog's until then.
+    await page.waitForSelector("dialog[open]", { state: "detached" });
     await page.goto(`${url.replace(/\/$/, "")}/#/`);
     await page.keyboard.press("/");
+    await page.waitForFunction(() => document.activeElement?.id === "search");
     await page.keyboard.type("emp");
+    await shows(page, "#tree mark", "emp");
     await page.keyboard.press("Enter");
     await page.waitForFunction((at) => location.hash === at, link(NAME).replace(/\/$/, ""));
     await act(page, "delete");
@@ -120,6 +124,8 @@ try {
 } catch (error) {
   console.error(`page: ${step}: ${error.message}`);
   console.error(complaints.join("\n"));
+  const place = () => [location.hash, document.activeElement?.id, document.getElementById("search")?.value];
+  console.error(`it stands at ${await page.evaluate(place).catch(() => "nothing")}`);
   console.error(`it shows:\n${await page.innerText("body").catch(() => "nothing")}`);
   process.exitCode = 1;
 } finally {

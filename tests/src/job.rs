@@ -120,8 +120,8 @@ pub(crate) fn binary_in(variable: &str, name: &str, build: &str) -> Result<PathB
     Ok(path)
 }
 
-/// Lines that a running process has printed so far.
-type Lines = Arc<Mutex<Vec<String>>>;
+/// Lines that a running process has printed so far, each with when it came.
+type Lines = Arc<Mutex<Vec<(Instant, String)>>>;
 
 struct Running {
     process: Guarded,
@@ -268,7 +268,8 @@ impl Job {
         let lines = Arc::clone(&self.lines);
         let reader = std::thread::spawn(move || {
             for line in BufReader::new(stdout).lines().map_while(Result::ok) {
-                lines.lock().unwrap_or_else(PoisonError::into_inner).push(line);
+                let came = Instant::now();
+                lines.lock().unwrap_or_else(PoisonError::into_inner).push((came, line));
             }
         });
         self.running = Some(Running { process, reader });
@@ -277,6 +278,12 @@ impl Job {
 
     /// What this run (the last one, when stopped) has printed on stdout.
     pub fn stdout(&self) -> Vec<String> {
+        let lines = self.lines.lock().unwrap_or_else(PoisonError::into_inner);
+        lines.iter().map(|(_, line)| line.clone()).collect()
+    }
+
+    /// The same, each line with when it came.
+    pub fn arrivals(&self) -> Vec<(Instant, String)> {
         self.lines.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
