@@ -151,7 +151,7 @@ pub(crate) fn remember(history: &Path, machine: &Machine, results: &Results) -> 
 
 /// The ratios as bars, the aim as a mark on each. A picture of its own: no script, no font of ours.
 pub(crate) fn chart(path: &Path, results: &Results) -> Result<()> {
-    const LABEL: u32 = 520;
+    const LABEL: u32 = 720;
     const BAR: u32 = 360;
     const ROW: u32 = 26;
     const TOP: u32 = 34;
@@ -168,8 +168,10 @@ pub(crate) fn chart(path: &Path, results: &Results) -> Result<()> {
     );
     for (line, row) in results.lines.iter().zip(0_u32..) {
         let (y, ratio) = (TOP + row * ROW, line.ratio());
-        let what = escaped(&format!("{} / {}", line.what, line.against.name.replace('`', "")));
-        let end = x(ratio);
+        let what = escaped(&format!("{} / {}", line.what, line.against.name).replace('`', ""));
+        let (end, aim) = (x(ratio), line.aim.map(x));
+        // Beside the bar, and not under the mark.
+        let number = aim.map_or(end, |aim| if aim - end < 40.0 { aim.max(end) } else { end });
         writeln!(
             svg,
             "<text x=\"{}\" y=\"{}\" text-anchor=\"end\">{what}</text><rect x=\"{LABEL}\" y=\"{}\" \
@@ -179,11 +181,11 @@ pub(crate) fn chart(path: &Path, results: &Results) -> Result<()> {
             y + 3,
             end - f64::from(LABEL),
             ROW - 8,
-            end + 5.0,
+            number + 5.0,
             y + 15
         )?;
-        if let Some(aim) = line.aim {
-            let (at, from, to) = (x(aim), y + 1, y + ROW - 3);
+        if let Some(at) = aim {
+            let (from, to) = (y + 1, y + ROW - 3);
             writeln!(svg, "<path d=\"M{at:.1} {from}V{to}\" stroke=\"#c33\" stroke-width=\"2\"/>")?;
         }
     }
