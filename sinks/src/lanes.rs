@@ -23,15 +23,19 @@ pub(crate) struct Lanes<T> {
     early: BTreeMap<u64, Done<T>>,
     begun: u64,
     taken: u64,
-    /// Of all that is under way.
+    /// What all that is under way is expected to come to.
     bytes: usize,
+    /// Bytes of the last result for each that was worked on, at least 1.
+    growth: usize,
     /// A piece has failed: what comes behind it must not pass for all there was.
     is_broken: bool,
 }
 
 struct Done<T> {
     number: u64,
+    /// Expected.
     bytes: usize,
+    growth: usize,
     result: Result<T, SinkError>,
 }
 
@@ -46,26 +50,40 @@ impl<T: Send + 'static> Lanes<T> {
             begun: 0,
             taken: 0,
             bytes: 0,
+            growth: 1,
             is_broken: false,
         }
     }
 
-    /// Begins a piece of work whose result is expected to take so many bytes; there must be room.
+    /// Begins to work on so many bytes, for which there must be room. The work tells its result, and how
+    /// many bytes that takes.
     pub(crate) fn begin(
         &mut self,
         bytes: usize,
-        work: impl FnOnce() -> Result<T, SinkError> + Send + 'static,
+        work: impl FnOnce() -> Result<(T, usize), SinkError> + Send + 'static,
     ) {
-        let number = self.begun;
+        let (number, expected) = (self.begun, self.expected(bytes));
         self.begun += 1;
-        self.bytes += bytes;
-        self.tasks.spawn(async move { Done { number, bytes, result: work() } });
+        self.bytes += expected;
+        self.tasks.spawn(async move {
+            let (result, growth) = match work() {
+                Ok((result, taken)) => (Ok(result), taken.div_ceil(bytes.max(1)).max(1)),
+                Err(error) => (Err(error), 1),
+            };
+            Done { number, bytes: expected, growth, result }
+        });
     }
 
-    /// Such a piece of work can begin. If not, the next result is to be taken first.
+    /// Results grow as the last one did.
+    fn expected(&self, bytes: usize) -> usize {
+        bytes.saturating_mul(self.growth)
+    }
+
+    /// Work on so many bytes can begin. If not, the next result is to be taken first.
     pub(crate) fn have_room(&self, bytes: usize) -> bool {
         let under_way = usize::try_from(self.begun - self.taken).unwrap_or(usize::MAX);
-        under_way == 0 || (under_way < self.most && self.bytes + bytes <= BYTES_MAX)
+        let bytes = self.bytes.saturating_add(self.expected(bytes));
+        under_way == 0 || (under_way < self.most && bytes <= BYTES_MAX)
     }
 
     pub(crate) fn are_empty(&self) -> bool {
@@ -85,6 +103,7 @@ impl<T: Send + 'static> Lanes<T> {
             if let Some(done) = self.early.remove(&self.taken) {
                 self.taken += 1;
                 self.bytes -= done.bytes;
+                self.growth = done.growth;
                 self.is_broken = done.result.is_err();
                 return done.result.map(Some);
             }
@@ -120,7 +139,7 @@ mod tests {
             while begun < 100 && lanes.have_room(1) {
                 let (number, rounds) = (begun, 1 + (100 - begun) % 7 * 1000);
                 let work = move || (0..rounds).fold(number, |held, _| std::hint::black_box(held));
-                lanes.begin(1, move || Ok(work()));
+                lanes.begin(1, move || Ok((work(), 1)));
                 begun += 1;
             }
             results.push(lanes.next().await.unwrap().unwrap());
@@ -132,12 +151,24 @@ mod tests {
     #[tokio::test]
     async fn a_piece_that_is_too_large_is_worked_on_alone() {
         let mut lanes = lanes(3);
-        lanes.begin(1, || Ok(1));
+        lanes.begin(1, || Ok((1, 1)));
         assert!(lanes.have_room(BYTES_MAX - 1) && !lanes.have_room(BYTES_MAX));
         lanes.next().await.unwrap();
         assert!(lanes.have_room(10 * BYTES_MAX));
-        lanes.begin(10 * BYTES_MAX, || Ok(2));
+        lanes.begin(10 * BYTES_MAX, || Ok((2, 0)));
         assert!(!lanes.have_room(0));
+    }
+
+    #[tokio::test]
+    async fn what_results_come_to_is_expected_of_the_next_ones() {
+        let mut lanes = lanes(3);
+        lanes.begin(10, || Ok(((), 35)));
+        lanes.next().await.unwrap();
+        lanes.begin(10, || Ok(((), 10)));
+        assert!(lanes.have_room(BYTES_MAX / 4 - 10) && !lanes.have_room(BYTES_MAX / 4 - 9));
+        lanes.next().await.unwrap();
+        lanes.begin(10, || Ok(((), 10)));
+        assert!(lanes.have_room(BYTES_MAX - 10));
     }
 
     #[tokio::test]
@@ -145,9 +176,9 @@ mod tests {
         let refused = || SinkError::Definite { sink: "sink[0]".to_owned(), what: "no".to_owned() };
         for panics in [false, true] {
             let mut lanes = lanes(3);
-            lanes.begin(1, || Ok(0));
+            lanes.begin(1, || Ok((0, 1)));
             lanes.begin(1, move || if panics { panic!("on purpose") } else { Err(refused()) });
-            lanes.begin(1, || Ok(2));
+            lanes.begin(1, || Ok((2, 1)));
             let mut told = Vec::new();
             for _ in 0..4 {
                 told.push(lanes.next().await.map_err(|error| error.to_string()));

@@ -15,8 +15,6 @@ const KEPT_BYTES_MAX: usize = 8 << 20;
 struct Desk {
     encoder: Box<dyn Encoder>,
     lines: Vec<u8>,
-    /// Bytes of lines for each of the batch.
-    growth: usize,
 }
 
 pub(crate) struct Encoding {
@@ -24,32 +22,29 @@ pub(crate) struct Encoding {
     context: SinkContext,
     lanes: Lanes<Desk>,
     idle: Vec<Desk>,
-    /// Of the last batch.
-    growth: usize,
 }
 
 impl Encoding {
     pub(crate) fn new(format: Format, context: &SinkContext) -> Self {
         let lanes = Lanes::new(&context.sink_name);
-        Self { format, context: context.clone(), lanes, idle: Vec::new(), growth: 1 }
+        Self { format, context: context.clone(), lanes, idle: Vec::new() }
     }
 
     /// The batch can begin to be encoded. If not, the next lines are to be taken first.
     pub(crate) fn has_room(&self, batch: &Batch) -> bool {
-        self.lanes.have_room(batch.bytes.saturating_mul(self.growth))
+        self.lanes.have_room(batch.bytes)
     }
 
     pub(crate) fn begin(&mut self, batch: Arc<Batch>) {
         let mut desk = self.idle.pop().unwrap_or_else(|| Desk {
             encoder: encoder(self.format, &self.context),
             lines: Vec::new(),
-            growth: 1,
         });
-        self.lanes.begin(batch.bytes.saturating_mul(self.growth), move || {
+        self.lanes.begin(batch.bytes, move || {
             desk.lines.clear();
             desk.encoder.encode(&batch, &mut desk.lines)?;
-            desk.growth = desk.lines.len().div_ceil(batch.bytes.max(1)).max(1);
-            Ok(desk)
+            let bytes = desk.lines.len();
+            Ok((desk, bytes))
         });
     }
 
@@ -63,7 +58,6 @@ impl Encoding {
         take: impl FnOnce(&mut Vec<u8>) -> R,
     ) -> Result<Option<R>, SinkError> {
         let Some(mut desk) = self.lanes.next().await? else { return Ok(None) };
-        self.growth = desk.growth;
         let taken = take(&mut desk.lines);
         if desk.lines.capacity() > KEPT_BYTES_MAX {
             desk.lines = Vec::new();

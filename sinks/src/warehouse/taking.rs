@@ -29,7 +29,6 @@ pub(crate) struct Taken {
     pub encoded: Encoded,
     /// Whose rows they are, in their order.
     pub parts: Vec<(TableName, Range<usize>)>,
-    growth: usize,
 }
 
 /// Memory of rows that is kept for the next ones.
@@ -39,31 +38,29 @@ pub(crate) struct Taking {
     lanes: Lanes<Taken>,
     idle: Vec<Taken>,
     hasher: DefaultHashBuilder,
-    /// Bytes of rows for each of the batch: of the last one.
-    growth: usize,
 }
 
 impl Taking {
     pub(crate) fn new(sink: &str) -> Self {
         let hasher = DefaultHashBuilder::default();
-        Self { lanes: Lanes::new(sink), idle: Vec::new(), hasher, growth: 1 }
+        Self { lanes: Lanes::new(sink), idle: Vec::new(), hasher }
     }
 
     /// The batch can begin to be taken. If not, the next rows are to be had first.
     pub(crate) fn has_room(&self, batch: &Batch) -> bool {
-        self.lanes.have_room(batch.bytes.saturating_mul(self.growth))
+        self.lanes.have_room(batch.bytes)
     }
 
     pub(crate) fn begin(&mut self, batch: Arc<Batch>, tasks: Vec<Task>) {
         let (mut taken, hasher) = (self.idle.pop().unwrap_or_default(), self.hasher.clone());
-        self.lanes.begin(batch.bytes.saturating_mul(self.growth), move || {
+        self.lanes.begin(batch.bytes, move || {
             for task in tasks {
                 if let Some(Item::Rows(block)) = batch.items.get(task.item) {
                     taken.take(block, &task, &hasher)?;
                 }
             }
-            taken.growth = taken.encoded.bytes().div_ceil(batch.bytes.max(1)).max(1);
-            Ok(taken)
+            let bytes = taken.encoded.bytes();
+            Ok((taken, bytes))
         });
     }
 
@@ -78,11 +75,7 @@ impl Taking {
     /// A row that does not decode or does not fit; and work that did not end. There is nothing but errors
     /// then.
     pub(crate) async fn next(&mut self) -> Result<Option<Taken>, SinkError> {
-        let taken = self.lanes.next().await?;
-        if let Some(taken) = &taken {
-            self.growth = taken.growth;
-        }
-        Ok(taken)
+        self.lanes.next().await
     }
 
     /// Their memory serves the next.
