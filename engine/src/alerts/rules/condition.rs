@@ -207,8 +207,10 @@ fn failed(seen: &Observation, counted: &mut Counted) -> Holds {
         return Holds::Not;
     }
     counted.last = Some(1);
-    let why = if is_failed { &seen.reason } else { seen.error.as_ref().unwrap_or(&seen.reason) };
-    let text = format!("The job failed: {why}");
+    let text = match is_failed {
+        true => format!("The job failed: {}", seen.reason),
+        false => format!("The job failed; it is {}: {}", seen.state.name(), seen.reason),
+    };
     Holds::Since { since_ms: is_failed.then_some(seen.since_ms), means: Vec::new(), text }
 }
 

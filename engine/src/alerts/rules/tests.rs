@@ -239,7 +239,8 @@ fn what_lasts_is_told_again_where_the_rule_says_so() {
     scene.tells(SECOND, &["raised"]);
     scene.tells(4 * 60 * MINUTE - 1, &[]);
     scene.tells(1, &["reminded The job failed"]);
-    scene.tells(4 * 60 * MINUTE, &["reminded"]);
+    scene.job.state = JobState::Restarting;
+    scene.tells(4 * 60 * MINUTE, &["reminded The job failed; it is restarting: it runs"]);
 }
 
 #[test]
