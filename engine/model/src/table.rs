@@ -145,6 +145,9 @@ pub struct Index {
     /// False where it is not unique, or a part is only the beginning of a column, or an expression:
     /// such an index is no key of rows.
     pub whole: bool,
+    /// A part is an expression (MySQL 8.0.13), so that the index outlives its columns.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub expression: bool,
     /// Names of the columns, in index order.
     pub columns: Vec<Arc<str>>,
 }

@@ -345,10 +345,12 @@ async fn indexes(
         let indexes = all.entry(TableName::new(db, table)).or_default();
         if indexes.last().is_none_or(|i| *i.name != *name) {
             let (name, unique) = (name.into(), non_unique == 0);
-            indexes.push(Index { name, unique, whole: unique, columns: Vec::new() });
+            let (expression, columns) = (false, Vec::new());
+            indexes.push(Index { name, unique, whole: unique, expression, columns });
         }
         if let Some(index) = indexes.last_mut() {
             index.whole &= column.is_some() && beginning.is_none();
+            index.expression |= column.is_none();
             index.columns.extend(column.map(Arc::from));
         }
     }
@@ -408,6 +410,7 @@ mod tests {
             name: name.into(),
             unique: name != "plain",
             whole: name != "beginning",
+            expression: false,
             columns: of.iter().map(|c| (*c).into()).collect(),
         };
         let choose = |list: &[Index]| {

@@ -330,8 +330,8 @@ impl<'a> Definition<'a> {
                 })
                 .collect();
         }
-        // One over an expression has no columns that could go.
-        self.indexes.retain(|i| !i.columns.is_empty() || (i.unique && !i.whole));
+        // No column goes that an expression needs.
+        self.indexes.retain(|i| !i.columns.is_empty() || i.expression);
     }
 
     /// CONVERT TO CHARACTER SET.
@@ -397,7 +397,7 @@ impl<'a> Definition<'a> {
             ColumnKey::Primary => "PRIMARY".into(),
             ColumnKey::Unique => self.free_name(&column.name),
         };
-        self.indexes.push(Index { name, unique: true, whole: true, columns });
+        self.indexes.push(Index { name, unique: true, whole: true, expression: false, columns });
     }
 
     fn add_index(&mut self, def: &IndexDef) -> Option<()> {
@@ -413,7 +413,8 @@ impl<'a> Definition<'a> {
             None => self.free_name(columns.first().map_or("functional_index", |first| first)),
         };
         let whole = def.unique && def.whole;
-        self.indexes.push(Index { name, unique: def.unique, whole, columns });
+        let (unique, expression) = (def.unique, def.expression);
+        self.indexes.push(Index { name, unique, whole, expression, columns });
         Some(())
     }
 

@@ -13,7 +13,22 @@ pub struct IndexDef {
     pub columns: Vec<String>,
     /// False where a part is the beginning of a column, or an expression.
     pub whole: bool,
+    pub expression: bool,
     pub if_not_exists: bool,
+}
+
+/// What an index is over.
+struct Parts {
+    columns: Vec<String>,
+    whole: bool,
+    expression: bool,
+}
+
+impl Parts {
+    fn index(self, name: Option<String>, unique: bool, if_not_exists: bool) -> IndexDef {
+        let Self { columns, whole, expression } = self;
+        IndexDef { name, unique, columns, whole, expression, if_not_exists }
+    }
 }
 
 impl Tokens<'_> {
@@ -42,8 +57,8 @@ impl Tokens<'_> {
             return None;
         }
         self.table()?;
-        let (columns, whole) = self.parts()?;
-        Some(vec![Clause::AddIndex(IndexDef { name, unique, columns, whole, if_not_exists })])
+        let index = self.parts()?.index(name, unique, if_not_exists);
+        Some(vec![Clause::AddIndex(index)])
     }
 
     /// An index or a constraint, which may be none that makes a key. The outer `None`: it is none
@@ -97,9 +112,9 @@ impl Tokens<'_> {
             name = Some("PRIMARY".to_owned());
         }
         self.using()?;
-        let (columns, whole) = self.parts()?;
+        let index = self.parts()?.index(name, unique, if_not_exists);
         self.index_options()?;
-        Some(Some(IndexDef { name, unique, columns, whole, if_not_exists }))
+        Some(Some(index))
     }
 
     /// A foreign key brings an index of its own where none serves it: the server names it.
@@ -112,7 +127,7 @@ impl Tokens<'_> {
             let own = self.identifier()?;
             name.get_or_insert(own);
         }
-        let (columns, whole) = self.parts()?;
+        let index = self.parts()?.index(name, false, if_not_exists);
         if !self.take(&["REFERENCES"]) {
             return None;
         }
@@ -125,7 +140,7 @@ impl Tokens<'_> {
                 _ => break,
             }
         }
-        Some(Some(IndexDef { name, unique: false, columns, whole, if_not_exists }))
+        Some(Some(index))
     }
 
     fn using(&mut self) -> Option<()> {
@@ -137,20 +152,20 @@ impl Tokens<'_> {
     }
 
     /// `(a, b(10) DESC, (expression))`.
-    fn parts(&mut self) -> Option<(Vec<String>, bool)> {
+    fn parts(&mut self) -> Option<Parts> {
         if !self.symbol(&Token::LParen) {
             return None;
         }
-        let (mut columns, mut whole) = (Vec::new(), true);
+        let mut parts = Parts { columns: Vec::new(), whole: true, expression: false };
         loop {
             if self.tokens.get(self.at) == Some(&Token::LParen) {
                 self.group()?;
-                whole = false;
+                (parts.whole, parts.expression) = (false, true);
             } else {
-                columns.push(self.identifier()?);
+                parts.columns.push(self.identifier()?);
                 if self.tokens.get(self.at) == Some(&Token::LParen) {
                     self.group()?;
-                    whole = false;
+                    parts.whole = false;
                 }
             }
             self.take(&["ASC", "DESC"]);
@@ -158,7 +173,7 @@ impl Tokens<'_> {
                 break;
             }
         }
-        self.symbol(&Token::RParen).then_some((columns, whole))
+        self.symbol(&Token::RParen).then_some(parts)
     }
 
     fn index_options(&mut self) -> Option<()> {
