@@ -2,16 +2,35 @@
 
 use std::collections::{HashMap, VecDeque};
 
-use crate::ingest::Options;
+use crate::ingest::{Options, Tally};
 use crate::table::TableName;
 use crate::txn::TxnId;
 
-/// The body of one `load`, uncompressed, with how it is to be read.
-#[derive(Debug, Clone)]
+/// The body of one `load`, with how it is to be read.
+#[derive(Debug)]
 pub struct Piece {
     pub table: TableName,
     pub options: Options,
-    pub bytes: Vec<u8>,
+    pub body: Body,
+}
+
+#[derive(Debug)]
+pub enum Body {
+    /// Uncompressed.
+    Kept(Vec<u8>),
+    /// Its rows were counted as it came.
+    Counted(Tally),
+}
+
+impl Body {
+    /// Bytes, uncompressed.
+    #[must_use]
+    pub fn length(&self) -> u64 {
+        match self {
+            Self::Kept(bytes) => u64::try_from(bytes.len()).unwrap_or(u64::MAX),
+            Self::Counted(tally) => tally.bytes(),
+        }
+    }
 }
 
 /// Pieces by transaction, in the order in which they came (StarRocks).

@@ -30,7 +30,7 @@ pub use book::Book;
 pub use clock::Clock;
 pub use counting::{Counted, Counting};
 pub use faults::{Call, Effect, Event, Fault};
-pub use gathered::{ErrorLogs, Gathered, Piece};
+pub use gathered::{Body, ErrorLogs, Gathered, Piece};
 pub use limits::{Compaction, ServerLimits};
 pub use nodes::{BackendNode, FrontendNode, Nodes, Users};
 pub use state::{Database, State};

@@ -4,14 +4,13 @@ use std::collections::BTreeMap;
 use std::future::pending;
 
 use crate::System;
-use crate::cluster::{Counted, Piece, Rows, State};
-use crate::ingest::{Row, count, ingest};
+use crate::cluster::{Body, Counted, Piece, Rows, State};
+use crate::ingest::{Ingested, Row, count, ingest};
 use crate::reply::Counts;
 use crate::store::StoreError;
 use crate::table::{Table, TableName};
 use crate::txn::{Backend, Refusal, TxnId};
 
-use super::body::length;
 use super::site::backend_authority;
 
 /// What pieces came to.
@@ -32,7 +31,8 @@ struct Read {
     counted: Counted,
 }
 
-/// Reads pieces as rows, or counts these. Those of one table are one stream: a line may begin in one and end in the next.
+/// Reads pieces as rows, or counts these. Those of one table are one stream, a line may begin in one and end in
+/// the next, unless they were counted as they came.
 pub(super) fn digest(
     (system, rows): (System, Rows),
     pieces: Vec<Piece>,
@@ -40,9 +40,10 @@ pub(super) fn digest(
 ) -> Digest {
     let mut streams: Vec<Piece> = Vec::new();
     for piece in pieces {
-        match streams.iter_mut().find(|stream| stream.table == piece.table) {
-            Some(stream) => stream.bytes.extend_from_slice(&piece.bytes),
-            None => streams.push(piece),
+        let begun = streams.iter_mut().rfind(|stream| stream.table == piece.table);
+        match (begun.map(|stream| &mut stream.body), &piece.body) {
+            (Some(Body::Kept(bytes)), Body::Kept(more)) => bytes.extend_from_slice(more),
+            _ => streams.push(piece),
         }
     }
     let mut digest =
@@ -67,11 +68,12 @@ impl Digest {
         let dropped =
             || Refusal::new("INTERNAL_ERROR", format!("unknown table {}", stream.table.table));
         let table = tables.get(&stream.table).ok_or_else(dropped)?;
-        let ingested = match rows {
-            Rows::Kept => ingest(system, table, &stream.options, &stream.bytes)?,
-            Rows::Counted => count(system, &stream.options, &stream.bytes)?,
+        let ingested = match (&stream.body, rows) {
+            (Body::Kept(bytes), Rows::Kept) => ingest(system, table, &stream.options, bytes)?,
+            (Body::Kept(bytes), Rows::Counted) => count(system, &stream.options, bytes)?,
+            (Body::Counted(tally), _) => Ingested { total: tally.rows()?, ..Ingested::default() },
         };
-        let counts = Counts::of(&ingested, length(&stream.bytes), true);
+        let counts = Counts::of(&ingested, stream.body.length(), true);
         self.counts.total += counts.total;
         self.counts.loaded += counts.loaded;
         self.counts.filtered += counts.filtered;

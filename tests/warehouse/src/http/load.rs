@@ -6,9 +6,9 @@ use std::time::Duration;
 use hyper::body::Incoming;
 
 use crate::System;
-use crate::cluster::{Call, Cluster, Compaction, Effect, Piece, State};
+use crate::cluster::{Body, Call, Cluster, Compaction, Effect, Piece, Rows, State};
 use crate::ingest::json::Shape;
-use crate::ingest::{Format, Options, Plan};
+use crate::ingest::{Format, Options, Plan, Tally};
 use crate::reply::Counts;
 use crate::store::StoreError;
 use crate::table::{Table, TableName};
@@ -107,16 +107,16 @@ pub(super) async fn run(
         begun.abort(&refusal.message)?;
         return Ok(Outcome::refused(Some(txn), refusal));
     }
-    let body_max = site.cluster.update(|state| state.limits.body_max)?;
-    let bytes = match read(&order.options, body, body_max).await {
-        Ok(bytes) => bytes,
+    let means = site.cluster.update(|state| (state.limits.body_max, state.rows()))?;
+    let body = match read(&order.options, body, means).await {
+        Ok(body) => body,
         Err(refusal) => {
             begun.abort(&refusal.message)?;
             return Ok(Outcome::refused(Some(txn), refusal));
         }
     };
     let (database, phases) = (order.name.database.clone(), order.phases);
-    let (outcome, held) = apart(move || finish(begun, order, bytes)).await?;
+    let (outcome, held) = apart(move || finish(begun, order, body)).await?;
     if outcome.ending != Ending::Done || phases == Phases::Two {
         return Ok(outcome);
     }
@@ -186,11 +186,19 @@ fn too_many_versions(system: System, versions: u64, limit: u64) -> Refusal {
 }
 
 /// A body, to its end and uncompressed.
-pub(super) async fn read(options: &Options, body: Incoming, max: u64) -> Result<Vec<u8>, Refusal> {
+pub(super) async fn read(
+    options: &Options,
+    body: Incoming,
+    (max, rows): (u64, Rows),
+) -> Result<Body, Refusal> {
+    if let (Rows::Counted, Some(mut tally)) = (rows, Tally::of(options)) {
+        body::each(body, max, |data| tally.add(data)).await?;
+        return Ok(Body::Counted(tally));
+    }
     let bytes = body::read(body, max).await?;
-    let Some(compression) = options.compression else { return Ok(bytes) };
+    let Some(compression) = options.compression else { return Ok(Body::Kept(bytes)) };
     let unpacked = apart(move || compression.decompress(&bytes, max)).await;
-    unpacked.map_err(|error| {
+    unpacked.map(Body::Kept).map_err(|error| {
         Refusal::new("INTERNAL_ERROR", format!("failed to decompress the body: {error}"))
     })
 }
@@ -242,11 +250,11 @@ pub(super) fn check_length(
 
 /// Stages the rows and decides the transaction, in one unit of work. Says also whether a fault keeps the rows
 /// from being visible.
-fn finish(begun: Begun, order: Order, bytes: Vec<u8>) -> Result<(Outcome, bool), StoreError> {
+fn finish(begun: Begun, order: Order, body: Body) -> Result<(Outcome, bool), StoreError> {
     let (cluster, txn) = (begun.cluster.clone(), begun.txn);
     let means = cluster.update(|state| (state.system, state.rows()))?;
     let tables = BTreeMap::from([(order.name.clone(), begun.table.clone())]);
-    let piece = Piece { table: order.name.clone(), options: order.options, bytes };
+    let piece = Piece { table: order.name.clone(), options: order.options, body };
     let digest = digest(means, vec![piece], &tables);
     cluster.with(|state| {
         let now = state.now;

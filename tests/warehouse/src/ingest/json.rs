@@ -82,7 +82,7 @@ pub fn count(shape: &Shape, body: &[u8]) -> Result<usize, Refusal> {
     match shape {
         Shape::Lines(delimiter) => match delimiter.as_slice() {
             [delimiter] => {
-                let ends = body.iter().filter(|byte| *byte == delimiter).count();
+                let ends = memchr::memchr_iter(*delimiter, body).count();
                 Ok(ends + usize::from(body.last().is_some_and(|last| last != delimiter)))
             }
             delimiter => Ok(lines(body, delimiter).filter(|line| !line.is_empty()).count()),

@@ -9,6 +9,7 @@ pub mod json;
 pub mod options;
 pub mod plan;
 pub mod row;
+pub mod tally;
 
 #[cfg(test)]
 mod tests;
@@ -16,6 +17,7 @@ mod tests;
 pub use options::{Format, Headers, Options};
 pub use plan::Plan;
 pub use row::{Operation, Row};
+pub use tally::Tally;
 
 use crate::System;
 use crate::table::Table;
@@ -83,7 +85,7 @@ pub fn ingest(
     Ok(ingested)
 }
 
-/// How many rows a body has, for who measures another program: none is looked into, and none refused.
+/// How many rows a body has that could not be counted as it came ([`Tally`]).
 ///
 /// # Errors
 /// A body that is none of its format.

@@ -105,5 +105,14 @@ fn rows_can_be_counted_instead_of_kept() {
     ok(&call(&warehouse, "commit", "a", ""));
     let expected = serde_json::json!({"shop.orders": {"loads": 1, "rows": 2, "bytes": 12}});
     assert_eq!(visible(), expected);
+    ok(&call(&warehouse, "begin", "c", ""));
+    for array in [r#"[{"id":4,"name":"{"},{"id":5}]"#, "[]"] {
+        let load = request("load", "c", array).header("format", "json");
+        ok(&load.header("strip_outer_array", "true").follow(warehouse.frontend()));
+    }
+    ok(&call(&warehouse, "prepare", "c", ""));
+    ok(&call(&warehouse, "commit", "c", ""));
+    let expected = serde_json::json!({"shop.orders": {"loads": 3, "rows": 4, "bytes": 44}});
+    assert_eq!(visible(), expected);
     assert!(warehouse.rows().is_empty());
 }

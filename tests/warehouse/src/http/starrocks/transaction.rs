@@ -12,7 +12,6 @@ use crate::txn::{Backend, Label, Refusal, TxnId};
 
 use super::super::answer::Answer;
 use super::super::asked::Asked;
-use super::super::body::length;
 use super::super::load;
 use super::super::site::{Site, Stop, refusals};
 use super::end::{self, Then};
@@ -125,22 +124,22 @@ async fn load(
         Ok(started) => started,
         Err(refusal) => return Ok(refused(refusal, None)),
     };
-    let body_max = site.cluster.update(|state| state.limits.body_max)?;
-    let bytes = match load::read(&options, body, body_max).await {
-        Ok(bytes) => bytes,
+    let means = site.cluster.update(|state| (state.limits.body_max, state.rows()))?;
+    let body = match load::read(&options, body, means).await {
+        Ok(body) => body,
         Err(refusal) => {
             loading.fail(&refusal.message)?;
             return Ok(refused(refusal, None));
         }
     };
-    let received = length(&bytes);
+    let received = body.length();
     let finished = site.cluster.with(|state| {
         let now = state.now;
         let starrocks = state.starrocks(&loading.database)?;
         // It may have been ended while the data came.
         starrocks.check_held(&loading.label, id)?;
         starrocks.finish_load(&loading.label, now);
-        state.gathered.entry(txn).or_default().push(Piece { table: name, options, bytes });
+        state.gathered.entry(txn).or_default().push(Piece { table: name, options, body });
         Ok::<_, Stop>(())
     });
     loading.ended = true;
