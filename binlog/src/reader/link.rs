@@ -7,7 +7,7 @@ use tokio::time::Instant;
 
 use super::start::{Linked, link};
 use super::tracker::Connected;
-use super::{BinlogError, Reader};
+use super::{BinlogError, Down, LinkState, Reader};
 use crate::backoff::Backoff;
 use crate::connection::{Broken, Dump, Incoming};
 use crate::event::FormatDescription;
@@ -93,7 +93,7 @@ impl Reader {
         }
     }
 
-    fn broken(&mut self, broken: Broken) -> Result<(), BinlogError> {
+    pub(super) fn broken(&mut self, broken: Broken) -> Result<(), BinlogError> {
         if broken.is_same_server_id() {
             self.link = Link::Down { retry_at: Instant::now() };
             let (server, server_id) = (self.server.identity.clone(), self.options.server_id);
@@ -151,6 +151,17 @@ impl Reader {
         tracing::warn!(%error, cause, attempt = attempts,
             wait_ms = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX),
             "the binlog connection broke, connecting again");
+        let (address, position) = (self.options.address(), self.tracker.position());
+        let down = Down { address, error: &error, failures: attempts, position };
+        self.watch.tell(LinkState::Down(down));
         Ok(())
+    }
+
+    /// What came shows that the connection works. Only a login does not: the dump may break each time.
+    pub(super) fn flows(&mut self) {
+        self.backoff.reset();
+        if self.down_since.take().is_some() {
+            self.watch.tell(LinkState::Up { address: self.options.address() });
+        }
     }
 }

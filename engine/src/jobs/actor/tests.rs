@@ -1,5 +1,7 @@
+use binlog::reader::{BinlogError, Down, LinkState};
 use model::checkpoint::BarrierKind;
 use model::conformance::samples::checkpoint;
+use model::{BinlogPosition, Gtids, Position};
 
 use super::*;
 use crate::api::{Begin, Version, Wanted};
@@ -227,6 +229,36 @@ async fn what_a_sink_waits_for_is_the_reason_until_it_waits_no_more() {
     actor.tick().await;
     assert_eq!(actor.record.standing.reason, "its tables are being looked at; sink[0] waits");
     drop(wait);
+    actor.tick().await;
+    assert_eq!(actor.record.standing.reason, "its tables are being looked at");
+}
+
+#[tokio::test]
+async fn a_source_that_is_lost_is_the_reason_and_an_event_and_the_state_stays() {
+    let held = Held::new().await;
+    let (mut actor, _handle) = held.actor(None);
+    let run = Led::new(&mut actor);
+    let (want, _wanted) = mpsc::channel(1);
+    run.controlled.phase.send_replace(Phase::Running(want));
+    actor.tick().await;
+    let state = actor.record.standing.state;
+    let watch = run.controlled.meters.link_watch(Arc::new(SystemClock));
+    let at = "b.000001:4".to_owned();
+    let error = &BinlogError::Stream { at: at.clone(), what: "gone".to_owned() };
+    let binlog = BinlogPosition { file: "b.000001".parse().unwrap(), offset: 4 };
+    let position = &Position { gtids: Gtids::None, binlog, in_transaction: None };
+    for failures in 1..3 {
+        let address = "db:3306".to_owned();
+        watch.tell(LinkState::Down(Down { address, error, failures, position }));
+        actor.tick().await;
+    }
+    let standing = actor.record.standing.clone();
+    assert_eq!(standing.state, state);
+    assert!(standing.reason.contains("; waits for the source at db:3306 since "), "{standing:?}");
+    let told = held.told(EventKind::Source).await;
+    assert_eq!(told.len(), 1, "not one for each attempt: {told:?}");
+    assert!(told[0].starts_with("the connection to the source at db:3306 broke: "), "{told:?}");
+    watch.tell(LinkState::Up { address: "db:3306".to_owned() });
     actor.tick().await;
     assert_eq!(actor.record.standing.reason, "its tables are being looked at");
 }

@@ -32,7 +32,7 @@ impl Actor {
         self.stand(JobState::Starting, reason).await;
     }
 
-    /// What a sink waits for, where one does.
+    /// What the source or a sink waits for, where one does.
     fn waits(&self) -> Option<String> {
         self.run.as_ref().and_then(|running| running.run.control.meters().waits())
     }
@@ -83,6 +83,7 @@ impl Actor {
                 Some(Phase::Waiting(_) | Phase::Ended(_)) | None => {}
             }
         }
+        self.tell_of_link().await;
         self.tell_of_tables().await;
         self.tell_of_checkpoints().await;
         self.tell_of_changes().await;
@@ -111,6 +112,13 @@ impl Actor {
         for text in news {
             self.shared.log.tell(Told::of(&self.record.name, EventKind::Table, text)).await;
         }
+    }
+
+    async fn tell_of_link(&mut self) {
+        let Some(running) = &mut self.run else { return };
+        let now = running.run.control.meters().link();
+        let Some(text) = running.link.news(&now, self.shared.clock.now_ms()) else { return };
+        self.shared.log.tell(Told::of(&self.record.name, EventKind::Source, text)).await;
     }
 
     async fn tell_of_checkpoints(&mut self) {
