@@ -168,7 +168,7 @@ async fn a_restart_that_cannot_be_leaves_what_was_promised_before_it() {
 /// A run that does as it is told.
 struct Led {
     controlled: crate::control::Controlled,
-    _status: watch::Sender<crate::source::status::Status>,
+    status: watch::Sender<crate::source::status::Status>,
     _behind: watch::Sender<Option<crate::lag::Behind>>,
     _end: oneshot::Sender<Outcome>,
 }
@@ -176,11 +176,11 @@ struct Led {
 impl Led {
     fn new(actor: &mut Actor) -> Self {
         let (control, controlled) = crate::control::channel();
-        let (_status, status) = watch::channel(Default::default());
+        let (told, status) = watch::channel(Default::default());
         let (_behind, behind) = watch::channel(None);
         let (_end, ended) = oneshot::channel();
         actor.run = Some(Running::new(Run { control, status, behind, ended }, 1, 0));
-        Self { controlled, _status, _behind, _end }
+        Self { controlled, status: told, _behind, _end }
     }
 }
 
@@ -231,6 +231,23 @@ async fn what_a_sink_waits_for_is_the_reason_until_it_waits_no_more() {
     drop(wait);
     actor.tick().await;
     assert_eq!(actor.record.standing.reason, "its tables are being looked at");
+}
+
+#[tokio::test]
+async fn a_job_that_no_table_matches_says_so() {
+    let held = Held::new().await;
+    let (mut actor, _handle) = held.actor(None);
+    let run = Led::new(&mut actor);
+    let (want, _wanted) = mpsc::channel(1);
+    run.controlled.phase.send_replace(Phase::Running(want));
+    let host = Some(job::Host { name: "db".to_owned(), port: 3306 });
+    run.status.send_modify(|status| status.host = host);
+    actor.tick().await;
+    let reason = &actor.record.standing.reason;
+    assert!(reason.starts_with("no table matches the job's patterns yet: "), "{reason}");
+    run.status.send_modify(|status| (status.tables, status.tables_live) = (1, 1));
+    actor.tick().await;
+    assert_eq!(actor.record.standing.reason, "tables that follow the binlog: 1");
 }
 
 #[tokio::test]

@@ -7,6 +7,10 @@ use crate::jobs::log::Told;
 /// Lines of output that watchers are told of at a time.
 const LINES_TOLD: usize = 500;
 
+/// The reason of a job that has nothing to do yet.
+const NO_TABLE: &str = "no table matches the job's patterns yet: it waits for one to be created (is \
+                        `table-name` right, and may the user see the tables?)";
+
 impl Actor {
     pub(super) async fn phase_changed(&mut self) {
         let Some(phase) = self.phase() else { return };
@@ -52,11 +56,13 @@ impl Actor {
     /// Whether it reads or follows.
     pub(super) async fn runs(&mut self) {
         let Some(running) = &self.run else { return };
-        let (tables, live, is_known) = {
+        let (tables, live, is_known, has_none) = {
             let status = running.run.status.borrow();
-            (status.tables, status.tables_live, status.host.is_some())
+            let has_none = status.tables == 0 && status.quarantined.is_empty();
+            (status.tables, status.tables_live, status.host.is_some(), has_none)
         };
         let (state, reason) = match is_known && live >= tables {
+            true if has_none => (JobState::Streaming, NO_TABLE.to_owned()),
             true => (JobState::Streaming, format!("tables that follow the binlog: {tables}")),
             false if is_known => {
                 (JobState::Snapshotting, format!("tables read through: {live} of {tables}"))
