@@ -10,6 +10,7 @@ use super::tracker::Connected;
 use super::{BinlogError, Down, LinkState, Reader};
 use crate::backoff::Backoff;
 use crate::connection::{Broken, Dump, Incoming};
+use crate::error::own_words;
 use crate::event::FormatDescription;
 use crate::server::RECONNECTS_MIN;
 
@@ -148,6 +149,7 @@ impl Reader {
             return Err(BinlogError::Unreachable { address, attempts, waited, source });
         }
         let cause = std::error::Error::source(&error).map(ToString::to_string).unwrap_or_default();
+        let cause = own_words(&cause);
         tracing::warn!(%error, cause, attempt = attempts,
             wait_ms = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX),
             "the binlog connection broke, connecting again");
