@@ -52,3 +52,20 @@ impl DecodeError {
         Self::Malformed { event, reason: reason.into() }
     }
 }
+
+/// The words of an error of the system in which `mysql_async` has put its kind before them, twice.
+pub fn own_words(text: &str) -> &str {
+    text.trim_start_matches("Input/output error: ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_error_of_the_system_is_told_in_its_own_words() {
+        let refused = std::io::Error::other("connection refused");
+        let error = mysql_async::Error::Io(mysql_async::IoError::Io(refused));
+        assert_eq!(own_words(&error.to_string()), "connection refused");
+    }
+}

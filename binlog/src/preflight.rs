@@ -8,6 +8,7 @@ use mysql_async::prelude::Queryable;
 use mysql_async::{Conn, Row};
 
 use crate::connection::{self, Start};
+use crate::error::own_words;
 use crate::reader::BinlogError;
 use crate::server::{Server, SourceOptions, connect};
 use crate::visibility::VisibilityMethod;
@@ -95,7 +96,7 @@ fn chain(error: &dyn std::error::Error) -> String {
     while let Some(next) = cause {
         let (words, deeper) = match next.downcast_ref::<mysql_async::Error>() {
             Some(mysql_async::Error::Server(e)) => (format!("{} ({})", e.message, e.code), false),
-            _ => (next.to_string(), true),
+            _ => (own_words(&next.to_string()).to_owned(), true),
         };
         if !text.contains(&words) {
             text = format!("{text}: {words}");

@@ -26,9 +26,11 @@ mod start;
 mod statement;
 mod tracker;
 mod verify;
+mod watch;
 
 pub use error::BinlogError;
 pub use start::Start;
+pub use watch::{Down, LinkState, LinkWatch};
 
 use holding::Holding;
 use link::Link;
@@ -162,6 +164,7 @@ pub struct Reader {
     backoff: Backoff,
     /// Since when nothing was handed out, for connections that failed.
     down_since: Option<Instant>,
+    watch: LinkWatch,
     /// Failures since the last event that was handed out, other than lost connections.
     unreadable: u32,
     server_changed: bool,
@@ -189,6 +192,7 @@ impl Reader {
             link: Link::Down { retry_at: Instant::now() },
             backoff: Backoff::default(),
             down_since: None,
+            watch: LinkWatch::default(),
             unreadable: 0,
             server_changed: false,
             options,
@@ -241,8 +245,7 @@ impl Reader {
         match self.take(incoming, tables) {
             Ok(None) => Ok(None),
             Ok(Some(delivered)) => {
-                self.backoff.reset();
-                self.down_since = None;
+                self.flows();
                 self.unreadable = 0;
                 Ok(Some(delivered))
             }
@@ -252,6 +255,12 @@ impl Reader {
                 Err(error)
             }
         }
+    }
+
+    /// Tells `watch` from now on how the connection stands.
+    pub fn watch(&mut self, watch: LinkWatch) {
+        watch.tell(LinkState::Up { address: self.options.address() });
+        self.watch = watch;
     }
 
     /// After the last event that was handed out. A stream opened here hands out what comes next.
@@ -282,8 +291,7 @@ impl Reader {
         let located = self.tracker.locate(&header, inner);
         if matches!(header.event_type, kind::HEARTBEAT | kind::HEARTBEAT_V2) {
             // The connection works, though it had nothing to hand out.
-            self.backoff.reset();
-            self.down_since = None;
+            self.flows();
         }
         if let Some(id) = TableMap::peek_table_id(&raw, &self.format) {
             self.table_map(id, &raw, tables)?;
@@ -416,6 +424,12 @@ impl Reader {
             file: Arc::clone(self.tracker.file()),
             end: self.tracker.offset(),
         }
+    }
+}
+
+impl Drop for Reader {
+    fn drop(&mut self) {
+        self.watch.tell(LinkState::Over);
     }
 }
 

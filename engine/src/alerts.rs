@@ -15,7 +15,7 @@ mod send;
 use std::collections::BTreeMap;
 
 pub use self::channel::{Channel, SendError};
-pub use self::config::{AlertsError, Config};
+pub use self::config::{AlertsErrors, Config};
 pub use self::observation::Observation;
 pub use self::rules::{Message, News, Rules};
 use self::send::Sender;
@@ -31,10 +31,15 @@ impl Alerts {
     /// does, so it is called within a runtime.
     ///
     /// # Errors
-    /// A setting that makes no sense.
-    pub fn new(config: &Config) -> Result<Self, AlertsError> {
-        let rules = Rules::new(config)?;
-        let channels = channel::all(config)?;
+    /// Settings that make no sense.
+    pub fn new(config: &Config) -> Result<Self, AlertsErrors> {
+        let (rules, channels) = match (Rules::new(config), channel::all(config)) {
+            (Ok(rules), Ok(channels)) => (rules, channels),
+            (Err(rules), Err(channels)) => {
+                return Err(AlertsErrors([rules.0, channels.0].concat()));
+            }
+            (Err(errors), _) | (_, Err(errors)) => return Err(errors),
+        };
         let senders = channels.into_iter().map(|(name, channel)| {
             let sender = Sender::start(name.clone(), channel);
             (name, sender)

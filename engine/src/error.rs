@@ -1,5 +1,6 @@
 //! What can end a run, and what may help.
 
+use binlog::error::own_words;
 use model::{SinkError, StoreError};
 
 use crate::checkpoint::coordinator::CheckpointError;
@@ -58,9 +59,10 @@ pub fn chain(error: &dyn std::error::Error) -> String {
     let mut cause = error.source();
     while let Some(next) = cause {
         let next_text = next.to_string();
-        if !text.contains(&next_text) {
+        let next_text = own_words(&next_text);
+        if !text.contains(next_text) {
             text.push_str(": ");
-            text.push_str(&next_text);
+            text.push_str(next_text);
         }
         cause = next.source();
     }

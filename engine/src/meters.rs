@@ -5,6 +5,7 @@
 //! all attempts; but for the numbers of a table, which [`crate::source::status`] leads to.
 
 mod checkpoints;
+mod link;
 mod rows;
 mod sink;
 mod timing;
@@ -13,11 +14,14 @@ mod unapplied;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use binlog::reader::LinkWatch;
 use model::Clock;
 
 pub use self::checkpoints::{
     Brief, CheckpointMeter, Checkpoints, DURATIONS_KEPT, Failure, Restored, Took,
 };
+use self::link::LinkMeter;
+pub use self::link::{LinkNow, Loss};
 pub use self::rows::{RowMeter, Rows};
 pub use self::sink::{SinkMeter, SinkNow};
 pub use self::timing::{BOUNDS_MS, Timing, Timings};
@@ -34,6 +38,7 @@ pub struct Meters {
     sinks: Mutex<Vec<Arc<SinkMeter>>>,
     unapplied: Arc<UnappliedMeter>,
     waits: sinks::Waits,
+    link: Arc<LinkMeter>,
 }
 
 impl Meters {
@@ -47,9 +52,21 @@ impl Meters {
         self.unapplied.count()
     }
 
-    /// What a sink waits for before it asks its target once more.
+    /// What the job waits for: the source whose connection is lost, and what a sink asks once more.
     pub fn waits(&self) -> Option<String> {
-        self.waits.now()
+        let waits: Vec<String> =
+            [self.link.wait(), self.waits.now()].into_iter().flatten().collect();
+        (!waits.is_empty()).then(|| waits.join("; "))
+    }
+
+    /// How the connection to the source stands.
+    pub fn link(&self) -> LinkNow {
+        self.link.now()
+    }
+
+    pub(crate) fn link_watch(&self, clock: Arc<dyn Clock>) -> LinkWatch {
+        let link = Arc::clone(&self.link);
+        LinkWatch::new(move |state| link.told(state, clock.now_ms()))
     }
 
     pub(crate) fn watcher(&self, clock: Arc<dyn Clock>) -> sinks::Watcher {

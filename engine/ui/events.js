@@ -8,7 +8,7 @@ import { t } from "./i18n.js";
 import { known, listen } from "./live.js";
 import { jobLink } from "./route.js";
 
-const KINDS = ["state", "audit", "savepoint", "checkpoint", "table", "alert"];
+const KINDS = ["state", "audit", "savepoint", "checkpoint", "table", "source", "alert"];
 const PAGE = 100;
 
 export function EventsPage() {

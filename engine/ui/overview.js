@@ -35,7 +35,7 @@ export function Overview() {
   }, []);
   const ofState = useMemo(() => counts(jobs), [jobs]);
   const needy = useMemo(
-    () => jobs.filter((job) => isTrouble(job) || job.lag_seconds > LAG_BEHIND_S)
+    () => jobs.filter((job) => isTrouble(job) || job.waits_for || job.lag_seconds > LAG_BEHIND_S)
       .sort((a, b) => STATES.indexOf(a.state) - STATES.indexOf(b.state) || b.tables_quarantined - a.tables_quarantined),
     [jobs],
   );

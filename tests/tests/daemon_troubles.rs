@@ -115,6 +115,60 @@ async fn a_job_that_panics_or_has_lost_its_sink_or_its_source_harms_no_other() -
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_source_that_dies_is_told_while_it_is_dead_and_when_it_is_back() -> Result<()> {
+    let mut server = server().await?;
+    let daemon = Daemon::begin().await?;
+    submit(&daemon, "left", &Script::new("left", &server, "d", "t").print().text()).await?;
+    is(&daemon, "left", "streaming").await?;
+    let events = async || {
+        let path = "/api/v1/jobs/left/events?kind=source";
+        let answer = daemon.ask("GET", path, "").await?;
+        ensure!(answer.status == 200, "{}", answer.body);
+        let events = at(&answer.body, "/events").as_array().cloned().unwrap_or_default();
+        Ok(events.iter().rev().map(|event| text(event, "/text").to_owned()).collect::<Vec<_>>())
+    };
+    let address = format!("127.0.0.1:{}", server.port);
+    server.kill9()?;
+    eventually("the loss is the reason", PATIENCE, async || {
+        let left = job(&daemon, "left").await?;
+        let reason = text(&left, "/reason");
+        Ok(at(&left, "/state") == "streaming"
+            && reason.contains(&format!("waits for the source at {address} since 20"))
+            && reason.contains(&format!("cannot connect to {address}: "))
+            && reason.contains(" times, connects again, to go on from "))
+    })
+    .await
+    .with_context(|| daemon.log_tail())?;
+    eventually("the loss is an event", PATIENCE, async || Ok(events().await?.len() == 1)).await?;
+    let told = events().await?;
+    let broke = format!("the connection to the source at {address} broke: ");
+    ensure!(told.len() == 1 && told.iter().all(|text| text.starts_with(&broke)), "{told:?}");
+    let listed = daemon.cli(&["jobs"])?.done()?;
+    ensure!(listed.contains("streaming"), "{listed}");
+
+    server.restart().await?;
+    eventually("nothing is waited for", PATIENCE, async || {
+        let left = job(&daemon, "left").await?;
+        Ok(text(&left, "/reason") == "tables that follow the binlog: 1")
+    })
+    .await
+    .with_context(|| daemon.log_tail())?;
+    server.sql("INSERT INTO d.t VALUES (3, 3)").await?;
+    eventually("the change arrives", PATIENCE, async || {
+        let answer = daemon.ask("GET", "/api/v1/jobs/left/output", "").await?;
+        Ok(at(&answer.body, "/lines").as_array().is_some_and(|lines| lines.len() == 3))
+    })
+    .await?;
+    eventually("its end is an event", PATIENCE, async || Ok(events().await?.len() == 2)).await?;
+    let told = events().await?;
+    let back = format!("events of the source at {address} come again, after ");
+    ensure!(told.last().is_some_and(|text| text.starts_with(&back)), "{told:?}");
+    let left = job(&daemon, "left").await?;
+    ensure!(at(&left, "/restarts") == 0, "{left}");
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_savepoint_that_fails_leaves_the_job_running_and_says_why_everywhere() -> Result<()> {
     let server = server().await?;
     let daemon = Daemon::begin().await?;

@@ -123,6 +123,9 @@ async fn listed_while_it_runs(job: &mut Job) -> Result<()> {
     for word in ["restorable", "savepoint", "checkpoint", "period", "1/1 done", "yes"] {
         ensure!(list.contains(word), "`{word}` is not in:\n{list}");
     }
+    let unknown = ends(job, 1, &["snapshots", "nojob"])?;
+    ensure!(unknown.contains("there is no job `nojob` in "), "{unknown}");
+    ensure!(unknown.contains("; there are: snapshots"), "{unknown}");
     let verified = ends(job, 0, &["snapshots", "--verify"])?;
     ensure!(verified.contains("verified, "), "{verified}");
     ensure!(verified.contains("rows of 1 XA transaction"), "{verified}");

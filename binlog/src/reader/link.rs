@@ -7,9 +7,10 @@ use tokio::time::Instant;
 
 use super::start::{Linked, link};
 use super::tracker::Connected;
-use super::{BinlogError, Reader};
+use super::{BinlogError, Down, LinkState, Reader};
 use crate::backoff::Backoff;
 use crate::connection::{Broken, Dump, Incoming};
+use crate::error::own_words;
 use crate::event::FormatDescription;
 use crate::server::RECONNECTS_MIN;
 
@@ -93,7 +94,7 @@ impl Reader {
         }
     }
 
-    fn broken(&mut self, broken: Broken) -> Result<(), BinlogError> {
+    pub(super) fn broken(&mut self, broken: Broken) -> Result<(), BinlogError> {
         if broken.is_same_server_id() {
             self.link = Link::Down { retry_at: Instant::now() };
             let (server, server_id) = (self.server.identity.clone(), self.options.server_id);
@@ -148,9 +149,21 @@ impl Reader {
             return Err(BinlogError::Unreachable { address, attempts, waited, source });
         }
         let cause = std::error::Error::source(&error).map(ToString::to_string).unwrap_or_default();
+        let cause = own_words(&cause);
         tracing::warn!(%error, cause, attempt = attempts,
             wait_ms = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX),
             "the binlog connection broke, connecting again");
+        let (address, position) = (self.options.address(), self.tracker.position());
+        let down = Down { address, error: &error, failures: attempts, position };
+        self.watch.tell(LinkState::Down(down));
         Ok(())
+    }
+
+    /// What came shows that the connection works. Only a login does not: the dump may break each time.
+    pub(super) fn flows(&mut self) {
+        self.backoff.reset();
+        if self.down_since.take().is_some() {
+            self.watch.tell(LinkState::Up { address: self.options.address() });
+        }
     }
 }

@@ -59,6 +59,7 @@ fn reader() -> Reader {
         link: Link::Down { retry_at: Instant::now() },
         backoff: Backoff::default(),
         down_since: None,
+        watch: LinkWatch::default(),
         unreadable: 0,
         server_changed: false,
         options: SourceOptions::default(),
@@ -166,4 +167,36 @@ fn rows_of_the_first_version_ever_stop_the_stream() {
     take(&mut reader, query("BEGIN"), &mut tables).unwrap();
     let error = take(&mut reader, incoming(20, &[7; 20]), &mut tables).unwrap_err().to_string();
     assert!(error.contains("unknown type 20"), "{error}");
+}
+
+#[tokio::test]
+async fn a_lost_connection_is_told_with_each_failure_until_something_comes_or_the_stream_is_over() {
+    let (mut reader, mut tables) = (reader(), Everything::default());
+    let told = Arc::new(std::sync::Mutex::new(Vec::new()));
+    let tell = Arc::clone(&told);
+    reader.watch(LinkWatch::new(move |state| {
+        let text = match state {
+            LinkState::Up { address } => format!("up: {address}"),
+            LinkState::Down(Down { address, error, failures, position }) => {
+                format!("down {failures}: {address}, {error}, {position}")
+            }
+            LinkState::Over => "over".to_owned(),
+        };
+        tell.lock().unwrap().push(text);
+    }));
+    let heartbeat = || incoming(kind::HEARTBEAT, b"b.000001");
+    for _ in 0..2 {
+        reader.broken(crate::connection::Broken::Lost("gone".to_owned())).unwrap();
+    }
+    // What a server sends in any case, and before it breaks again.
+    reader.hand_out(format_description(), &mut tables).unwrap();
+    assert_eq!(told.lock().unwrap().len(), 3);
+    reader.hand_out(heartbeat(), &mut tables).unwrap();
+    reader.hand_out(heartbeat(), &mut tables).unwrap();
+    drop(reader);
+    let down = |n| {
+        format!("down {n}: localhost:3306, the binlog stream broke at b.000001:4: gone, b.000001:4")
+    };
+    let up = || "up: localhost:3306".to_owned();
+    assert_eq!(*told.lock().unwrap(), [up(), down(1), down(2), up(), "over".to_owned()]);
 }

@@ -19,11 +19,17 @@ pub(crate) fn entry(
         secret = true;
         let found = match reference.kind {
             Kind::Env => draft.surroundings.env(reference.name).ok_or_else(|| {
-                format!("`{key}`: environment variable `{}` is not set", reference.name)
+                let own = draft.surroundings.whose().map(|whose| {
+                    format!(" in the environment of {whose}, which is the one that counts")
+                });
+                let own = own.unwrap_or_default();
+                format!("`{key}`: environment variable `{}` is not set{own}", reference.name)
             }),
             Kind::File => {
                 draft.surroundings.file(reference.name).map(without_line_end).map_err(|error| {
-                    format!("`{key}`: file `{}` cannot be read: {error}", reference.name)
+                    let by = draft.surroundings.whose().map(|whose| format!(" by {whose}"));
+                    let by = by.unwrap_or_default();
+                    format!("`{key}`: file `{}` cannot be read{by}: {error}", reference.name)
                 })
             }
         };

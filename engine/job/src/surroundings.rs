@@ -10,6 +10,11 @@ pub trait Surroundings {
     /// Whatever reading the file gave.
     fn file(&self, path: &str) -> io::Result<String>;
 
+    /// Whose environment and files they are, where these are not those of whoever wrote the script.
+    fn whose(&self) -> Option<&'static str> {
+        None
+    }
+
     /// Names of the options of a connector, without the `sink.` prefix. `None`: unknown here, so
     /// the sink itself checks them.
     fn sink_options(&self, _connector: &str) -> Option<Vec<String>> {

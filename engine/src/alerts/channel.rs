@@ -10,7 +10,7 @@ use serde::Serialize;
 
 use self::email::Email;
 use self::hook::Hook;
-use super::config::{AlertsError, ChannelConfig, ChannelKind, Config};
+use super::config::{AlertsError, AlertsErrors, ChannelConfig, ChannelKind, Config};
 use super::rules::Message;
 
 /// One place that messages go to.
@@ -116,16 +116,19 @@ impl Channel {
 
 /// # Errors
 /// Two of one name, and what [`Channel::new`] refuses.
-pub fn all(config: &Config) -> Result<BTreeMap<String, Channel>, AlertsError> {
-    let mut all = BTreeMap::new();
+pub fn all(config: &Config) -> Result<BTreeMap<String, Channel>, AlertsErrors> {
+    let (mut all, mut errors) = (BTreeMap::new(), AlertsErrors::default());
     for channel in &config.channels {
-        if all.insert(channel.name.clone(), Channel::new(channel)?).is_some() {
-            let (channel, what) =
-                (channel.name.clone(), "another channel has this name".to_owned());
-            return Err(AlertsError::Channel { channel, what });
+        match Channel::new(channel).map(|made| all.insert(channel.name.clone(), made)) {
+            Ok(None) => {}
+            Ok(Some(_)) => {
+                let what = "another channel has this name".to_owned();
+                errors.0.push(AlertsError::Channel { channel: channel.name.clone(), what });
+            }
+            Err(error) => errors.0.push(error),
         }
     }
-    Ok(all)
+    errors.or(all)
 }
 
 /// What belongs to channels of another kind only looks as if it did something.

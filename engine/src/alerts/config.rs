@@ -15,6 +15,27 @@ pub enum AlertsError {
     Channel { channel: String, what: String },
 }
 
+/// All that does not fit, a line each.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct AlertsErrors(pub Vec<AlertsError>);
+
+impl AlertsErrors {
+    /// # Errors
+    /// Itself, where anything is in it.
+    pub(super) fn or<T>(self, made: T) -> Result<T, Self> {
+        if self.0.is_empty() { Ok(made) } else { Err(self) }
+    }
+}
+
+impl fmt::Display for AlertsErrors {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let lines: Vec<String> = self.0.iter().map(ToString::to_string).collect();
+        f.write_str(&lines.join("\n"))
+    }
+}
+
+impl std::error::Error for AlertsErrors {}
+
 /// Rules, and where their messages go.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
 #[serde(default, deny_unknown_fields)]

@@ -6,11 +6,11 @@
 
 mod condition;
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
 use self::condition::{Condition, Holds};
-use super::config::{AlertsError, Config, Repeat};
+use super::config::{self, AlertsError, AlertsErrors, Config, Repeat};
 use super::observation::Observation;
 
 /// What becomes known.
@@ -100,34 +100,43 @@ struct Held {
     waits: bool,
 }
 
+impl Rule {
+    fn of(rule: &config::Rule, name: String, channels: &[&str]) -> Result<Self, String> {
+        if let Some(unknown) = rule.channels.iter().find(|c| !channels.contains(&&***c)) {
+            return Err(format!("there is no channel `{unknown}`"));
+        }
+        let all = || channels.iter().map(|name| (*name).to_owned()).collect();
+        Ok(Self {
+            condition: Condition::of(rule)?,
+            jobs: rule.jobs.clone(),
+            lasts: rule.lasts,
+            remind: rule.remind,
+            channels: if rule.channels.is_empty() { all() } else { rule.channels.clone() },
+            standings: BTreeMap::new(),
+            name,
+        })
+    }
+}
+
 impl Rules {
     /// # Errors
-    /// A rule that makes no sense.
-    pub fn new(config: &Config) -> Result<Self, AlertsError> {
-        let names: Vec<&str> = config.channels.iter().map(|channel| &*channel.name).collect();
-        let mut rules: Vec<Rule> = Vec::new();
+    /// Rules that make no sense.
+    pub fn new(config: &Config) -> Result<Self, AlertsErrors> {
+        let channels: Vec<&str> = config.channels.iter().map(|channel| &*channel.name).collect();
+        let (mut rules, mut errors) = (Vec::new(), AlertsErrors::default());
+        let mut names = BTreeSet::new();
         for rule in &config.rules {
             let name = rule.name.clone().unwrap_or_else(|| rule.when.name().to_owned());
-            let wrong = |what: String| AlertsError::Rule { rule: name.clone(), what };
-            if rules.iter().any(|other| other.name == name) {
-                return Err(wrong("another rule has this name: give one a `name`".to_owned()));
+            let made = match names.insert(name.clone()) {
+                true => Rule::of(rule, name.clone(), &channels),
+                false => Err("another rule has this name: give one a `name`".to_owned()),
+            };
+            match made {
+                Ok(rule) => rules.push(rule),
+                Err(what) => errors.0.push(AlertsError::Rule { rule: name, what }),
             }
-            if let Some(unknown) = rule.channels.iter().find(|c| !names.contains(&&***c)) {
-                return Err(wrong(format!("there is no channel `{unknown}`")));
-            }
-            let condition = Condition::of(rule).map_err(wrong)?;
-            let all = || names.iter().map(|name| (*name).to_owned()).collect();
-            rules.push(Rule {
-                condition,
-                jobs: rule.jobs.clone(),
-                lasts: rule.lasts,
-                remind: rule.remind,
-                channels: if rule.channels.is_empty() { all() } else { rule.channels.clone() },
-                standings: BTreeMap::new(),
-                name,
-            });
         }
-        Ok(Self { repeat: config.repeat, rules })
+        errors.or(Self { repeat: config.repeat, rules })
     }
 
     /// Looks at all jobs: one that is missing is gone, and forgotten.

@@ -44,6 +44,8 @@ pub enum EventKind {
     Checkpoint,
     /// A table was set apart, or came back; or a sink did not follow a change of it.
     Table,
+    /// The connection to the source broke, or events come again.
+    Source,
     /// An alert was raised or settled.
     Alert,
 }

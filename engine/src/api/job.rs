@@ -95,6 +95,10 @@ pub struct JobSummary {
     pub state: JobState,
     /// Why it is in this state, in a sentence.
     pub reason: String,
+    /// Of the reason, what the job waits for while it stays in its state: the source, or a sink's
+    /// target; absent where it waits for neither.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub waits_for: Option<String>,
     /// Since when.
     pub since_ms: i64,
     /// Of the script, counted from 1.

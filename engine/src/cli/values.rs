@@ -76,6 +76,7 @@ pub(super) fn event_kind() -> impl TypedValueParser<Value = EventKind> {
         ("savepoint", EventKind::Savepoint),
         ("checkpoint", EventKind::Checkpoint),
         ("table", EventKind::Table),
+        ("source", EventKind::Source),
         ("alert", EventKind::Alert),
     ])
 }

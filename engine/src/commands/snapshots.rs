@@ -1,5 +1,6 @@
 //! `seachange snapshots`: what exists, read from the store itself.
 
+use anyhow::bail;
 use comfy_table::{Table, presets};
 use model::checkpoint::Listed;
 use model::{Checkpoint, Clock};
@@ -12,6 +13,9 @@ use super::words::{Progress, age, count, fits, grouped, position, terminal_width
 use super::{exit, named, remote, show, state_url};
 use crate::cli::SnapshotsArgs;
 use crate::error::chain;
+
+/// Jobs that a message names.
+const NAMES_TOLD_MAX: usize = 10;
 
 /// A line of the list.
 struct Entry {
@@ -32,20 +36,25 @@ pub async fn run(args: &SnapshotsArgs) -> anyhow::Result<u8> {
     if let (Some(server), Some(job)) = (&args.server, &args.job) {
         return remote::snapshots(server, job, args).await;
     }
-    let (url, jobs) = match &args.job {
+    let (url, jobs, wanted) = match &args.job {
         Some(text) => {
             let named = named(text, &args.state)?;
-            (named.state, vec![named.job])
+            (named.state, vec![named.job.clone()], Some(named.job))
         }
         None => {
             let url = state_url(&args.state, None)?;
             let jobs = state::jobs(&url).await?;
-            (url, jobs)
+            (url, jobs, None)
         }
     };
     let mut all = Vec::new();
     for job in jobs {
         all.extend(entries(&url, &job, args).await?);
+    }
+    if all.is_empty()
+        && let Some(job) = wanted
+    {
+        is_there(&url, &job).await?;
     }
     if args.json {
         let now = SystemClock.now_ms();
@@ -58,6 +67,27 @@ pub async fn run(args: &SnapshotsArgs) -> anyhow::Result<u8> {
     }
     let is_damaged = |entry: &Entry| entry.verified.as_ref().is_some_and(|v| v.damage.is_some());
     Ok(if all.iter().any(is_damaged) { exit::FAILED } else { exit::DONE })
+}
+
+/// A job that has lost its snapshots is there; one that nobody has run is not.
+async fn is_there(url: &StateUrl, job: &str) -> anyhow::Result<()> {
+    let known = state::jobs(url).await?;
+    if known.iter().any(|name| name == job) {
+        return Ok(());
+    }
+    match known.is_empty() {
+        true => bail!("there is no job `{job}` in {url}, nor any other"),
+        false => bail!("there is no job `{job}` in {url}; there are: {}", listed(&known)),
+    }
+}
+
+/// The first of many.
+fn listed(names: &[String]) -> String {
+    let mut text = names.iter().take(NAMES_TOLD_MAX).cloned().collect::<Vec<_>>().join(", ");
+    if names.len() > NAMES_TOLD_MAX {
+        text.push_str(&format!(" and {} more", names.len() - NAMES_TOLD_MAX));
+    }
+    text
 }
 
 /// Newest first.

@@ -14,7 +14,7 @@ const INTERVALS_SHOWN: usize = 3;
 const WIDTH_MIN: usize = 40;
 
 /// Milliseconds since the epoch as RFC 3339, UTC; 0, for none, as `-`.
-pub(super) fn time_text(ms: i64) -> String {
+pub(crate) fn time_text(ms: i64) -> String {
     let time = chrono::DateTime::from_timestamp_millis(ms).filter(|_| ms != 0);
     time.map_or_else(|| "-".to_owned(), |t| t.to_rfc3339_opts(chrono::SecondsFormat::Secs, true))
 }

@@ -7,6 +7,7 @@
 
 mod asks;
 mod ends;
+mod link;
 mod starts;
 mod watches;
 
@@ -20,6 +21,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::MissedTickBehavior;
 use tracing::error;
 
+use self::link::LinkTold;
 use super::log::Told;
 use super::record::{Beginning, Record, Standing, Text};
 use super::run::{Outcome, Run};
@@ -120,6 +122,8 @@ struct Running {
     unapplied: u64,
     /// What a sink was last seen to wait for, while the job is starting.
     waits: Option<String>,
+    /// Of the connection to the source.
+    link: LinkTold,
     seen: samples::Seen,
 }
 
@@ -133,6 +137,7 @@ impl Running {
             failures: 0,
             unapplied: 0,
             waits: None,
+            link: LinkTold::default(),
             seen: samples::Seen { at_ms: now_ms, ..samples::Seen::default() },
         }
     }

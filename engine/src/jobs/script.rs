@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use job::{JobSpec, Mode, Place, ScriptErrors};
+use job::{JobSpec, Mode, Place, ScriptErrors, Surroundings};
 
 use super::Refused;
 use super::record::Text;
@@ -16,7 +16,7 @@ pub(super) fn read(text: &Text, name: Option<&str>) -> Result<JobSpec, Vec<Told>
     let mode = if text.lenient { Mode::Lenient } else { Mode::Strict };
     let overrides: Vec<(String, String)> =
         name.map(|name| ("pipeline.name".to_owned(), name.to_owned())).into_iter().collect();
-    let spec = job::parse(&text.script, text.file(), mode, &overrides, &World)
+    let spec = job::parse(&text.script, text.file(), mode, &overrides, &Own)
         .map_err(|errors| told(&errors))?;
     Transforms::read(&spec.transforms, spec.time_zone).map_err(whole)?;
     // What only the sinks can tell of their options is told before anything runs.
@@ -44,7 +44,28 @@ pub(super) fn read(text: &Text, name: Option<&str>) -> Result<JobSpec, Vec<Told>
 
 /// The name that a script gives its job.
 pub(super) fn name(text: &Text) -> String {
-    job::identity(&text.script, text.file(), &[], &World).name
+    job::identity(&text.script, text.file(), &[], &Own).name
+}
+
+/// What a script of the daemon's refers to is the daemon's, whoever submits it.
+struct Own;
+
+impl Surroundings for Own {
+    fn env(&self, name: &str) -> Option<String> {
+        World.env(name)
+    }
+
+    fn file(&self, path: &str) -> std::io::Result<String> {
+        World.file(path)
+    }
+
+    fn whose(&self) -> Option<&'static str> {
+        Some("the daemon")
+    }
+
+    fn sink_options(&self, connector: &str) -> Option<Vec<String>> {
+        World.sink_options(connector)
+    }
 }
 
 /// A name that can be a job's.
@@ -120,6 +141,20 @@ pub(super) fn source(spec: &JobSpec) -> Option<String> {
 mod tests {
     use super::*;
     use crate::api::Version;
+
+    #[test]
+    fn what_is_missing_is_said_to_be_missing_for_the_daemon() {
+        let script = "EXECUTE CDCSOURCE shop WITH (\n\
+            'connector' = 'mysql-cdc', 'hostname' = 'h', 'username' = '${env:NOT_SET_ANYWHERE}',\n\
+            'password' = '${file:/nowhere/at/all}', 'table-name' = 'shop\\..*',\n\
+            'sink.connector' = 'print');";
+        let version = Version { number: 1, at_ms: 0, by: None, note: String::new() };
+        let text = Text { version, script: script.to_owned(), file: None, lenient: false };
+        let [env, file] = &read(&text, None).unwrap_err()[..] else { panic!("two are wrong") };
+        let said = "is not set in the environment of the daemon, which is the one that counts";
+        assert!(env.message.ends_with(said), "{}", env.message);
+        assert!(file.message.contains("cannot be read by the daemon: "), "{}", file.message);
+    }
 
     #[test]
     fn what_only_a_sink_finds_wrong_is_told_with_its_line() {

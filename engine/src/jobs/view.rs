@@ -122,6 +122,7 @@ impl Look {
             name: record.name.clone(),
             state: record.standing.state,
             reason: record.standing.reason.clone(),
+            waits_for: running.and_then(|run| run.control.meters().waits()),
             since_ms: record.standing.since_ms,
             version: record.version,
             source: host.or_else(|| brief.and_then(|brief| brief.source.clone())),

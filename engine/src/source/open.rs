@@ -73,7 +73,8 @@ pub async fn open(
     let before = prepared(&server, &mut conn).await?;
     // First of all that is asked of this server: it may not be one that the job can go on from.
     let start = start(job, resume, &server, &mut conn).await?;
-    let reader = reader(job, host, options.clone(), &server, origin, start).await?;
+    let mut reader = reader(job, host, options.clone(), &server, origin, start).await?;
+    reader.watch(outputs.meters.link_watch(Arc::clone(&outputs.clock)));
     let apart = Apart::new(job.source.on_table_error, outputs.clock);
     let tables = table_set(job, resume, moved, (again, apart), &server, &mut conn).await?;
     outputs.backlog.send_replace(!tables.is_all_live());

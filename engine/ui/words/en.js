@@ -102,6 +102,7 @@ export default {
   "event.savepoint": "savepoint",
   "event.checkpoint": "checkpoint",
   "event.table": "table",
+  "event.source": "source",
   "event.alert": "alert",
 
   "tab.overview": "Overview",

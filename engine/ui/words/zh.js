@@ -102,6 +102,7 @@ export default {
   "event.savepoint": "保存点",
   "event.checkpoint": "检查点",
   "event.table": "表",
+  "event.source": "数据源",
   "event.alert": "告警",
 
   "tab.overview": "概览",

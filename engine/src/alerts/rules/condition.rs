@@ -127,7 +127,13 @@ impl Condition {
         ];
         match given.iter().find(|(name, is_given)| *is_given && !takes.contains(name)) {
             Some((name, _)) => {
-                Err(format!("`{name}` says nothing where `when` is `{}`", rule.when.name()))
+                let takes: Vec<String> = takes.iter().map(|name| format!("`{name}`")).collect();
+                let takes = match takes.is_empty() {
+                    true => "which takes no threshold".to_owned(),
+                    false => format!("which takes {}", takes.join(", ")),
+                };
+                let when = rule.when.name();
+                Err(format!("`{name}` says nothing where `when` is `{when}`, {takes}"))
             }
             None => Ok(condition),
         }

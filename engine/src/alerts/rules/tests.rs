@@ -290,7 +290,11 @@ fn a_rule_that_makes_no_sense_is_refused_with_its_name() {
         ("[[rules]]\nwhen = \"checkpoint_old\"", "rule `checkpoint_old`: it needs `over`"),
         (
             "[[rules]]\nwhen = \"failed\"\nover = \"1m\"",
-            "`over` says nothing where `when` is `failed`",
+            "`over` says nothing where `when` is `failed`, which takes no threshold",
+        ),
+        (
+            "[[rules]]\nwhen = \"restarting\"\nover = \"1m\"",
+            "where `when` is `restarting`, which takes `count`, `within`",
         ),
         ("[[rules]]\nwhen = \"restarting\"\ncount = 0", "`count` is from 1 to 1000"),
         (
@@ -305,6 +309,9 @@ fn a_rule_that_makes_no_sense_is_refused_with_its_name() {
         let error = Rules::new(&config(rules)).unwrap_err().to_string();
         assert!(error.contains(expected), "{error}");
     }
+    let two = "[[rules]]\nwhen = \"lag\"\n[[rules]]\nwhen = \"retention\"";
+    let told = Rules::new(&config(two)).unwrap_err().to_string();
+    assert_eq!(told.lines().count(), 2, "each is told: {told}");
     let unread =
         toml::from_str::<Config>("[[rules]]\nwhen = \"failed\"\nfro = \"1m\"").unwrap_err();
     assert!(unread.to_string().contains("unknown field `fro`"), "{unread}");

@@ -93,6 +93,7 @@ fn kind(kind: EventKind) -> &'static str {
         EventKind::Savepoint => "savepoint",
         EventKind::Checkpoint => "checkpoint",
         EventKind::Table => "table",
+        EventKind::Source => "source",
         EventKind::Alert => "alert",
     }
 }

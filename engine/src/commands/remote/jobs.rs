@@ -79,7 +79,7 @@ fn tables(job: &JobSummary) -> String {
     text
 }
 
-/// The reason of a state that nobody asked for.
+/// The reason of a state that nobody asked for, and what a job waits for.
 fn remarkable(job: &JobSummary) -> String {
     match job.state {
         // A line each; `show` tells all of it.
@@ -94,7 +94,7 @@ fn remarkable(job: &JobSummary) -> String {
         | JobState::Paused
         | JobState::Stopping
         | JobState::Stopped
-        | JobState::Finished => String::new(),
+        | JobState::Finished => job.waits_for.clone().unwrap_or_default(),
     }
 }
 
@@ -167,6 +167,7 @@ mod tests {
             name: name.to_owned(),
             state,
             reason: "the source is gone".to_owned(),
+            waits_for: None,
             since_ms: 1_000,
             version: 1,
             source: Some("db:3306".to_owned()),
@@ -209,6 +210,15 @@ mod tests {
         let narrow = listing(&some(), 61_000).text(Some(60));
         assert!(narrow.contains("failed retail/emp\n  since"), "{narrow}");
         assert!(narrow.lines().all(|line| line.len() <= 60), "{narrow}");
+    }
+
+    #[test]
+    fn what_a_job_waits_for_is_listed_whatever_its_state() {
+        let mut job = job("top", JobState::Streaming);
+        job.waits_for = Some("waits for the source".to_owned());
+        assert_eq!(tree(std::slice::from_ref(&job)), "streaming    top  waits for the source");
+        let wide = listing(&[job], 61_000).text(None);
+        assert!(wide.trim_end().ends_with("waits for the source"), "{wide}");
     }
 
     #[test]

@@ -1,5 +1,7 @@
+use binlog::reader::{BinlogError, Down, LinkState};
 use model::checkpoint::BarrierKind;
 use model::conformance::samples::checkpoint;
+use model::{BinlogPosition, Gtids, Position};
 
 use super::*;
 use crate::api::{Begin, Version, Wanted};
@@ -166,7 +168,7 @@ async fn a_restart_that_cannot_be_leaves_what_was_promised_before_it() {
 /// A run that does as it is told.
 struct Led {
     controlled: crate::control::Controlled,
-    _status: watch::Sender<crate::source::status::Status>,
+    status: watch::Sender<crate::source::status::Status>,
     _behind: watch::Sender<Option<crate::lag::Behind>>,
     _end: oneshot::Sender<Outcome>,
 }
@@ -174,11 +176,11 @@ struct Led {
 impl Led {
     fn new(actor: &mut Actor) -> Self {
         let (control, controlled) = crate::control::channel();
-        let (_status, status) = watch::channel(Default::default());
+        let (told, status) = watch::channel(Default::default());
         let (_behind, behind) = watch::channel(None);
         let (_end, ended) = oneshot::channel();
         actor.run = Some(Running::new(Run { control, status, behind, ended }, 1, 0));
-        Self { controlled, _status, _behind, _end }
+        Self { controlled, status: told, _behind, _end }
     }
 }
 
@@ -227,6 +229,53 @@ async fn what_a_sink_waits_for_is_the_reason_until_it_waits_no_more() {
     actor.tick().await;
     assert_eq!(actor.record.standing.reason, "its tables are being looked at; sink[0] waits");
     drop(wait);
+    actor.tick().await;
+    assert_eq!(actor.record.standing.reason, "its tables are being looked at");
+}
+
+#[tokio::test]
+async fn a_job_that_no_table_matches_says_so() {
+    let held = Held::new().await;
+    let (mut actor, _handle) = held.actor(None);
+    let run = Led::new(&mut actor);
+    let (want, _wanted) = mpsc::channel(1);
+    run.controlled.phase.send_replace(Phase::Running(want));
+    let host = Some(job::Host { name: "db".to_owned(), port: 3306 });
+    run.status.send_modify(|status| status.host = host);
+    actor.tick().await;
+    let reason = &actor.record.standing.reason;
+    assert!(reason.starts_with("no table matches the job's patterns yet: "), "{reason}");
+    run.status.send_modify(|status| (status.tables, status.tables_live) = (1, 1));
+    actor.tick().await;
+    assert_eq!(actor.record.standing.reason, "tables that follow the binlog: 1");
+}
+
+#[tokio::test]
+async fn a_source_that_is_lost_is_the_reason_and_an_event_and_the_state_stays() {
+    let held = Held::new().await;
+    let (mut actor, _handle) = held.actor(None);
+    let run = Led::new(&mut actor);
+    let (want, _wanted) = mpsc::channel(1);
+    run.controlled.phase.send_replace(Phase::Running(want));
+    actor.tick().await;
+    let state = actor.record.standing.state;
+    let watch = run.controlled.meters.link_watch(Arc::new(SystemClock));
+    let at = "b.000001:4".to_owned();
+    let error = &BinlogError::Stream { at: at.clone(), what: "gone".to_owned() };
+    let binlog = BinlogPosition { file: "b.000001".parse().unwrap(), offset: 4 };
+    let position = &Position { gtids: Gtids::None, binlog, in_transaction: None };
+    for failures in 1..3 {
+        let address = "db:3306".to_owned();
+        watch.tell(LinkState::Down(Down { address, error, failures, position }));
+        actor.tick().await;
+    }
+    let standing = actor.record.standing.clone();
+    assert_eq!(standing.state, state);
+    assert!(standing.reason.contains("; waits for the source at db:3306 since "), "{standing:?}");
+    let told = held.told(EventKind::Source).await;
+    assert_eq!(told.len(), 1, "not one for each attempt: {told:?}");
+    assert!(told[0].starts_with("the connection to the source at db:3306 broke: "), "{told:?}");
+    watch.tell(LinkState::Up { address: "db:3306".to_owned() });
     actor.tick().await;
     assert_eq!(actor.record.standing.reason, "its tables are being looked at");
 }

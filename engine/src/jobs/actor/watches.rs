@@ -7,6 +7,10 @@ use crate::jobs::log::Told;
 /// Lines of output that watchers are told of at a time.
 const LINES_TOLD: usize = 500;
 
+/// The reason of a job that has nothing to do yet.
+const NO_TABLE: &str = "no table matches the job's patterns yet: it waits for one to be created (is \
+                        `table-name` right, and may the user see the tables?)";
+
 impl Actor {
     pub(super) async fn phase_changed(&mut self) {
         let Some(phase) = self.phase() else { return };
@@ -32,7 +36,7 @@ impl Actor {
         self.stand(JobState::Starting, reason).await;
     }
 
-    /// What a sink waits for, where one does.
+    /// What the source or a sink waits for, where one does.
     fn waits(&self) -> Option<String> {
         self.run.as_ref().and_then(|running| running.run.control.meters().waits())
     }
@@ -52,11 +56,13 @@ impl Actor {
     /// Whether it reads or follows.
     pub(super) async fn runs(&mut self) {
         let Some(running) = &self.run else { return };
-        let (tables, live, is_known) = {
+        let (tables, live, is_known, has_none) = {
             let status = running.run.status.borrow();
-            (status.tables, status.tables_live, status.host.is_some())
+            let has_none = status.tables == 0 && status.quarantined.is_empty();
+            (status.tables, status.tables_live, status.host.is_some(), has_none)
         };
         let (state, reason) = match is_known && live >= tables {
+            true if has_none => (JobState::Streaming, NO_TABLE.to_owned()),
             true => (JobState::Streaming, format!("tables that follow the binlog: {tables}")),
             false if is_known => {
                 (JobState::Snapshotting, format!("tables read through: {live} of {tables}"))
@@ -83,6 +89,7 @@ impl Actor {
                 Some(Phase::Waiting(_) | Phase::Ended(_)) | None => {}
             }
         }
+        self.tell_of_link().await;
         self.tell_of_tables().await;
         self.tell_of_checkpoints().await;
         self.tell_of_changes().await;
@@ -111,6 +118,13 @@ impl Actor {
         for text in news {
             self.shared.log.tell(Told::of(&self.record.name, EventKind::Table, text)).await;
         }
+    }
+
+    async fn tell_of_link(&mut self) {
+        let Some(running) = &mut self.run else { return };
+        let now = running.run.control.meters().link();
+        let Some(text) = running.link.news(&now, self.shared.clock.now_ms()) else { return };
+        self.shared.log.tell(Told::of(&self.record.name, EventKind::Source, text)).await;
     }
 
     async fn tell_of_checkpoints(&mut self) {

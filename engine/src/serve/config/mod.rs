@@ -3,6 +3,7 @@
 
 mod read;
 mod references;
+mod slips;
 mod values;
 
 use std::fmt;

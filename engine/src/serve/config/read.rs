@@ -8,8 +8,9 @@ use std::time::Duration;
 use job::Surroundings;
 use serde::de::DeserializeOwned;
 use toml::Spanned;
-use toml::de::{DeTable, DeValue, ValueDeserializer};
+use toml::de::{DeTable, DeValue};
 
+use super::slips::every_error;
 use super::values::Given;
 use super::{Config, ConfigError, ConfigErrors, TlsFiles, references};
 
@@ -47,19 +48,23 @@ pub struct Alerts {
 
 impl Alerts {
     /// # Errors
-    /// The first thing that does not fit `T`, with its place.
+    /// What does not fit `T`, each with its place.
     pub fn read<T: DeserializeOwned>(&self) -> Result<T, ConfigErrors> {
-        let told = |error: toml::de::Error| {
-            let at = error.span().map_or(0, |span| span.start);
-            let message = format!("[alerts]: {}", error.message());
-            ConfigErrors(vec![self.source.error(at, message)])
+        let place = |error: &toml::de::Error| error.span().map_or(0, |span| span.start);
+        let told = |error: &toml::de::Error| {
+            self.source.error(place(error), format!("[alerts]: {}", error.message()))
         };
-        let mut table = DeTable::parse(&self.source.text).map_err(told)?;
+        let table = DeTable::parse(&self.source.text);
+        let mut table = table.map_err(|error| ConfigErrors(vec![told(&error)]))?;
         references::put_in_again(table.get_mut(), &self.texts);
         let mut root = Section::new("", table.into_inner());
         let empty = || Spanned::new(0..0, DeValue::Table(DeTable::new()));
         let value = root.take("alerts").map_or_else(empty, |(_, value)| value);
-        T::deserialize(ValueDeserializer::from(value)).map_err(told)
+        every_error(value).map_err(|errors| {
+            let mut errors: Vec<ConfigError> = errors.iter().map(told).collect();
+            errors.sort_by_key(|error| error.place);
+            ConfigErrors(errors)
+        })
     }
 
     /// With every text hidden.

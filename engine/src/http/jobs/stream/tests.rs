@@ -57,6 +57,7 @@ fn summary(name: &str) -> JobSummary {
         name: name.to_owned(),
         state: JobState::Streaming,
         reason: String::new(),
+        waits_for: None,
         since_ms: 0,
         version: 1,
         source: None,

@@ -165,7 +165,7 @@ impl Sql {
                 *kept = Some((node.clone(), conn));
                 Err(Trouble::Refused { node, code: error.code, words: error.message })
             }
-            Ok(Err(error)) => Err(Trouble::Lost { node, why: error.to_string() }),
+            Ok(Err(error)) => Err(Trouble::Lost { node, why: words(&error) }),
             Err(_) => {
                 Err(Trouble::Lost { node, why: format!("no answer within {STATEMENT_MAX:?}") })
             }
@@ -200,7 +200,7 @@ impl Sql {
                         return Err(Trouble::Unsafe { node, why: error.to_string(), hint: HINT });
                     }
                     error @ (Error::Driver(_) | Error::Io(_) | Error::Other(_) | Error::Url(_)) => {
-                        error.to_string()
+                        words(&error)
                     }
                 },
                 Ok(Err(Login::Address(why))) => why,
@@ -254,6 +254,16 @@ enum Login {
 impl From<Error> for Login {
     fn from(error: Error) -> Self {
         Self::Failed(Box::new(error))
+    }
+}
+
+/// Of an error of the system its own, without the kind that is put before them twice.
+fn words(error: &Error) -> String {
+    match error {
+        Error::Io(IoError::Io(error)) => error.to_string(),
+        Error::Driver(_) | Error::Io(_) | Error::Other(_) | Error::Server(_) | Error::Url(_) => {
+            error.to_string()
+        }
     }
 }
 
