@@ -1,6 +1,6 @@
 //! Rows counted while a body comes, for who measures another program: none is looked into, and nothing is kept.
 
-use memchr::{memchr_iter, memchr2};
+use memchr::{memchr, memchr_iter, memchr2, memchr3};
 
 use super::json::Shape;
 use super::{Format, Options, Refusal};
@@ -95,6 +95,13 @@ fn objects(mut data: &[u8], level: u32, depth: &mut u32, within: &mut Within) ->
                 data = data.get(at + 1..).unwrap_or_default();
             }
             Within::Structure => {
+                if *depth == level
+                    && let Some(row) = plain(data)
+                {
+                    rows += 1;
+                    data = data.get(row..).unwrap_or_default();
+                    continue;
+                }
                 data = rest;
                 match byte {
                     b'"' => *within = Within::Text,
@@ -109,6 +116,16 @@ fn objects(mut data: &[u8], level: u32, depth: &mut u32, within: &mut Within) ->
         }
     }
     rows
+}
+
+/// The length of the object that `data` begins with, if it is there as a whole and has neither another one,
+/// nor an array, nor a backslash in it, as nearly all have not. Then a brace outside of texts is its end.
+fn plain(data: &[u8]) -> Option<usize> {
+    let within = data.strip_prefix(b"{")?;
+    let end = memchr(b'}', within)?;
+    let within = within.get(..end)?;
+    let quotes = memchr_iter(b'"', within).count();
+    (quotes.is_multiple_of(2) && memchr3(b'\\', b'[', b'{', within).is_none()).then_some(end + 2)
 }
 
 #[cfg(test)]
@@ -138,6 +155,9 @@ mod tests {
             let count = |shape, body: &str| counted(shape, body.as_bytes(), pieces).unwrap();
             assert_eq!(count(Shape::Array(Keys::Named), &array), 3);
             assert_eq!(count(Shape::Array(Keys::Named), "[]"), 0);
+            let plain =
+                r#"[{"a":"x"},{"a":"}"},{"a":"}","b":"},{"},{},{"a":{}},{"a":[1]},{"a":"z"}]"#;
+            assert_eq!(count(Shape::Array(Keys::Named), plain), 7);
             assert_eq!(count(Shape::Documents, &format!("{TRICKY}{TRICKY}")), 2);
             for end in ["", "\n"] {
                 let lines = format!("{TRICKY}\n{TRICKY}{end}");
