@@ -113,8 +113,8 @@ fn set_statements_mean_what_they_mean_to_dinky() {
     check(
         "SET pipeline.name=a=b;",
         &[
-            "1:19: the value of `pipeline.name` holds a `=`",
             "1:5: unknown `SET` key `pipeline.name=a`",
+            "1:19: the value of `pipeline.name` holds a `=`",
         ],
         "job",
     );
