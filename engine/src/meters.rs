@@ -4,6 +4,7 @@
 //! nothing is copied that nobody asks for. Counted since the job was last started by its user, over
 //! all attempts; but for the numbers of a table, which [`crate::source::status`] leads to.
 
+mod applied;
 mod checkpoints;
 mod link;
 mod rows;
@@ -17,6 +18,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use binlog::reader::LinkWatch;
 use model::Clock;
 
+use self::applied::AppliedMeter;
 pub use self::checkpoints::{
     Brief, CheckpointMeter, Checkpoints, DURATIONS_KEPT, Failure, Restored, Took,
 };
@@ -37,6 +39,7 @@ pub struct Meters {
     restarts: AtomicU64,
     sinks: Mutex<Vec<Arc<SinkMeter>>>,
     unapplied: Arc<UnappliedMeter>,
+    applied: Arc<AppliedMeter>,
     waits: sinks::Waits,
     link: Arc<LinkMeter>,
 }
@@ -50,6 +53,12 @@ impl Meters {
     /// How many of them there were.
     pub fn unapplied_count(&self) -> u64 {
         self.unapplied.count()
+    }
+
+    /// How many changes of the source the sinks have followed, and those after the first `told`, as far as
+    /// they are kept.
+    pub fn applied_after(&self, told: u64) -> (u64, Vec<sinks::Applied>) {
+        self.applied.after(told)
     }
 
     /// What the job waits for: the source whose connection is lost, and what a sink asks once more.
@@ -71,7 +80,9 @@ impl Meters {
 
     pub(crate) fn watcher(&self, clock: Arc<dyn Clock>) -> sinks::Watcher {
         let unapplied = Arc::clone(&self.unapplied);
-        let mut watcher = sinks::Watcher::new(move |what| unapplied.told(what, clock.now_ms()));
+        let applied = Arc::clone(&self.applied);
+        let mut watcher = sinks::Watcher::new(move |what| unapplied.told(what, clock.now_ms()))
+            .and_applied(move |what| applied.told(what));
         watcher.waits = self.waits.clone();
         watcher
     }

@@ -21,7 +21,7 @@ mod waits;
 mod warehouse;
 
 pub use config::{ConfigError, OptionDoc};
-pub use unapplied::{Unapplied, Watcher};
+pub use unapplied::{Applied, Unapplied, Watcher};
 pub use waits::{Wait, Waits};
 pub use warehouse::readback;
 

@@ -107,14 +107,18 @@ impl Wire {
     pub(crate) async fn fill(&mut self) -> io::Result<()> {
         let mut room = self.framer.room();
         let read = match &mut self.socket {
-            Socket::Plain(socket) => socket.read_buf(&mut room).await?,
-            Socket::Tls(socket) => socket.read_buf(&mut room).await?,
+            Socket::Plain(socket) => socket.read_buf(&mut room).await,
+            Socket::Tls(socket) => socket.read_buf(&mut room).await,
         };
-        if read == 0 {
-            let text = "the server closed the connection";
-            return Err(io::Error::new(io::ErrorKind::UnexpectedEof, text));
+        match read {
+            Ok(1..) => Ok(()),
+            Err(error) if error.kind() != io::ErrorKind::UnexpectedEof => Err(error),
+            // A server that dies does not take its leave as TLS wants it, which is no other thing.
+            Ok(0) | Err(_) => {
+                let text = "the server closed the connection";
+                Err(io::Error::new(io::ErrorKind::UnexpectedEof, text))
+            }
         }
-        Ok(())
     }
 
     /// The next packet, where it has come whole.

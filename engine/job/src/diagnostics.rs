@@ -209,9 +209,10 @@ impl Report {
         self.errors.is_empty()
     }
 
-    /// Gives every place its line and column. Errors come in the order of the script.
+    /// Gives every place its line and column. Errors and notes come in the order of the script.
     pub(crate) fn finish(&mut self, lines: &Lines<'_>) -> (ScriptErrors, Vec<Note>) {
         self.one_error_a_place();
+        self.notes.sort_by_key(|(_, at, _)| order(at));
         self.notes.dedup();
         let untold =
             (self.errors.len().saturating_sub(TOLD_MAX), self.notes.len().saturating_sub(TOLD_MAX));
@@ -238,11 +239,7 @@ impl Report {
     /// the later one, about a value for instance, follows from it.
     fn one_error_a_place(&mut self) {
         let mut sorted: Vec<_> = self.errors.drain(..).enumerate().collect();
-        sorted.sort_by_key(|(_, (at, _))| match at {
-            At::Script(range) => (0, range.start),
-            At::Override(_) => (1, 0),
-            At::Whole => (2, 0),
-        });
+        sorted.sort_by_key(|(_, (at, _))| order(at));
         let mut kept: Vec<(usize, (At, String))> = Vec::new();
         for (found, error) in sorted {
             match kept.last_mut() {
@@ -255,6 +252,15 @@ impl Report {
             }
         }
         self.errors = kept.into_iter().map(|(_, error)| error).collect();
+    }
+}
+
+/// Of the script, and then what is not in it.
+fn order(at: &At) -> (u8, usize) {
+    match at {
+        At::Script(range) => (0, range.start),
+        At::Override(_) => (1, 0),
+        At::Whole => (2, 0),
     }
 }
 

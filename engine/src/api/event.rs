@@ -42,7 +42,7 @@ pub enum EventKind {
     Savepoint,
     /// A checkpoint failed.
     Checkpoint,
-    /// A table was set apart, or came back; or a sink did not follow a change of it.
+    /// A table was set apart, or came back; or a sink followed a change of it, or did not.
     Table,
     /// The connection to the source broke, or events come again.
     Source,

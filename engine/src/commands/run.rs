@@ -190,20 +190,23 @@ pub(crate) async fn unfit(job: &JobSpec) -> Vec<String> {
 fn faults(checks: &[Check]) -> Vec<String> {
     let mut faults = Vec::new();
     for check in checks {
-        let fix = check.fix.as_deref().unwrap_or_default();
         match check.outcome {
             Outcome::Ok => {}
-            Outcome::Warn => warn!(check = check.name, found = %check.found, "{fix}"),
-            Outcome::Fail if check.name == preflight::CONNECTION => {
-                warn!(check = check.name, found = %check.found, "{fix}");
-            }
-            Outcome::Fail => {
-                let (name, found) = (check.name, &check.found);
-                faults.push(format!("to be mended first: {fix} (check `{name}` found: {found})"));
-            }
+            Outcome::Warn => warn!("{}", said(check)),
+            Outcome::Fail if check.name == preflight::CONNECTION => warn!("{}", said(check)),
+            Outcome::Fail => faults.push(format!("to be mended first: {}", said(check))),
         }
     }
     faults
+}
+
+/// What was looked at, what is the case, and then what mends it.
+fn said(check: &Check) -> String {
+    let Check { name, found, .. } = check;
+    match check.fix.as_deref().filter(|fix| !fix.is_empty()) {
+        Some(fix) => format!("{name}: {found}. What mends it: {fix}"),
+        None => format!("{name}: {found}"),
+    }
 }
 
 async fn listen(address: SocketAddr) -> anyhow::Result<Listening> {
@@ -262,4 +265,23 @@ async fn watch_signals(control: &Control, on_term: OnTerm) {
     // What came meanwhile is remembered.
     while tokio::time::timeout(Duration::ZERO, either()).await.is_ok() {}
     either().await;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_wrong_is_said_before_what_mends_it() {
+        let check = |outcome, fix: &str| {
+            let fix = (!fix.is_empty()).then(|| fix.to_owned());
+            Check { name: "binlog_format", outcome, found: "STATEMENT".to_owned(), fix }
+        };
+        let checks = [check(Outcome::Fail, "SET GLOBAL x = 1;"), check(Outcome::Fail, "")];
+        let expected = [
+            "to be mended first: binlog_format: STATEMENT. What mends it: SET GLOBAL x = 1;",
+            "to be mended first: binlog_format: STATEMENT",
+        ];
+        assert_eq!(faults(&checks), expected);
+    }
 }

@@ -120,6 +120,8 @@ struct Running {
     failures: u64,
     /// Changes that sinks have not followed and that have been told of.
     unapplied: u64,
+    /// Changes that sinks have followed and that have been told of.
+    applied: u64,
     /// What a sink was last seen to wait for, while the job is starting.
     waits: Option<String>,
     /// Of the connection to the source.
@@ -136,6 +138,7 @@ impl Running {
             apart: BTreeSet::new(),
             failures: 0,
             unapplied: 0,
+            applied: 0,
             waits: None,
             link: LinkTold::default(),
             seen: samples::Seen { at_ms: now_ms, ..samples::Seen::default() },

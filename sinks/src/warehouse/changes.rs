@@ -9,7 +9,7 @@ use super::tables::{Tables, Target, as_spelled};
 use super::target::alteration::{Alteration, Change, OnFailure};
 use super::target::evolve::{self, TableChange};
 use super::target::{KeyModel, TargetColumn, TargetTable, fill};
-use crate::unapplied::Unapplied;
+use crate::unapplied::{Applied, Unapplied};
 
 /// A change of a table that the target is to follow.
 #[derive(Debug)]
@@ -20,8 +20,9 @@ pub(crate) struct Step {
     after: Option<TargetTable>,
     source: TableName,
     schema: Option<Arc<TableSchema>>,
-    /// The source's statement.
+    /// The source's statement, and where it ends in its binlog.
     sql: Arc<str>,
+    place: String,
 }
 
 pub(crate) fn are_of_one_statement(one: &SchemaChange, other: &SchemaChange) -> bool {
@@ -149,6 +150,7 @@ impl Tables {
             source: change.table.clone(),
             schema: change.after.clone(),
             sql: Arc::clone(&change.sql),
+            place: place(change),
         })
     }
 
@@ -206,6 +208,15 @@ impl Tables {
         self.watcher.tell(Unapplied { sink, table, statement, why });
     }
 
+    fn applied(&self, step: &Step, applied: String) {
+        let (table, target) = (step.source.clone(), step.target.clone());
+        tracing::info!(sink = self.sink, %table, %target, position = step.place, statement = applied,
+            "a change of the source's table was made in its target");
+        let (statement, place) = (Arc::clone(&step.sql), step.place.clone());
+        let sink = self.sink.clone();
+        self.watcher.tell_applied(Applied { sink, table, target, statement, place, applied });
+    }
+
     /// A table whose rows are read again starts out empty.
     fn empty(
         &self,
@@ -223,14 +234,21 @@ impl Tables {
         let schema = known.sources.get(&change.table).cloned();
         let (source, sql) = (change.table.clone(), Arc::clone(&change.sql));
         let (alterations, after) = (vec![truncate], Some(known.table));
-        Some(Step { target, alterations, after, source, schema, sql })
+        Some(Step { target, alterations, after, source, schema, sql, place: place(change) })
     }
 
     /// Makes the change. Everything of the target that was loaded before must be settled.
     pub(crate) async fn take(&mut self, step: Step) -> Result<(), SinkError> {
-        let mut after = step.after;
+        let mut after = step.after.clone();
         for alteration in &step.alterations {
-            let Err(error) = self.alter(alteration).await else { continue };
+            let error = match self.alter(alteration).await {
+                Ok(None) => continue,
+                Ok(Some(statement)) => {
+                    self.applied(&step, statement);
+                    continue;
+                }
+                Err(error) => error,
+            };
             if alteration.on_failure == OnFailure::Stop {
                 return Err(error);
             }
@@ -258,6 +276,10 @@ impl Tables {
         }
         Ok(())
     }
+}
+
+fn place(change: &SchemaChange) -> String {
+    format!("{}:{}", change.origin.file, change.origin.pos)
 }
 
 /// Of a table that is gone.

@@ -216,7 +216,7 @@ impl Tables {
     async fn give(&self, from: &TableName, to: &TableName) -> Result<(), SinkError> {
         tracing::info!(table = %from, %to, "the target gets another name");
         let change = Change::Rename(to.clone());
-        self.alter(&Alteration::new(from, change)).await
+        self.alter(&Alteration::new(from, change)).await.map(drop)
     }
 }
 

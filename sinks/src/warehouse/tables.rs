@@ -295,7 +295,8 @@ impl Tables {
         Ok(())
     }
 
-    pub(super) async fn alter(&self, alteration: &Alteration) -> Result<(), SinkError> {
+    /// The statement that was run; `None`: it had been done before.
+    pub(super) async fn alter(&self, alteration: &Alteration) -> Result<Option<String>, SinkError> {
         Ok(self.client.alter(alteration, &self.choices.create).await?)
     }
 

@@ -102,7 +102,7 @@ fn set_statements_mean_what_they_mean_to_dinky() {
     };
     check(
         "SET pipeline.name = a; SET parallelism.default = 7;",
-        &["1:22: more text follows on the line", "1:21: the value of `pipeline.name` holds a `=`"],
+        &["1:21: the value of `pipeline.name` holds a `=`", "1:22: more text follows on the line"],
         "a; SET parallelism.default = 7",
     );
     check(
@@ -113,8 +113,8 @@ fn set_statements_mean_what_they_mean_to_dinky() {
     check(
         "SET pipeline.name=a=b;",
         &[
-            "1:19: the value of `pipeline.name` holds a `=`",
             "1:5: unknown `SET` key `pipeline.name=a`",
+            "1:19: the value of `pipeline.name` holds a `=`",
         ],
         "job",
     );

@@ -212,6 +212,27 @@ async fn a_change_that_a_sink_has_not_followed_is_an_event_once() {
 }
 
 #[tokio::test]
+async fn a_change_that_a_sink_has_followed_is_an_event_once() {
+    let held = Held::new().await;
+    let (mut actor, _handle) = held.actor(None);
+    let run = Led::new(&mut actor);
+    let watcher = run.controlled.meters.watcher(Arc::new(SystemClock));
+    watcher.tell_applied(sinks::Applied {
+        sink: "sink[0]".to_owned(),
+        table: TableName::new("shop", "items"),
+        target: TableName::new("far", "items"),
+        statement: "ALTER TABLE items ADD n INT".into(),
+        place: "b.000001:4711".to_owned(),
+        applied: "ALTER TABLE `far`.`items` ADD COLUMN `n` INT".to_owned(),
+    });
+    actor.tick().await;
+    actor.tick().await;
+    let told = "sink[0] has followed a change of shop.items at b.000001:4711 (ALTER TABLE items ADD n \
+                INT), in far.items: ALTER TABLE `far`.`items` ADD COLUMN `n` INT";
+    assert_eq!(held.told(EventKind::Table).await, [told]);
+}
+
+#[tokio::test]
 async fn what_a_sink_waits_for_is_the_reason_until_it_waits_no_more() {
     let held = Held::new().await;
     let (mut actor, _handle) = held.actor(None);

@@ -139,20 +139,24 @@ impl Actor {
         self.shared.log.tell(Told::of(&self.record.name, EventKind::Checkpoint, text)).await;
     }
 
-    /// Those that sinks have not followed.
+    /// Those of the source's tables that sinks have followed, and that they have not.
     pub(super) async fn tell_of_changes(&mut self) {
         let Some(running) = &mut self.run else { return };
         let meters = running.run.control.meters();
-        if meters.unapplied_count() <= running.unapplied {
-            return;
-        }
-        let all = meters.unapplied();
-        let told = std::mem::replace(&mut running.unapplied, all.count);
-        let news = all.kept.into_iter().filter(|seen| seen.number > told);
-        let mut news: Vec<String> = news.map(|seen| unfollowed(&seen.what)).collect();
-        let forgotten = (all.count - told).saturating_sub(news.len() as u64);
-        if forgotten > 0 {
-            news.insert(0, format!("changes besides that sinks have not followed: {forgotten}"));
+        let (count, applied) = meters.applied_after(running.applied);
+        running.applied = count;
+        let mut news: Vec<String> = applied.iter().map(followed).collect();
+        if meters.unapplied_count() > running.unapplied {
+            let all = meters.unapplied();
+            let told = std::mem::replace(&mut running.unapplied, all.count);
+            let left = all.kept.into_iter().filter(|seen| seen.number > told);
+            let left: Vec<String> = left.map(|seen| unfollowed(&seen.what)).collect();
+            let forgotten = (all.count - told).saturating_sub(left.len() as u64);
+            if forgotten > 0 {
+                let text = format!("changes besides that sinks have not followed: {forgotten}");
+                news.push(text);
+            }
+            news.extend(left);
         }
         for text in news {
             self.shared.log.tell(Told::of(&self.record.name, EventKind::Table, text)).await;
@@ -193,4 +197,11 @@ impl Actor {
 fn unfollowed(change: &sinks::Unapplied) -> String {
     let sinks::Unapplied { sink, table, statement, why } = change;
     format!("{sink} has not followed a change of {table}: {why}. Statement: {statement}")
+}
+
+fn followed(change: &sinks::Applied) -> String {
+    let sinks::Applied { sink, table, target, statement, place, applied } = change;
+    format!(
+        "{sink} has followed a change of {table} at {place} ({statement}), in {target}: {applied}"
+    )
 }

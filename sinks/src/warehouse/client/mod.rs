@@ -185,12 +185,13 @@ impl Client {
     }
 
     /// Changes a table, unless the catalogue shows that it was done, and waits until it shows it. No load
-    /// of the job may wait for its commit meanwhile: the server would wait for that.
+    /// of the job may wait for its commit meanwhile: the server would wait for that. Comes back with the
+    /// statement, where one was run.
     pub(crate) async fn alter(
         &self,
         alteration: &Alteration,
         options: &CreateOptions,
-    ) -> Result<(), ClientError> {
+    ) -> Result<Option<String>, ClientError> {
         self.wire.alter(alteration, options).await
     }
 

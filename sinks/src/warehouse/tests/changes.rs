@@ -221,6 +221,29 @@ async fn a_run_that_begins_behind_a_new_name_takes_the_rows_along() {
 }
 
 #[tokio::test]
+async fn a_change_that_is_followed_is_told_once_with_what_was_run_and_its_place() {
+    for system in System::ALL {
+        let mut far = Far::new(system);
+        let told = Arc::<std::sync::Mutex<Vec<crate::Applied>>>::default();
+        let to = Arc::clone(&told);
+        far.watcher =
+            crate::Watcher::default().and_applied(move |what| to.lock().unwrap().push(what));
+        let (narrow, wide) = (pairs(), with_note());
+        let mut sink = begun(&mut far, &[], &narrow).await;
+        let add = SchemaChange { sql: "ALTER TABLE t ADD m TEXT".into(), ..change(Some(wide)) };
+        for _ in 0..2 {
+            sink.write(one(Item::Schema(add.clone()))).await.unwrap();
+        }
+        let told = told.lock().unwrap();
+        let [one] = &told[..] else { panic!("{system}: {told:?}") };
+        assert_eq!((one.table.to_string(), &*one.sink), ("shop.t".to_owned(), "sink[0]"));
+        assert_eq!(&*one.statement, "ALTER TABLE t ADD m TEXT");
+        assert!(one.applied.starts_with("ALTER TABLE ") && one.applied.contains("`m`"), "{one:?}");
+        assert_eq!(one.place, format!("{}:{}", add.origin.file, add.origin.pos));
+    }
+}
+
+#[tokio::test]
 async fn a_change_that_is_not_followed_is_told_with_its_table_and_its_statement() {
     for system in System::ALL {
         let mut far = Far::new(system);

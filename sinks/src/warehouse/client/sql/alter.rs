@@ -51,14 +51,15 @@ impl Job {
 }
 
 impl Wire {
+    /// The statement that was run; `None`: it had been done before.
     pub(in super::super) async fn alter(
         &self,
         alteration: &Alteration,
         options: &CreateOptions,
-    ) -> Result<(), ClientError> {
+    ) -> Result<Option<String>, ClientError> {
         let columns = self.columns(&alteration.table).await?;
         if alteration.is_done(self.system, &columns) {
-            return Ok(());
+            return Ok(None);
         }
         let statement = alteration.statement(self.system, options, &columns);
         let doing = format!("`{statement}`");
@@ -78,13 +79,13 @@ impl Wire {
             let says = |texts: &[&str]| texts.iter().any(|text| words.contains(text));
             let refused = matches!(trouble, Trouble::Refused { .. });
             if (!refused || says(&DONE_MAYBE)) && self.is_done(alteration).await? {
-                return Ok(());
+                return Ok(Some(statement));
             }
             if refused && says(&BUSY) && begun.elapsed() < self.pace.alter_max {
                 // Perhaps by a job of this very step, begun before a crash.
                 self.idle(&alteration.table, &doing).await?;
                 if self.is_done(alteration).await? {
-                    return Ok(());
+                    return Ok(Some(statement));
                 }
                 looks.pause().await;
                 continue;
@@ -96,7 +97,10 @@ impl Wire {
                 return Err(self.troubled(&doing, &trouble));
             }
         };
-        if has_job { self.wait_for(alteration, &doing, before).await } else { Ok(()) }
+        if has_job {
+            self.wait_for(alteration, &doing, before).await?;
+        }
+        Ok(Some(statement))
     }
 
     /// Until the catalogue shows the step; `before` is the newest job that is not of it.

@@ -34,7 +34,7 @@ async fn columns(stand: &Stand) -> Vec<String> {
 }
 
 async fn alter(stand: &Stand, change: Change) -> Result<(), crate::warehouse::client::ClientError> {
-    stand.client().alter(&Alteration::new(&name(), change), &options()).await
+    stand.client().alter(&Alteration::new(&name(), change), &options()).await.map(drop)
 }
 
 /// What takes a job in both systems.
