@@ -14,6 +14,7 @@ pub mod event;
 mod fixtures;
 pub mod packet;
 pub mod preflight;
+pub mod query;
 pub mod reader;
 pub mod rows;
 pub mod server;

@@ -20,7 +20,7 @@ use crate::rows::{RowsEvent, TableMap, TablePlan};
 use crate::server::{Server, SourceOptions};
 
 mod error;
-mod holding;
+pub(crate) mod holding;
 mod link;
 mod start;
 mod statement;

@@ -7,10 +7,11 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use model::{BinlogFile, BinlogPosition, GtidSet, Gtids, MariaGtid, MariaGtids, Position};
+use mysql_async::Conn;
 use mysql_async::prelude::Queryable;
-use mysql_async::{Conn, Row};
 
 use crate::event::Flavor;
+use crate::query::Session;
 use crate::reader::BinlogError;
 
 mod options;
@@ -126,6 +127,17 @@ impl Server {
         }
     }
 
+    /// True where `conn` leads to this server and to no other.
+    ///
+    /// # Errors
+    /// [`BinlogError::Query`].
+    pub async fn is_behind(&self, conn: &mut impl Session) -> Result<bool, BinlogError> {
+        let found = conn.first(self.identity_query()).await;
+        let found = found.map_err(BinlogError::query("ask the server who it is"))?;
+        let found = found.unwrap_or_default().into_iter().next().flatten();
+        Ok(found.is_some_and(|found| found.eq_ignore_ascii_case(&self.identity)))
+    }
+
     pub fn is_mariadb(&self) -> bool {
         matches!(self.flavor, Flavor::MariaDb)
     }
@@ -141,12 +153,12 @@ impl Server {
     ///
     /// # Errors
     /// [`BinlogError::Query`]; [`BinlogError::Answer`] where the server keeps no binlog.
-    pub async fn binlog_end(&self, conn: &mut Conn) -> Result<BinlogPosition, BinlogError> {
-        let row = match conn.query_first::<Row, _>("SHOW BINARY LOG STATUS").await {
+    pub async fn binlog_end(&self, conn: &mut impl Session) -> Result<BinlogPosition, BinlogError> {
+        let row = match conn.first("SHOW BINARY LOG STATUS").await {
             Ok(row) => row,
             // Before 8.2, and on MariaDB, it is a syntax error (1064) under this name.
             Err(mysql_async::Error::Server(e)) if e.code == 1064 => conn
-                .query_first::<Row, _>("SHOW MASTER STATUS")
+                .first("SHOW MASTER STATUS")
                 .await
                 .map_err(BinlogError::query("read the binlog's position (SHOW MASTER STATUS)"))?,
             Err(source) => {
@@ -268,10 +280,8 @@ impl Server {
 
     /// The files that the server still has, oldest first.
     pub async fn binary_logs(&self, conn: &mut Conn) -> Result<Vec<BinaryLog>, BinlogError> {
-        let rows: Vec<Row> = conn
-            .query("SHOW BINARY LOGS")
-            .await
-            .map_err(BinlogError::query("list the binlog files (SHOW BINARY LOGS)"))?;
+        let rows = conn.rows("SHOW BINARY LOGS").await;
+        let rows = rows.map_err(BinlogError::query("list the binlog files (SHOW BINARY LOGS)"))?;
         rows.iter()
             .map(|row| position_of(row).map(|p| BinaryLog { file: p.file, size: p.offset }))
             .collect()
@@ -330,14 +340,13 @@ pub(crate) fn parse<T: std::str::FromStr>(
 }
 
 /// The first two columns, file and offset, of a status or log row.
-fn position_of(row: &Row) -> Result<BinlogPosition, BinlogError> {
-    let text = |at: usize| row.get_opt::<String, _>(at).and_then(Result::ok);
-    let offset = row.get_opt::<u64, _>(1).and_then(Result::ok);
-    match (text(0), offset) {
+pub(crate) fn position_of(row: &[Option<String>]) -> Result<BinlogPosition, BinlogError> {
+    let text = |at: usize| row.get(at).and_then(Option::as_deref);
+    match (text(0), text(1).and_then(|offset| offset.parse().ok())) {
         (Some(file), Some(offset)) => Ok(BinlogPosition { file: file.parse()?, offset }),
         (file, _) => Err(BinlogError::Answer {
             what: "cannot read a binlog position",
-            answer: file.unwrap_or_default(),
+            answer: file.unwrap_or_default().to_owned(),
         }),
     }
 }

@@ -51,12 +51,12 @@
 use std::time::Duration;
 
 use model::{BinlogPosition, Gtids, Position, Watermark};
-use mysql_async::Conn;
-use mysql_async::prelude::Queryable;
+use mysql_async::Value;
 use tokio::time::Instant;
 
+use crate::query::{Session, TextRow};
 use crate::reader::BinlogError;
-use crate::server::{Server, parse};
+use crate::server::{Server, parse, position_of};
 
 /// How a chunk's SELECT is made to see everything that the stream has delivered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -91,7 +91,11 @@ impl ChunkRead {
     }
 
     /// Closes the window: the chunk fits the stream once the stream has reached the answer.
-    pub async fn end(self, conn: &mut Conn, server: &Server) -> Result<Watermark, BinlogError> {
+    pub async fn end(
+        self,
+        conn: &mut impl Session,
+        server: &Server,
+    ) -> Result<Watermark, BinlogError> {
         if self.snapshot.is_some() {
             finish(conn).await?;
         }
@@ -99,13 +103,13 @@ impl ChunkRead {
     }
 
     /// Leaves the connection usable, without a watermark.
-    pub async fn abandon(self, conn: &mut Conn) -> Result<(), BinlogError> {
+    pub async fn abandon(self, conn: &mut impl Session) -> Result<(), BinlogError> {
         if self.snapshot.is_some() { finish(conn).await } else { Ok(()) }
     }
 }
 
-async fn finish(conn: &mut Conn) -> Result<(), BinlogError> {
-    conn.query_drop("COMMIT").await.map_err(BinlogError::query("end the snapshot's transaction"))
+async fn finish(conn: &mut impl Session) -> Result<(), BinlogError> {
+    conn.run("COMMIT").await.map_err(BinlogError::query("end the snapshot's transaction"))
 }
 
 impl VisibilityMethod {
@@ -114,14 +118,14 @@ impl VisibilityMethod {
     /// # Errors
     /// [`BinlogError::Query`] where the connection breaks; a refused statement only rules its
     /// method out.
-    pub async fn choose(conn: &mut Conn, server: &Server) -> Result<Self, BinlogError> {
+    pub async fn choose(conn: &mut impl Session, server: &Server) -> Result<Self, BinlogError> {
         if server.is_mariadb() {
             return Ok(Self::ConsistentSnapshot);
         }
         if server.gtids && server.version >= GTIDS_AFTER_COMMIT {
             return Ok(Self::ExecutedGtids);
         }
-        match conn.query_drop(LOG_STATUS).await {
+        match conn.run(LOG_STATUS).await {
             Ok(()) => Ok(Self::LogStatus),
             Err(mysql_async::Error::Server(_)) => Ok(Self::LockingRead),
             Err(source) => Err(BinlogError::Query {
@@ -167,7 +171,7 @@ impl VisibilityMethod {
     /// reached another server than `server`, the one whose binlog the stream reads.
     pub async fn begin(
         self,
-        conn: &mut Conn,
+        conn: &mut impl Session,
         server: &Server,
         low: &Position,
         deadline: Duration,
@@ -182,7 +186,7 @@ impl VisibilityMethod {
             Self::LogStatus => wait.for_log_status(conn).await?,
             Self::ConsistentSnapshot => read.snapshot = Some(wait.for_snapshot(conn).await?),
             Self::LockingRead => {
-                conn.query_drop("SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED")
+                conn.run("SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED")
                     .await
                     .map_err(BinlogError::query("choose READ COMMITTED"))?;
                 // Every version and fork reads this spelling; MySQL 8 has `FOR SHARE` as well.
@@ -200,7 +204,7 @@ impl VisibilityMethod {
 /// # Errors
 /// As [`VisibilityMethod::begin`].
 pub async fn wait_visible(
-    conn: &mut Conn,
+    conn: &mut impl Session,
     server: &Server,
     method: VisibilityMethod,
     upto: &Position,
@@ -220,6 +224,10 @@ const LOG_STATUS: &str = "SELECT LOCAL->>'$.binary_log_file', \
 const WAIT_SLICE_S: f64 = 1.0;
 const POLL: Duration = Duration::from_millis(20);
 
+fn text(mut row: TextRow, at: usize) -> String {
+    row.get_mut(at).and_then(Option::take).unwrap_or_default()
+}
+
 struct Wait<'a> {
     server: &'a Server,
     low: &'a Position,
@@ -229,15 +237,14 @@ struct Wait<'a> {
 
 impl Wait<'_> {
     /// A load balancer, or a failover between two connections, can send us to another server.
-    async fn same_server(&self, conn: &mut Conn) -> Result<(), BinlogError> {
+    async fn same_server(&self, conn: &mut impl Session) -> Result<(), BinlogError> {
         let query = if self.server.is_mariadb() {
             "SELECT CONCAT(@@hostname, ':', @@port, ' (server id ', @@GLOBAL.server_id, ')')"
         } else {
             "SELECT LOWER(@@server_uuid)"
         };
-        let found: Option<String> =
-            conn.query_first(query).await.map_err(BinlogError::query("identify the server"))?;
-        self.expect_server(found.unwrap_or_default())
+        let found = conn.first(query).await.map_err(BinlogError::query("identify the server"))?;
+        self.expect_server(text(found.unwrap_or_default(), 0))
     }
 
     fn expect_server(&self, found: String) -> Result<(), BinlogError> {
@@ -259,7 +266,7 @@ impl Wait<'_> {
         })
     }
 
-    async fn for_gtids(&self, conn: &mut Conn) -> Result<(), BinlogError> {
+    async fn for_gtids(&self, conn: &mut impl Session) -> Result<(), BinlogError> {
         let Gtids::Mysql(applied) = &self.low.gtids else {
             return Err(BinlogError::Answer {
                 what: "the position has no MySQL GTIDs to wait for",
@@ -274,35 +281,34 @@ impl Wait<'_> {
             }
             wanted.push_str(gtid);
         }
+        // One round trip, for it is made once a chunk.
+        let query = format!(
+            "SELECT LOWER(@@server_uuid), WAIT_FOR_EXECUTED_GTID_SET({}, {WAIT_SLICE_S})",
+            Value::from(&wanted).as_sql(false)
+        );
         loop {
-            // One round trip, for it is made once a chunk. 0: executed; 1: timed out.
-            let answer: Option<(String, Option<i64>)> = conn
-                .exec_first(
-                    "SELECT LOWER(@@server_uuid), WAIT_FOR_EXECUTED_GTID_SET(?, ?)",
-                    (&wanted, WAIT_SLICE_S),
-                )
-                .await
-                .map_err(BinlogError::query("wait for GTIDs to be executed"))?;
-            let (found, waited) = answer.unwrap_or_default();
-            self.expect_server(found)?;
-            if waited == Some(0) {
+            let answer = conn.first(&query).await;
+            let answer = answer.map_err(BinlogError::query("wait for GTIDs to be executed"))?;
+            let mut answer = answer.unwrap_or_default();
+            // 0: executed; 1: timed out.
+            let waited = answer.pop().flatten();
+            self.expect_server(text(answer, 0))?;
+            if waited.as_deref() == Some("0") {
                 return Ok(());
             }
             self.expired()?;
         }
     }
 
-    async fn for_log_status(&self, conn: &mut Conn) -> Result<(), BinlogError> {
+    async fn for_log_status(&self, conn: &mut impl Session) -> Result<(), BinlogError> {
         loop {
-            let row: Option<(String, u64)> = conn
-                .query_first(LOG_STATUS)
-                .await
-                .map_err(BinlogError::query("read performance_schema.log_status"))?;
-            let (file, offset) = row.ok_or_else(|| BinlogError::Answer {
+            let row = conn.first(LOG_STATUS).await;
+            let row = row.map_err(BinlogError::query("read performance_schema.log_status"))?;
+            let row = row.ok_or_else(|| BinlogError::Answer {
                 what: "performance_schema.log_status is empty",
                 answer: String::new(),
             })?;
-            if self.reached(&BinlogPosition { file: parse(&file, "cannot read a file")?, offset }) {
+            if self.reached(&position_of(&row)?) {
                 return Ok(());
             }
             self.expired()?;
@@ -310,13 +316,13 @@ impl Wait<'_> {
         }
     }
 
-    async fn for_snapshot(&self, conn: &mut Conn) -> Result<BinlogPosition, BinlogError> {
+    async fn for_snapshot(&self, conn: &mut impl Session) -> Result<BinlogPosition, BinlogError> {
         // Under any other level the clause below is ignored with a warning.
-        conn.query_drop("SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ")
+        conn.run("SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ")
             .await
             .map_err(BinlogError::query("choose REPEATABLE READ"))?;
         loop {
-            conn.query_drop("START TRANSACTION WITH CONSISTENT SNAPSHOT")
+            conn.run("START TRANSACTION WITH CONSISTENT SNAPSHOT")
                 .await
                 .map_err(BinlogError::query("start a consistent snapshot"))?;
             let position = snapshot_position(conn).await?;
@@ -340,13 +346,16 @@ impl Wait<'_> {
     }
 }
 
-async fn snapshot_position(conn: &mut Conn) -> Result<BinlogPosition, BinlogError> {
-    let rows: Vec<(String, String)> = conn
-        .query("SHOW STATUS LIKE 'binlog_snapshot_%'")
+async fn snapshot_position(conn: &mut impl Session) -> Result<BinlogPosition, BinlogError> {
+    let rows = conn
+        .rows("SHOW STATUS LIKE 'binlog_snapshot_%'")
         .await
         .map_err(BinlogError::query("read the snapshot's binlog position"))?;
     let find = |name: &str| {
-        rows.iter().find(|(n, _)| n.eq_ignore_ascii_case(name)).map(|(_, v)| v.as_str())
+        rows.iter().find_map(|row| match row.as_slice() {
+            [Some(n), Some(value)] if n.eq_ignore_ascii_case(name) => Some(value.as_str()),
+            _ => None,
+        })
     };
     let file = find("Binlog_snapshot_file").unwrap_or_default();
     let offset = find("Binlog_snapshot_position").unwrap_or_default();

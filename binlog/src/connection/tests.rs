@@ -1,53 +1,28 @@
 //! A dump from a server that is a thread here: what it sends, and what becomes of it.
 
-use std::io::{Read, Write};
-use std::net::{TcpListener, TcpStream};
+use std::io::Write;
+use std::net::TcpListener;
 use std::thread::JoinHandle;
 
 use super::*;
 use crate::packet::EventHeader;
 use crate::server::Tls;
+use crate::wire::scripted::{END, OK, log_in, receive, send};
 
 const UUID: &str = "3e11fa47-71ca-11e1-9e33-c80aa9429562";
 const COM_QUERY: u8 = 0x03;
 const COM_BINLOG_DUMP: u8 = 0x12;
 
-fn send(socket: &mut TcpStream, number: u8, payload: &[u8]) {
-    let len = u32::try_from(payload.len()).unwrap().to_le_bytes();
-    let packet = [&[len[0], len[1], len[2], number], payload].concat();
-    socket.write_all(&packet).unwrap();
-}
-
-fn receive(socket: &mut TcpStream) -> Option<(u8, Vec<u8>)> {
-    let mut header = [0; 4];
-    socket.read_exact(&mut header).ok()?;
-    let [a, b, c, number] = header;
-    let mut payload = vec![0; u32::from_le_bytes([a, b, c, 0]) as usize];
-    socket.read_exact(&mut payload).ok()?;
-    Some((number, payload))
-}
-
-fn greeting() -> Vec<u8> {
-    // Its capabilities: those of 4.1 and up, login methods, no TLS.
-    let mut bytes = b"\x0a9.7.0\0\x07\0\0\x0012345678\0".to_vec();
-    bytes.extend_from_slice(&[0x01, 0xa2, 45, 2, 0, 0x08, 0, 21]);
-    bytes.extend_from_slice(&[0; 10]);
-    bytes.extend_from_slice(b"abcdefghijkl\0mysql_native_password\0");
-    bytes
-}
-
 /// Serves one connection: the dump is these bytes, and then the socket is closed, or left open until
 /// the client closes it.
 fn server(dump: Vec<u8>, then_close: bool) -> (u16, JoinHandle<()>) {
-    const OK: &[u8] = &[0, 0, 0, 2, 0, 0, 0];
-    const END: &[u8] = &[0xfe, 0, 0, 2, 0];
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = listener.local_addr().unwrap().port();
     let thread = std::thread::spawn(move || {
         let (mut socket, _) = listener.accept().unwrap();
-        send(&mut socket, 0, &greeting());
-        let Some((number, _login)) = receive(&mut socket) else { return };
-        send(&mut socket, number + 1, OK);
+        if log_in(&mut socket).is_none() {
+            return;
+        }
         while let Some((_, command)) = receive(&mut socket) {
             match command[0] {
                 COM_QUERY if command[1..].starts_with(b"SELECT") => {

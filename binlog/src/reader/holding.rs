@@ -18,7 +18,7 @@ const COPIES_BYTES: usize = 64 << 10;
 const COPIED_MAX: usize = 128 << 10;
 
 #[derive(Debug, Default)]
-pub(super) struct Holding {
+pub(crate) struct Holding {
     /// Bytes of events, lately.
     came: u64,
     /// Bytes of those that were handed out, with their cost.
@@ -29,7 +29,7 @@ pub(super) struct Holding {
 impl Holding {
     /// An event of so many bytes came.
     #[inline]
-    pub(super) fn came(&mut self, bytes: u32) {
+    pub(crate) fn came(&mut self, bytes: u32) {
         self.came += u64::from(bytes);
         if self.came > LATELY {
             self.came /= 2;
@@ -39,7 +39,7 @@ impl Holding {
 
     /// Rows to be handed out: as they are, or copied.
     #[inline]
-    pub(super) fn hold(&mut self, rows: Bytes) -> Bytes {
+    pub(crate) fn hold(&mut self, rows: Bytes) -> Bytes {
         self.kept += rows.len() as u64 + ROWS_COST;
         if self.kept >= self.came / 2 || rows.len() > COPIED_MAX { rows } else { self.copy(&rows) }
     }

@@ -34,11 +34,35 @@ pub(crate) enum FrameError {
     TooLarge { bytes: usize },
 }
 
+/// In the place of a header in front of a packet that was put together: it takes all bytes behind it.
+/// No part of a packet has this length and is the last.
+const ALONE: [u8; HEADER_LEN] = [0xff, 0xff, 0xff, 0];
+
+/// What comes next of an answer with rows.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Piece {
+    /// Packets one after another, each behind its header ([`image`]).
+    Rows(Bytes),
+    /// A packet that is no row, without its header.
+    Other(Bytes),
+}
+
+/// The packet at the head of [`Piece::Rows`], and the bytes that it takes with its header; `None` where
+/// it is cut.
+#[inline]
+pub(crate) fn image(rows: &[u8]) -> Option<(&[u8], usize)> {
+    let (&[a, b, c, _], behind) = rows.split_first_chunk::<HEADER_LEN>()?;
+    let len = usize::try_from(u32::from_le_bytes([a, b, c, 0])).ok()?;
+    let len = if len == PART_MAX { behind.len() } else { len };
+    Some((behind.get(..len)?, HEADER_LEN + len))
+}
+
 /// A packet that fits in no segment, as far as it has come.
 #[derive(Debug)]
 struct Large {
+    /// Behind [`ALONE`].
     bytes: BytesMut,
-    /// What it holds when the part that is coming is whole.
+    /// What that holds when the part that is coming is whole.
     until: usize,
     /// Another part follows.
     goes_on: bool,
@@ -90,23 +114,82 @@ impl Framer {
     #[inline]
     pub(crate) fn packet(&mut self) -> Result<Option<Bytes>, FrameError> {
         if self.large.is_some() {
-            return self.next_large();
+            return Ok(self.next_large()?.map(without_header));
         }
         let Some((len, number)) = self.header() else { return Ok(None) };
-        let whole = HEADER_LEN + len;
-        if len == PART_MAX || whole > SEGMENT_BYTES && self.segment.len() < whole {
+        if self.is_large(len) {
             self.take_header(number)?;
-            self.large =
-                Some(Large { bytes: BytesMut::new(), until: len, goes_on: len == PART_MAX });
-            return self.next_large();
+            self.begin_large(len);
+            return Ok(self.next_large()?.map(without_header));
         }
-        if self.segment.len() < whole {
+        if self.segment.len() < HEADER_LEN + len {
             return Ok(None);
         }
         self.take_header(number)?;
         Ok(Some(self.segment.split_to(len).freeze()))
     }
 
+    /// As many packets as have come whole and begin with `first`, as they lie there; or the one that
+    /// begins otherwise. `None` where none has come whole.
+    ///
+    /// # Errors
+    /// As [`Framer::packet`].
+    pub(crate) fn piece(&mut self, first: u8) -> Result<Option<Piece>, FrameError> {
+        let rows = self.run(first)?;
+        if rows > 0 {
+            return Ok(Some(Piece::Rows(self.segment.split_to(rows).freeze())));
+        }
+        if self.large.is_none()
+            && let Some((len, number)) = self.header()
+            && self.is_large(len)
+        {
+            self.take_header(number)?;
+            self.begin_large(len);
+        }
+        if self.large.is_none() {
+            return Ok(self.packet()?.map(Piece::Other));
+        }
+        let Some(large) = self.next_large()? else { return Ok(None) };
+        let is_row = large.get(HEADER_LEN) == Some(&first);
+        Ok(Some(if is_row { Piece::Rows(large) } else { Piece::Other(without_header(large)) }))
+    }
+
+    /// True for a packet, or its first part, at the head of the segment that must be put together.
+    #[inline]
+    fn is_large(&self, len: usize) -> bool {
+        let whole = HEADER_LEN + len;
+        len == PART_MAX || whole > SEGMENT_BYTES && self.segment.len() < whole
+    }
+
+    fn begin_large(&mut self, len: usize) {
+        let bytes = BytesMut::from(&ALONE[..]);
+        let until = HEADER_LEN + len;
+        self.large = Some(Large { bytes, until, goes_on: len == PART_MAX });
+    }
+
+    /// Bytes of the packets at the head of the segment that are whole and begin with `first`.
+    fn run(&mut self, first: u8) -> Result<usize, FrameError> {
+        if self.large.is_some() {
+            return Ok(0);
+        }
+        let mut end = 0;
+        while let Some((&[a, b, c, found], rest)) =
+            self.segment.get(end..).and_then(<[u8]>::split_first_chunk::<HEADER_LEN>)
+        {
+            let len = usize::try_from(u32::from_le_bytes([a, b, c, 0])).unwrap_or(usize::MAX);
+            if rest.len() < len || rest.first() != Some(&first) || len == 0 || len == PART_MAX {
+                break;
+            }
+            let expected = self.number();
+            if found != expected {
+                return Err(FrameError::OutOfOrder { expected, found });
+            }
+            end += HEADER_LEN + len;
+        }
+        Ok(end)
+    }
+
+    /// The packet that was put together, behind [`ALONE`].
     fn next_large(&mut self) -> Result<Option<Bytes>, FrameError> {
         while let Some(large) = &mut self.large {
             let come = large.missing().min(self.segment.len());
@@ -122,8 +205,9 @@ impl Framer {
             let so_far = large.until;
             let Some((len, number)) = self.header() else { return Ok(None) };
             self.take_header(number)?;
-            if so_far + len > PACKET_BYTES_MAX {
-                return Err(FrameError::TooLarge { bytes: so_far + len });
+            let bytes = so_far + len - HEADER_LEN;
+            if bytes > PACKET_BYTES_MAX {
+                return Err(FrameError::TooLarge { bytes });
             }
             if let Some(large) = &mut self.large {
                 (large.until, large.goes_on) = (so_far + len, len == PART_MAX);
@@ -194,6 +278,11 @@ impl Framer {
     pub(crate) fn rest(&mut self) {
         self.segments.let_go();
     }
+}
+
+fn without_header(mut packet: Bytes) -> Bytes {
+    packet.advance(HEADER_LEN);
+    packet
 }
 
 #[cfg(test)]

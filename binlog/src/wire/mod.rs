@@ -1,10 +1,10 @@
-//! A connection of our own for the dump: it logs in, and then gives packets as slices of what the
-//! socket gave.
+//! A connection of our own for the dump, and for the rows of tables: it logs in, and then gives packets
+//! as slices of what the socket gave.
 //!
 //! `mysql_async` makes every other connection. Its packets cannot be had without copies: the socket
 //! and the decoder behind it are private, and each event is copied three times on the way out. So this
-//! speaks as much of the protocol as a dump needs, and nothing else: a login, statements that answer
-//! with OK or one value, and the dump (MySQL internals, "Connection Phase", "Text Protocol",
+//! speaks as much of the protocol as a dump needs, and what [`crate::query`] adds: a login, statements
+//! that answer with OK or one value, and the dump (MySQL internals, "Connection Phase", "Text Protocol",
 //! "Replication Protocol"). Passwords are hashed and requests laid out by `mysql_common`, from which
 //! `mysql_async` takes them too; errors are `mysql_async`'s, so that they mean the same on every
 //! connection.
@@ -27,14 +27,16 @@ mod framer;
 mod login;
 mod packets;
 mod rsa;
+#[cfg(test)]
+pub(crate) mod scripted;
 mod segments;
 mod tls;
 
-pub(crate) use framer::{FrameError, Framer};
-pub(crate) use packets::{is_end, server_error};
+pub(crate) use framer::{FrameError, Framer, Piece, image};
+pub(crate) use packets::{is_end, refusal, server_error, unexpected};
 
 use framer::{HEADER_LEN, PART_MAX};
-use packets::{ERR, OK, refusal, unexpected};
+use packets::OK;
 
 /// Silence after which TCP itself asks whether the other end is there.
 const KEEPALIVE: Duration = Duration::from_secs(30);
@@ -130,19 +132,32 @@ impl Wire {
         self.framer.packet()
     }
 
+    /// The next packets that begin with `first`, or one that does not; waited for.
+    ///
+    /// # Errors
+    /// Those of the socket. A packet that is an error is none.
+    pub(crate) async fn piece(&mut self, first: u8) -> Result<Piece, Error> {
+        loop {
+            if let Some(piece) = self.framer.piece(first).map_err(malformed)? {
+                return Ok(piece);
+            }
+            self.fill().await?;
+        }
+    }
+
     /// Nothing comes for a while: memory that is not in use is given back.
     pub(crate) fn rest(&mut self) {
         self.framer.rest();
     }
 
-    /// The next packet, waited for; an error where it is one.
-    async fn receive(&mut self) -> Result<Bytes, Error> {
+    /// The next packet, waited for.
+    ///
+    /// # Errors
+    /// What it says, where it is an error; those of the socket.
+    pub(crate) async fn receive(&mut self) -> Result<Bytes, Error> {
         loop {
             if let Some(packet) = self.framer.packet().map_err(malformed)? {
-                if packet.first() == Some(&ERR) {
-                    return Err(refusal(&packet));
-                }
-                return Ok(packet);
+                return refusal(&packet).map_or(Ok(packet), Err);
             }
             self.fill().await?;
         }
@@ -179,15 +194,26 @@ impl Wire {
     pub(crate) async fn command(&mut self, command: &impl MySerialize) -> Result<(), Error> {
         let mut payload = Vec::new();
         command.serialize(&mut payload);
-        self.framer.begin_command();
-        self.send(&payload).await
+        self.say(&payload).await
     }
 
-    async fn query(&mut self, sql: &str) -> Result<(), Error> {
+    /// Sends a command.
+    ///
+    /// # Errors
+    /// Those of the socket.
+    pub(crate) async fn say(&mut self, command: &[u8]) -> Result<(), Error> {
+        self.framer.begin_command();
+        self.send(command).await
+    }
+
+    /// Sends a statement.
+    ///
+    /// # Errors
+    /// Those of the socket.
+    pub(crate) async fn query(&mut self, sql: &str) -> Result<(), Error> {
         let mut payload = vec![COM_QUERY];
         payload.extend_from_slice(sql.as_bytes());
-        self.framer.begin_command();
-        self.send(&payload).await
+        self.say(&payload).await
     }
 
     /// Takes the answer to a command that has no rows.

@@ -29,8 +29,8 @@ pub(super) struct Greeting {
 
 impl Greeting {
     pub(super) fn read(packet: &[u8]) -> Result<Self, Error> {
-        if packet.first() == Some(&ERR) {
-            return Err(refusal(packet));
+        if let Some(refused) = refusal(packet) {
+            return Err(refused);
         }
         Self::fields(&mut Cursor::new(packet)).ok_or_else(|| unexpected(packet))
     }
@@ -105,11 +105,12 @@ pub(crate) fn server_error(packet: &[u8]) -> ServerError {
     ServerError { code, message: text(message), state }
 }
 
-pub(super) fn refusal(packet: &[u8]) -> Error {
-    Error::Server(server_error(packet))
+/// The error that a packet is, if it is one.
+pub(crate) fn refusal(packet: &[u8]) -> Option<Error> {
+    (packet.first() == Some(&ERR)).then(|| Error::Server(server_error(packet)))
 }
 
-pub(super) fn unexpected(packet: &[u8]) -> Error {
+pub(crate) fn unexpected(packet: &[u8]) -> Error {
     DriverError::UnexpectedPacket { payload: packet.to_vec() }.into()
 }
 

@@ -47,13 +47,22 @@ pub enum MergeError {
 pub struct ChunkId(pub u64);
 
 /// What a SELECT brought, in key order.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct ChunkRows {
-    /// Packed rows, cut at row ends into pieces of about [`SEGMENT_BYTES`].
+    /// How the rows are read.
+    pub codec: Arc<dyn RowCodec>,
+    /// Row images in pieces, as they came.
     pub segments: Vec<Bytes>,
     pub rows: u64,
     /// Each row's key in order bytes, where only the server knows the order; else empty.
     pub orders: Vec<Vec<u8>>,
+}
+
+impl Default for ChunkRows {
+    fn default() -> Self {
+        let (codec, segments) = (Arc::new(PackedCodec), Vec::new());
+        Self { codec, segments, rows: 0, orders: Vec::new() }
+    }
 }
 
 /// How a chunk ended.
@@ -299,11 +308,10 @@ impl SnapshotTable {
         if window.spoiled {
             return Ok(Closed::Again);
         }
-        let codec: Arc<dyn RowCodec> = Arc::new(PackedCodec);
         let template = RowsBlock {
             table: Arc::clone(&self.schema),
             kind: RowsKind::Read,
-            codec,
+            codec: Arc::clone(&rows.codec),
             data: Bytes::new(),
             origin: origin.clone(),
         };
@@ -334,7 +342,7 @@ impl SnapshotTable {
             let mut at = 0;
             while let Some(rest) = segment.get(at..).filter(|r| !r.is_empty()) {
                 let mut cells: Vec<Cell<'_>> = Vec::new();
-                let taken = PackedCodec.decode(rest, &mut cells)?;
+                let taken = rows.codec.decode(rest, &mut cells)?;
                 let computed;
                 let order = match given.next() {
                     Some(order) => order,

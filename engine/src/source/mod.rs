@@ -253,9 +253,9 @@ impl MySqlSource {
                 self.narrow(&chunk);
                 self.loaded.push(Waiting { chunk, reply });
             }
-            Ask::Pass { table, chunk, high, segments, rows } => {
+            Ask::Pass { table, chunk, high, rows } => {
                 let origin = self.read_origin(&high);
-                self.emit_pass(&table, chunk, &origin, segments, rows).await?;
+                self.emit_pass(&table, chunk, &origin, rows).await?;
             }
             Ask::PassDone { table, chunk, high, reply } => {
                 self.passes.push(WaitingPass { table, chunk, high, reply });

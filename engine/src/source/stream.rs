@@ -4,11 +4,9 @@ use std::sync::Arc;
 
 use binlog::reader::{Delivered, Settled, StreamEvent};
 use bytes::Bytes;
-use model::{
-    Cell, KeyRange, Origin, PackedCodec, RowCodec, RowError, RowsBlock, RowsKind, TableName,
-};
+use model::{Cell, KeyRange, Origin, RowCodec, RowError, RowsBlock, RowsKind, TableName};
 
-use super::merge::{ChunkId, Closed, MergeError, StreamedRows};
+use super::merge::{ChunkId, ChunkRows, Closed, MergeError, StreamedRows};
 use super::order::KeyOrder;
 use super::snapshot::plan::{Job, PlanId, PlannedTable};
 use super::snapshot::{Ask, LoadedChunk, Opened};
@@ -270,8 +268,7 @@ impl MySqlSource {
         name: &TableName,
         chunk: ChunkId,
         origin: &Origin,
-        segments: Vec<Bytes>,
-        rows: u64,
+        read: ChunkRows,
     ) -> Result<(), SourceError> {
         let Some(followed) = self.tables.followed.get_mut(name) else { return Ok(()) };
         let Phase::Pass(pass) = &mut followed.phase else { return Ok(()) };
@@ -279,16 +276,16 @@ impl MySqlSource {
             return Ok(());
         }
         pass.emitting();
-        let bytes = segments.iter().map(Bytes::len).sum();
+        let (rows, bytes) = (read.rows, read.segments.iter().map(Bytes::len).sum());
         self.counters.rows_read += rows;
         followed.meter.read(rows, bytes);
         self.meters.rows.add(RowsKind::Read, rows, bytes);
         let table = Arc::clone(&followed.schema);
-        for data in segments {
+        for data in read.segments {
             self.batcher.push_rows(RowsBlock {
                 table: Arc::clone(&table),
                 kind: RowsKind::Read,
-                codec: Arc::new(PackedCodec),
+                codec: Arc::clone(&read.codec),
                 data,
                 origin: origin.clone(),
             });

@@ -9,8 +9,8 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::Duration;
 
+use binlog::query::QueryConn;
 use model::{TableSchema, Watermark};
-use mysql_async::Conn;
 use sinks::readback::{Connection, Key, Readback, Row, View, cells};
 use tokio::time::Instant;
 
@@ -45,7 +45,7 @@ pub(super) struct Keyed<'a> {
     readback: &'a Readback,
     view: &'a View,
     tables: &'a [Ordered],
-    source: Conn,
+    source: QueryConn,
     target: Connection,
     doubtful: BTreeSet<Key>,
     differs: Differs,

@@ -29,12 +29,12 @@ use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
 use std::time::Duration;
 
+use binlog::query::QueryConn;
 use binlog::server::connect;
 use futures_util::StreamExt as _;
 use job::{JobSpec, TablePatterns, TransformSpec, Written};
 use model::checkpoint::TablePhase;
 use model::{Checkpoint, CheckpointStore, TableName, TableSchema};
-use mysql_async::Conn;
 use sinks::SinkContext;
 use sinks::readback::{Look, Readback, View};
 
@@ -80,7 +80,7 @@ impl Shell {
     }
 
     /// True where the job has nothing left to take from the source.
-    async fn is_at_the_end(&self, conn: &mut Conn) -> Result<bool, VerifyError> {
+    async fn is_at_the_end(&self, conn: &mut QueryConn) -> Result<bool, VerifyError> {
         let end = self.origin.end(conn).await?;
         Ok(self.checkpoints.newest().await.source.position.reached(&end))
     }

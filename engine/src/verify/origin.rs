@@ -7,14 +7,13 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use binlog::query::QueryConn;
 use binlog::server::{Server, SourceOptions, connect};
 use job::JobSpec;
 use model::row::RowError;
 use model::{
     Cell, KeyRange, PackedCodec, RowCodec, TableName, TableSchema, Watermark, table::quote,
 };
-use mysql_async::Conn;
-use mysql_async::prelude::Queryable;
 use sinks::readback::{Key, Row, View};
 
 use super::VerifyError;
@@ -25,7 +24,7 @@ use crate::source::merge::ChunkRows;
 use crate::source::open::source_options;
 use crate::source::order::KeyOrder;
 use crate::source::snapshot::plan::{PlanId, PlannedTable, Planner};
-use crate::source::snapshot::rows::RowsWriter;
+use crate::source::snapshot::rows::{Most, RowsWriter};
 use crate::source::snapshot::{select, select_sql};
 
 /// Keys in one query.
@@ -66,17 +65,16 @@ impl Origin {
 
     /// # Errors
     /// The server cannot be reached, or is another one by now.
-    pub(super) async fn connect(&self) -> Result<Conn, VerifyError> {
-        let mut conn = connect(&self.options).await?;
-        let there = Server::probe(&mut conn).await?;
-        if there.identity == self.server.identity { Ok(conn) } else { Err(VerifyError::Moved) }
+    pub(super) async fn connect(&self) -> Result<QueryConn, VerifyError> {
+        let mut conn = QueryConn::connect(&self.options).await?;
+        if self.server.is_behind(&mut conn).await? { Ok(conn) } else { Err(VerifyError::Moved) }
     }
 
     /// Behind everything that has been read on any connection so far.
     ///
     /// # Errors
     /// The server does not tell.
-    pub(super) async fn end(&self, conn: &mut Conn) -> Result<Watermark, VerifyError> {
+    pub(super) async fn end(&self, conn: &mut QueryConn) -> Result<Watermark, VerifyError> {
         Ok(Watermark::Binlog(self.server.binlog_end(conn).await?))
     }
 }
@@ -114,7 +112,7 @@ impl Walk {
     ///
     /// # Errors
     /// The server refuses to read it.
-    pub(super) async fn next(&mut self, conn: &mut Conn) -> Result<Option<Read>, VerifyError> {
+    pub(super) async fn next(&mut self, conn: &mut QueryConn) -> Result<Option<Read>, VerifyError> {
         let Some(cut) = self.planner.take() else { return Ok(None) };
         let (job, rest) = cut.run(conn).await?;
         self.planner.settle(&cut, rest);
@@ -166,7 +164,7 @@ pub(super) fn each(
         let mut rest: &[u8] = segment;
         while !rest.is_empty() {
             let mut cells = Vec::new();
-            let length = PackedCodec.decode(rest, &mut cells)?;
+            let length = rows.codec.decode(rest, &mut cells)?;
             take(view.row(source, &cells)?);
             drop(cells);
             rest = rest.get(length..).unwrap_or_default();
@@ -177,7 +175,7 @@ pub(super) fn each(
 
 /// The rows of one source with these keys of the target, by key. At most [`KEYS_PER_QUERY`] keys.
 pub(super) async fn by_keys(
-    conn: &mut Conn,
+    conn: &mut QueryConn,
     view: &View,
     (source, schema, order): (usize, &TableSchema, &KeyOrder),
     keys: &[&[u8]],
@@ -203,25 +201,23 @@ pub(super) async fn by_keys(
         schema.name.quoted(),
         wanted.join(" OR ")
     );
-    let mut rows = ChunkRows::default();
-    stream(conn, schema, &sql, None, |more| {
-        rows.segments.extend(more.segments);
-        rows.rows += more.rows;
-        Ok(())
+    let mut count = 0;
+    // A collation may find more than was asked for; what a key of the target means is its bytes.
+    stream(conn, schema, &sql, None, |rows| {
+        count += rows.rows;
+        Ok(each(view, source, &rows, |row| {
+            if keys.contains(&row.key()) {
+                found.entry(row.key().into()).or_default().push(row);
+            }
+        })?)
     })
     .await?;
-    // A collation may find more than was asked for; what a key of the target means is its bytes.
-    each(view, source, &rows, |row| {
-        if keys.contains(&row.key()) {
-            found.entry(row.key().into()).or_default().push(row);
-        }
-    })?;
-    Ok(rows.rows)
+    Ok(count)
 }
 
 /// All rows of a table as they come, a piece at a time.
 pub(super) async fn all(
-    conn: &mut Conn,
+    conn: &mut QueryConn,
     schema: &TableSchema,
     pace: &Pace,
     take: impl FnMut(ChunkRows) -> Result<(), VerifyError>,
@@ -236,7 +232,7 @@ fn columns(schema: &TableSchema) -> String {
 }
 
 async fn stream(
-    conn: &mut Conn,
+    conn: &mut QueryConn,
     schema: &TableSchema,
     sql: &str,
     pace: Option<&Pace>,
@@ -245,13 +241,12 @@ async fn stream(
     let name: &TableName = &schema.name;
     let failed = |e| SourceError::chunk("read rows of", name, e);
     let bad = |source| SourceError::Value { table: name.clone(), source };
-    let mut writer = RowsWriter::new(schema, None);
-    let mut result = conn.exec_iter(sql, ()).await.map_err(failed)?;
-    while let Some(row) = result.next().await.map_err(failed)? {
-        writer.push(&row).map_err(bad)?;
+    let mut result = conn.select(sql).await.map_err(failed)?;
+    let mut writer = RowsWriter::new(schema, None, &result, Most::ALL).map_err(bad)?;
+    while let Some(rows) = result.next().await.map_err(failed)? {
+        writer.push(&rows, &mut result).map_err(bad)?;
         if writer.bytes() >= crate::pipeline::SEGMENT_BYTES {
-            let full = std::mem::replace(&mut writer, RowsWriter::new(schema, None));
-            let rows = full.finish();
+            let rows = writer.take();
             let count = rows.rows;
             take(rows)?;
             if let Some(pace) = pace {
@@ -259,6 +254,6 @@ async fn stream(
             }
         }
     }
-    drop(result);
-    take(writer.finish())
+    result.finish().await.map_err(failed)?;
+    take(writer.take())
 }

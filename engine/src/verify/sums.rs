@@ -6,7 +6,7 @@
 
 use std::ops::ControlFlow;
 
-use mysql_async::Conn;
+use binlog::query::QueryConn;
 use sinks::readback::{Connection, Readback, View};
 use tokio::time::Instant;
 
@@ -86,7 +86,7 @@ impl Sums<'_> {
         self.shell.digest(bytes.as_flattened())
     }
 
-    async fn held(&self, conn: &mut Conn) -> Result<Sum, VerifyError> {
+    async fn held(&self, conn: &mut QueryConn) -> Result<Sum, VerifyError> {
         let mut sum = Sum::default();
         for (number, table) in self.tables.iter().enumerate() {
             origin::all(conn, &table.schema, &self.shell.pace, |rows| {
@@ -108,7 +108,7 @@ impl Sums<'_> {
         Ok(sum)
     }
 
-    async fn covered(&self, conn: &mut Conn) -> Result<Cover, VerifyError> {
+    async fn covered(&self, conn: &mut QueryConn) -> Result<Cover, VerifyError> {
         let mark = self.shell.origin.end(conn).await?;
         let since = Instant::now();
         loop {

@@ -116,6 +116,81 @@ proptest! {
     }
 }
 
+/// All packets of `bytes` that begin with `first`, taken as they lie there; how many did not.
+fn pieces_of(
+    bytes: &[u8],
+    pieces: &[usize],
+    first: u8,
+) -> Result<(Vec<Vec<u8>>, usize), FrameError> {
+    let mut framer = Framer::new();
+    let (mut found, mut others) = (Vec::new(), 0);
+    let mut pieces = pieces.iter().cycle();
+    let mut rest = bytes;
+    while !rest.is_empty() {
+        let piece = rest.len().min(*pieces.next().unwrap());
+        let taken = read(&mut framer, &rest[..piece]);
+        rest = &rest[taken..];
+        while let Some(piece) = framer.piece(first)? {
+            match piece {
+                Piece::Rows(rows) => {
+                    let mut rest = &rows[..];
+                    while !rest.is_empty() {
+                        let (row, taken) = image(rest).unwrap();
+                        assert_eq!(row[0], first);
+                        found.push(row.to_vec());
+                        rest = &rest[taken..];
+                    }
+                }
+                Piece::Other(other) => {
+                    assert_ne!(other.first(), Some(&first));
+                    others += 1;
+                }
+            }
+        }
+    }
+    Ok((found, others))
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    #[test]
+    fn packets_that_are_taken_together_are_those_that_come_one_by_one(
+        lengths in lengths(), pieces in pieces(),
+    ) {
+        let payloads: Vec<_> = lengths.iter().enumerate().map(|(n, len)| filled(*len, n % 3)).collect();
+        let (found, others) = pieces_of(&stream(&payloads), &pieces, 1).unwrap();
+        let expect: Vec<_> = payloads.iter().filter(|p| p.first() == Some(&1)).cloned().collect();
+        prop_assert_eq!(others, payloads.len() - expect.len());
+        prop_assert!(found == expect);
+    }
+
+    #[test]
+    fn any_bytes_are_rows_or_an_error_and_never_a_panic(
+        bytes in proptest::collection::vec(any::<u8>(), 0..5_000), pieces in pieces(),
+    ) {
+        let _ = (pieces_of(&bytes, &pieces, 0), image(&bytes));
+    }
+}
+
+#[test]
+fn large_packets_are_rows_too() {
+    let lengths = [PART_MAX - 1, 7, PART_MAX, PART_MAX + 1, SEGMENT_BYTES, 2 * PART_MAX];
+    let payloads: Vec<_> = lengths.iter().map(|len| filled(*len, 0)).collect();
+    let (found, others) = pieces_of(&stream(&payloads), &[1 << 20, 7], 0).unwrap();
+    assert!(found == payloads && others == 0);
+    assert_eq!(image(&[2, 0, 0, 0, 1]), None, "cut");
+    assert_eq!(image(&[2, 0, 0, 0, 1, 2, 3]), Some((&[1, 2][..], 6)));
+}
+
+#[test]
+fn a_number_out_of_order_is_an_error_among_rows_too() {
+    let mut bytes = stream(&[filled(10, 0), filled(10, 0)]);
+    bytes[14 + 3] = 7;
+    let error = pieces_of(&bytes, &[100], 0).unwrap_err();
+    assert_eq!(error, FrameError::OutOfOrder { expected: 1, found: 7 });
+}
+
 #[test]
 fn a_number_out_of_order_is_an_error() {
     let mut bytes = stream(&[filled(10, 0), filled(10, 1)]);
@@ -163,8 +238,8 @@ fn a_packet_beyond_what_a_server_may_send_is_refused_before_it_is_held() {
     read(&mut framer, &[11, 0, 0, 0]);
     // As if the parts before had come.
     let mut bytes = BytesMut::new();
-    bytes.resize(so_far, 0);
-    framer.large = Some(Large { bytes, until: so_far, goes_on: true });
+    bytes.resize(HEADER_LEN + so_far, 0);
+    framer.large = Some(Large { bytes, until: HEADER_LEN + so_far, goes_on: true });
     assert_eq!(framer.packet(), Err(FrameError::TooLarge { bytes: PACKET_BYTES_MAX + 1 }));
 }
 

@@ -256,7 +256,7 @@ fn select(server: &Server, chunk: &OpenChunk, from: usize, dice: u8) -> (ChunkRo
     }
     let (data, _) = packed(&rows);
     let segments = if data.is_empty() { vec![] } else { vec![data] };
-    (ChunkRows { segments, rows: rows.len() as u64, orders: vec![] }, range)
+    (ChunkRows { segments, rows: rows.len() as u64, ..ChunkRows::default() }, range)
 }
 
 fn scripts() -> impl Strategy<Value = Vec<(u8, i64, i64, u8)>> {

@@ -12,17 +12,16 @@
 
 use std::time::Duration;
 
-use binlog::server::connect;
+use binlog::query::{QueryConn, Session as _};
 use binlog::visibility::{VisibilityMethod, wait_visible};
 use model::Watermark;
-use mysql_async::Conn;
-use mysql_async::prelude::Queryable;
 use tokio::sync::mpsc;
 
-use super::rows::RowsWriter;
+use super::rows::{Most, RowsWriter};
 use super::{Ask, Opened, Shared, VISIBLE_WITHIN, select_sql};
 use crate::pipeline::SEGMENT_BYTES;
 use crate::source::SourceError;
+use crate::source::merge::ChunkRows;
 
 /// How long the table lock may wait for writers, who wait behind it meanwhile.
 const LOCK_WAIT: Duration = Duration::from_secs(5);
@@ -30,7 +29,7 @@ const LOCK_WAIT: Duration = Duration::from_secs(5);
 /// Reads the whole table and hands its rows over as they come; the position they are the state of.
 pub async fn pass(
     shared: &Shared,
-    conn: &mut Conn,
+    conn: &mut QueryConn,
     method: VisibilityMethod,
     opened: &Opened,
     asks: &mpsc::Sender<Ask>,
@@ -44,39 +43,39 @@ pub async fn pass(
         read.abandon(conn).await?;
         return Ok(high);
     }
-    let mut locker = connect(&shared.options).await?;
+    let mut locker = QueryConn::connect(&shared.options).await?;
     // Both on the server that the stream reads.
     for conn in [&mut *conn, &mut locker] {
         wait_visible(conn, &shared.server, method, &opened.low, VISIBLE_WITHIN).await?;
     }
     let wait = format!("SET SESSION lock_wait_timeout = {}", LOCK_WAIT.as_secs());
-    locker.query_drop(wait).await.map_err(query("limit the wait for a lock on"))?;
+    locker.run(&wait).await.map_err(query("limit the wait for a lock on"))?;
     let lock = format!("LOCK TABLES {} READ", name.quoted());
-    locker.query_drop(lock).await.map_err(query("lock for a moment"))?;
+    locker.run(&lock).await.map_err(query("lock for a moment"))?;
     // An engine without snapshots is read under the lock, for as long as that takes.
     let snapshots = VisibilityMethod::ExecutedGtids;
     if snapshots.for_engine(&opened.engine) != snapshots {
         let high = Watermark::Binlog(shared.server.binlog_end(&mut locker).await?);
         rows(&mut locker, opened, &high, asks).await?;
-        locker.query_drop("UNLOCK TABLES").await.map_err(query("unlock"))?;
+        locker.run("UNLOCK TABLES").await.map_err(query("unlock"))?;
         return Ok(high);
     }
     let begun = conn
-        .query_drop("SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ")
+        .run("SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ")
         .await
-        .and(conn.query_drop("START TRANSACTION WITH CONSISTENT SNAPSHOT").await);
+        .and(conn.run("START TRANSACTION WITH CONSISTENT SNAPSHOT").await);
     let high = shared.server.binlog_end(&mut locker).await;
-    let unlocked = locker.query_drop("UNLOCK TABLES").await;
+    let unlocked = locker.run("UNLOCK TABLES").await;
     begun.map_err(query("open a snapshot of"))?;
     unlocked.map_err(query("unlock"))?;
     let high = Watermark::Binlog(high?);
     rows(conn, opened, &high, asks).await?;
-    conn.query_drop("COMMIT").await.map_err(query("end the snapshot of"))?;
+    conn.run("COMMIT").await.map_err(query("end the snapshot of"))?;
     Ok(high)
 }
 
 async fn rows(
-    conn: &mut Conn,
+    conn: &mut QueryConn,
     opened: &Opened,
     high: &Watermark,
     asks: &mpsc::Sender<Ask>,
@@ -84,40 +83,29 @@ async fn rows(
     let schema = &opened.schema;
     let failed = |e| SourceError::chunk("read", &schema.name, e);
     let sql = select_sql(schema, None, None, "");
-    let mut writer = RowsWriter::new(schema, None);
-    let mut sent = 0;
-    let mut count = 0;
-    let mut result = conn.exec_iter(sql, ()).await.map_err(failed)?;
-    while let Some(row) = result.next().await.map_err(failed)? {
-        let bad = |source| SourceError::Value { table: schema.name.clone(), source };
-        writer.push(&row).map_err(bad)?;
-        count += 1;
-        if writer.bytes() - sent >= SEGMENT_BYTES {
-            sent = writer.bytes();
-            send(opened, high, asks, writer.take_segments(), &mut count).await?;
+    let bad = |source| SourceError::Value { table: schema.name.clone(), source };
+    let mut result = conn.select(&sql).await.map_err(failed)?;
+    let mut writer = RowsWriter::new(schema, None, &result, Most::ALL).map_err(bad)?;
+    while let Some(rows) = result.next().await.map_err(failed)? {
+        writer.push(&rows, &mut result).map_err(bad)?;
+        if writer.bytes() >= SEGMENT_BYTES {
+            send(opened, high, asks, writer.take()).await?;
         }
     }
-    drop(result);
-    send(opened, high, asks, writer.finish().segments, &mut count).await
+    result.finish().await.map_err(failed)?;
+    send(opened, high, asks, writer.take()).await
 }
 
 async fn send(
     opened: &Opened,
     high: &Watermark,
     asks: &mpsc::Sender<Ask>,
-    segments: Vec<bytes::Bytes>,
-    count: &mut u64,
+    rows: ChunkRows,
 ) -> Result<(), SourceError> {
-    if segments.is_empty() {
+    if rows.rows == 0 {
         return Ok(());
     }
-    let rows = std::mem::take(count);
-    let pass = Ask::Pass {
-        table: opened.schema.name.clone(),
-        chunk: opened.chunk,
-        high: high.clone(),
-        segments,
-        rows,
-    };
+    let (table, high) = (opened.schema.name.clone(), high.clone());
+    let pass = Ask::Pass { table, chunk: opened.chunk, high, rows };
     asks.send(pass).await.map_err(|_| SourceError::Stopped)
 }

@@ -13,18 +13,16 @@ pub mod rows;
 use std::sync::Arc;
 use std::time::Duration;
 
+use binlog::query::QueryConn;
 use binlog::reader::BinlogError;
-use binlog::server::{Server, SourceOptions, connect};
+use binlog::server::{Server, SourceOptions};
 use binlog::visibility::VisibilityMethod;
-use bytes::Bytes;
 use model::{KeyRange, Position, TableName, TableSchema, Watermark};
-use mysql_async::Conn;
-use mysql_async::prelude::Queryable;
 use tokio::sync::{Mutex, Notify, Semaphore, mpsc, oneshot};
 use tracing::{debug, warn};
 
 use self::plan::{Job, PlanId, Planner, where_sql};
-use self::rows::RowsWriter;
+use self::rows::{Most, RowsWriter};
 use super::SourceError;
 use super::merge::{ChunkId, ChunkRows, Closed};
 use super::order::KeyOrder;
@@ -58,7 +56,7 @@ pub enum Ask {
     /// Merge what was read once the stream has passed `high`.
     Loaded { chunk: LoadedChunk, reply: oneshot::Sender<Closed> },
     /// Rows of a pass over a table without a key, to be emitted at once.
-    Pass { table: TableName, chunk: ChunkId, high: Watermark, segments: Vec<Bytes>, rows: u64 },
+    Pass { table: TableName, chunk: ChunkId, high: Watermark, rows: ChunkRows },
     /// The pass is complete: its rows are the table as it stood at `high`, exactly.
     PassDone { table: TableName, chunk: ChunkId, high: Watermark, reply: oneshot::Sender<Closed> },
     /// The chunk will not be read.
@@ -126,7 +124,9 @@ pub async fn run(shared: Arc<Shared>, asks: mpsc::Sender<Ask>) -> Result<(), Sou
             }
             Ok(false) => {
                 // Nothing to read: the connection is given back to the server.
-                reader.conn = None;
+                if let Some(conn) = reader.conn.take() {
+                    conn.close().await;
+                }
                 tokio::select! {
                     () = bell => {}
                     () = reader.asks.closed() => return Ok(()),
@@ -160,7 +160,7 @@ pub async fn run(shared: Arc<Shared>, asks: mpsc::Sender<Ask>) -> Result<(), Sou
 struct Reader {
     shared: Arc<Shared>,
     asks: mpsc::Sender<Ask>,
-    conn: Option<Conn>,
+    conn: Option<QueryConn>,
     method: Option<VisibilityMethod>,
     /// What it is at work on, or was last.
     at: Option<(TableName, PlanId)>,
@@ -174,7 +174,7 @@ impl Reader {
         }
         let mut conn = match self.conn.take() {
             Some(conn) => conn,
-            None => connect(&self.shared.options).await?,
+            None => QueryConn::connect(&self.shared.options).await?,
         };
         let method = match self.method {
             Some(method) => method,
@@ -208,7 +208,7 @@ impl Reader {
     }
 
     /// The next chunk. The list is not held while the server is asked where to cut.
-    async fn next_job(&mut self, conn: &mut Conn) -> Result<Option<Job>, SourceError> {
+    async fn next_job(&mut self, conn: &mut QueryConn) -> Result<Option<Job>, SourceError> {
         let Some(cut) = self.shared.planner.lock().await.take() else { return Ok(None) };
         self.at = Some(cut.of());
         let (result, rest) = match cut.run(conn).await {
@@ -251,7 +251,7 @@ impl Reader {
 
     async fn chunk(
         &self,
-        conn: &mut Conn,
+        conn: &mut QueryConn,
         method: VisibilityMethod,
         job: &Job,
         opened: &Opened,
@@ -308,7 +308,7 @@ impl Reader {
     /// Reads a table without a key, in one pass.
     async fn pass(
         &self,
-        conn: &mut Conn,
+        conn: &mut QueryConn,
         method: VisibilityMethod,
         job: &Job,
         opened: &Opened,
@@ -352,7 +352,7 @@ pub(crate) fn select_sql(
 
 /// Runs the SELECT of a chunk. The key of the last row kept, where the chunk had to be cut.
 pub(crate) async fn select(
-    conn: &mut Conn,
+    conn: &mut QueryConn,
     schema: &TableSchema,
     order: &KeyOrder,
     sql: &str,
@@ -360,17 +360,17 @@ pub(crate) async fn select(
 ) -> Result<(ChunkRows, Option<model::KeyBound>), SourceError> {
     let failed = |e| SourceError::chunk("read a chunk of", &schema.name, e);
     let bad = |source| SourceError::Value { table: schema.name.clone(), source };
-    let mut writer = RowsWriter::new(schema, Some(order));
     let mut cut = None;
-    let mut result = conn.exec_iter(sql, ()).await.map_err(failed)?;
-    while let Some(row) = result.next().await.map_err(failed)? {
-        writer.push(&row).map_err(bad)?;
-        if writer.bytes() >= CHUNK_BYTES_MAX || limit.is_some_and(|most| writer.rows() >= most) {
-            cut = writer.bound(&row).map_err(bad)?;
+    let mut result = conn.select(sql).await.map_err(failed)?;
+    let most = Most { rows: limit.unwrap_or(u64::MAX), bytes: CHUNK_BYTES_MAX };
+    let mut writer = RowsWriter::new(schema, Some(order), &result, most).map_err(bad)?;
+    while let Some(rows) = result.next().await.map_err(failed)? {
+        cut = writer.push(&rows, &mut result).map_err(bad)?;
+        if cut.is_some() {
             break;
         }
     }
-    // Takes what the server still sends of this result off the wire, row by row.
-    result.drop_result().await.map_err(failed)?;
-    Ok((writer.finish(), cut))
+    // Takes what the server still sends of this result off the wire.
+    result.finish().await.map_err(failed)?;
+    Ok((writer.take(), cut))
 }

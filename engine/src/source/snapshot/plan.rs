@@ -11,9 +11,8 @@
 use std::collections::{HashSet, VecDeque};
 use std::sync::Arc;
 
+use binlog::query::QueryConn;
 use model::{Cell, KeyBound, KeyRange, PackedCodec, RowCodec, TableName, TableSchema};
-use mysql_async::prelude::Queryable;
-use mysql_async::{Conn, Row};
 
 use super::density::{self, Density};
 use super::rows;
@@ -239,7 +238,7 @@ impl Cut {
     ///
     /// # Errors
     /// The query failed; nothing is lost as long as the gap is settled whole.
-    pub async fn run(&self, conn: &mut Conn) -> Result<(Job, Option<KeyRange>), SourceError> {
+    pub async fn run(&self, conn: &mut QueryConn) -> Result<(Job, Option<KeyRange>), SourceError> {
         let Some(order) = &self.order else { return Ok((self.job(None), None)) };
         let gap = &self.gap;
         if self.freezes {
@@ -282,17 +281,17 @@ impl Cut {
 }
 
 async fn first_key(
-    conn: &mut Conn,
+    conn: &mut QueryConn,
     schema: &TableSchema,
     order: &KeyOrder,
     sql: &str,
 ) -> Result<Option<KeyBound>, SourceError> {
     let failed = |e| SourceError::chunk("plan the chunks of", &schema.name, e);
-    let row: Option<Row> = conn.exec_first(sql, ()).await.map_err(failed)?;
-    let Some(row) = row else { return Ok(None) };
-    rows::planned_bound(schema, order, &row)
-        .map(Some)
-        .map_err(|source| SourceError::Value { table: schema.name.clone(), source })
+    let mut select = conn.select(sql).await.map_err(failed)?;
+    let Some(rows) = select.next().await.map_err(failed)? else { return Ok(None) };
+    let bound = rows::planned_bound(schema, order, &select, &rows);
+    select.finish().await.map_err(failed)?;
+    bound.map(Some).map_err(|source| SourceError::Value { table: schema.name.clone(), source })
 }
 
 /// Key columns and weights of the row `offset` places from the start (or end) of `range`.

@@ -1,268 +1,177 @@
-//! Rows of a SELECT → packed rows, one buffer for many of them.
+//! Rows of a SELECT, kept as they came.
 //!
 //! The SELECT goes through the binary protocol (a prepared statement), so that numbers and times
 //! arrive as such: the text protocol cuts a FLOAT to six digits (MySQL manual, "Problems with
-//! Floating-Point Values"). Text arrives in its column's character set, and is read as that of the
-//! binlog is: both give the same, or neither gives anything.
+//! Floating-Point Values"). Its rows stay in the packets that they came in ([`binlog::query`]) until a
+//! sink reads their cells. That they will decode is made sure of here, where what does not is the
+//! table's trouble and not the sink's.
 
-use std::borrow::Cow;
+use std::sync::Arc;
 
-use binlog::value::Charset;
+pub use binlog::query::BadValue;
+use binlog::query::{ResultRows, Select};
 use bytes::Bytes;
-use model::table::Collation;
-use model::{
-    Cell, Column, ColumnType, Date, DateTime, Decimal, KeyBound, PackedRow, TableSchema, Time,
-};
-use mysql_async::{Row, Value};
+use model::{Cell, KeyBound, PackedRow, RowCodec, TableSchema};
 
-use crate::pipeline::SEGMENT_BYTES;
 use crate::source::merge::ChunkRows;
 use crate::source::order::KeyOrder;
 
-/// A value of the SELECT that does not fit its column's type.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("column `{column}` ({declared}): {reason}")]
-pub struct BadValue {
-    pub column: String,
-    pub declared: String,
-    pub reason: &'static str,
+/// Pieces smaller than this are copied next to each other: each that is not costs a block.
+const COPIED_BELOW: usize = 8 << 10;
+/// Copies lie next to each other in pieces of this size.
+const COPIES_BYTES: usize = 64 << 10;
+
+/// Where a chunk is cut.
+#[derive(Debug, Clone, Copy)]
+pub struct Most {
+    pub rows: u64,
+    pub bytes: usize,
+}
+
+impl Most {
+    /// Nowhere.
+    pub const ALL: Self = Self { rows: u64::MAX, bytes: usize::MAX };
 }
 
 /// Collects the rows of one chunk.
 #[derive(Debug)]
 pub struct RowsWriter<'s> {
-    schema: &'s TableSchema,
-    order: Option<&'s KeyOrder>,
-    /// Columns after the table's own that hold weights of the key.
-    weights: usize,
-    open: Vec<u8>,
+    form: Arc<ResultRows>,
+    key: Option<RowKey<'s>>,
+    most: Most,
     rows: ChunkRows,
     bytes: usize,
+    /// Small pieces that came last.
+    copies: Vec<u8>,
 }
 
 impl<'s> RowsWriter<'s> {
-    pub fn new(schema: &'s TableSchema, order: Option<&'s KeyOrder>) -> Self {
-        let weights = order.map_or(0, |o| o.weight_expressions().len());
-        let open = Vec::with_capacity(SEGMENT_BYTES + 4096);
-        Self { schema, order, weights, open, rows: ChunkRows::default(), bytes: 0 }
+    /// For the rows of `select`: the table's columns, then weights of the key.
+    ///
+    /// # Errors
+    /// The server sends fewer columns than the table has.
+    pub fn new(
+        schema: &'s TableSchema,
+        order: Option<&'s KeyOrder>,
+        select: &Select<'_>,
+        most: Most,
+    ) -> Result<Self, BadValue> {
+        let form = ResultRows::new(&schema.name, &schema.columns, select.columns())?;
+        let form = Arc::new(form);
+        let key = order.map(|order| RowKey::new(schema, order, schema.key.clone()));
+        let codec: Arc<dyn RowCodec> = Arc::clone(&form) as _;
+        let rows = ChunkRows { codec, ..ChunkRows::default() };
+        Ok(Self { form, key, most, rows, bytes: 0, copies: Vec::new() })
     }
 
+    /// Bytes of the rows that were not taken yet, with those of their order.
     pub fn bytes(&self) -> usize {
         self.bytes
     }
 
-    pub fn rows(&self) -> u64 {
-        self.rows.rows
-    }
-
-    pub fn push(&mut self, row: &Row) -> Result<(), BadValue> {
-        let start = self.open.len();
-        PackedRow::begin(&mut self.open, self.schema.columns.len());
-        for (n, column) in self.schema.columns.iter().enumerate() {
-            let cell = cell(row.as_ref(n).unwrap_or(&Value::NULL), column)?;
-            PackedRow::push(&mut self.open, &cell);
+    /// Takes rows of `select` up to where the chunk is to be cut; the key of the last one then.
+    ///
+    /// # Errors
+    /// A value that does not fit its column.
+    pub fn push(
+        &mut self,
+        rows: &Bytes,
+        select: &mut Select<'_>,
+    ) -> Result<Option<KeyBound>, BadValue> {
+        let (mut at, mut cut) = (0, None);
+        while let Some(rest) = rows.get(at..).filter(|rest| !rest.is_empty()) {
+            let taken = self.form.check(rest)?;
+            if let Some(key) = self.key.as_ref().filter(|key| key.order.needs_server()) {
+                let order = key.bound(&self.form, rest)?.order;
+                self.bytes += order.len();
+                self.rows.orders.push(order);
+            }
+            self.rows.rows += 1;
+            self.bytes += taken;
+            at += taken;
+            if self.rows.rows >= self.most.rows || self.bytes >= self.most.bytes {
+                cut = self.key.as_ref().map(|key| key.bound(&self.form, rest)).transpose()?;
+                break;
+            }
         }
-        if self.weights > 0 {
-            let order = self.order_of(row)?;
-            self.bytes += order.len();
-            self.rows.orders.push(order);
+        self.keep(rows.slice(..at), select);
+        Ok(cut)
+    }
+
+    fn keep(&mut self, rows: Bytes, select: &mut Select<'_>) {
+        if rows.len() < COPIED_BELOW {
+            self.copies.extend_from_slice(&rows);
+            if self.copies.len() >= COPIES_BYTES {
+                self.settle();
+            }
+            return;
         }
-        self.rows.rows += 1;
-        self.bytes += self.open.len() - start;
-        if self.open.len() >= SEGMENT_BYTES {
-            self.cut();
-        }
-        Ok(())
+        self.settle();
+        self.rows.segments.push(select.hold(rows));
     }
 
-    fn cut(&mut self) {
-        if !self.open.is_empty() {
-            let full = std::mem::replace(&mut self.open, Vec::with_capacity(SEGMENT_BYTES + 4096));
-            self.rows.segments.push(Bytes::from(full));
+    /// Copies take their place behind what came before them.
+    fn settle(&mut self) {
+        if !self.copies.is_empty() {
+            let copies = Bytes::copy_from_slice(&self.copies);
+            self.copies.clear();
+            self.rows.segments.push(copies);
         }
     }
 
-    /// Takes the rows written so far, for a pass that emits as it reads.
-    pub fn take_segments(&mut self) -> Vec<Bytes> {
-        std::mem::take(&mut self.rows.segments)
-    }
-
-    pub fn finish(mut self) -> ChunkRows {
-        self.cut();
-        self.rows
-    }
-
-    fn order_of(&self, row: &Row) -> Result<Vec<u8>, BadValue> {
-        let bound = self.order.map(|o| key_bound(self.schema, o, row, self.schema.columns.len()));
-        bound.transpose().map(|b| b.map(|b| b.order).unwrap_or_default())
-    }
-
-    /// The key of `row` as a bound.
-    pub fn bound(&self, row: &Row) -> Result<Option<KeyBound>, BadValue> {
-        self.order.map(|o| key_bound(self.schema, o, row, self.schema.columns.len())).transpose()
+    /// The rows that came so far, for those who hand them on as they come.
+    pub fn take(&mut self) -> ChunkRows {
+        self.settle();
+        self.bytes = 0;
+        let codec = Arc::clone(&self.rows.codec);
+        std::mem::replace(&mut self.rows, ChunkRows { codec, ..ChunkRows::default() })
     }
 }
 
-/// The key in `row`, whose first columns are the table's; weights start at `weights_at`.
-fn key_bound(
-    schema: &TableSchema,
-    order: &KeyOrder,
-    row: &Row,
-    weights_at: usize,
-) -> Result<KeyBound, BadValue> {
-    let mut cells = Vec::with_capacity(schema.key.len());
-    for &at in &schema.key {
-        let Some(column) = schema.columns.get(at) else { continue };
-        cells.push(cell(row.as_ref(at).unwrap_or(&Value::NULL), column)?);
-    }
-    bound_of(schema, order, &cells, weights(row, weights_at))
+/// Where the key lies in the rows of a result.
+#[derive(Debug)]
+struct RowKey<'s> {
+    schema: &'s TableSchema,
+    order: &'s KeyOrder,
+    /// Columns of the result, in the key's order.
+    columns: Vec<usize>,
+    /// The same in ascending order.
+    ascending: Vec<usize>,
 }
 
-/// The key in `row`, whose columns are the key's, then the weights.
+impl<'s> RowKey<'s> {
+    fn new(schema: &'s TableSchema, order: &'s KeyOrder, columns: Vec<usize>) -> Self {
+        let mut ascending = columns.clone();
+        ascending.sort_unstable();
+        Self { schema, order, columns, ascending }
+    }
+
+    /// Of the row image at the start of `rows`.
+    fn bound(&self, form: &ResultRows, rows: &[u8]) -> Result<KeyBound, BadValue> {
+        let found = form.some(rows, &self.ascending)?;
+        let place = |column| self.ascending.binary_search(column).ok();
+        let cells: Vec<&Cell<'_>> =
+            self.columns.iter().filter_map(|c| found.get(place(c)?)).collect();
+        let weights = if self.order.needs_server() { form.behind(rows)? } else { Vec::new() };
+        let order = self.order.encode(&cells, weights.into_iter()).map_err(|e| BadValue {
+            column: format!("{}.{}", self.schema.name, e.column),
+            declared: e.declared,
+            reason: "the key cannot be put in order",
+        })?;
+        let mut key = Vec::new();
+        PackedRow::begin(&mut key, cells.len());
+        cells.iter().for_each(|cell| PackedRow::push(&mut key, cell));
+        Ok(KeyBound { order, key })
+    }
+}
+
+/// The key in the first of `rows` of `select`, whose columns are the key's, then the weights.
 pub fn planned_bound(
     schema: &TableSchema,
     order: &KeyOrder,
-    row: &Row,
+    select: &Select<'_>,
+    rows: &[u8],
 ) -> Result<KeyBound, BadValue> {
-    let mut cells = Vec::with_capacity(schema.key.len());
-    for (n, column) in schema.key_columns().enumerate() {
-        cells.push(cell(row.as_ref(n).unwrap_or(&Value::NULL), column)?);
-    }
-    bound_of(schema, order, &cells, weights(row, schema.key.len()))
-}
-
-fn weights(row: &Row, at: usize) -> impl Iterator<Item = Vec<u8>> {
-    (at..row.len()).map_while(|n| match row.as_ref(n) {
-        Some(Value::Bytes(bytes)) => Some(bytes.clone()),
-        _ => None,
-    })
-}
-
-fn bound_of(
-    schema: &TableSchema,
-    order: &KeyOrder,
-    cells: &[Cell<'_>],
-    weights: impl Iterator<Item = Vec<u8>>,
-) -> Result<KeyBound, BadValue> {
-    let key: Vec<&Cell<'_>> = cells.iter().collect();
-    let bytes = order.encode(&key, weights).map_err(|e| BadValue {
-        column: format!("{}.{}", schema.name, e.column),
-        declared: e.declared,
-        reason: "the key cannot be put in order",
-    })?;
-    let mut packed = Vec::new();
-    PackedRow::write(&mut packed, cells);
-    Ok(KeyBound { order: bytes, key: packed })
-}
-
-/// One value of the binary protocol as a cell, the same that the binlog would give.
-fn cell<'v>(value: &'v Value, column: &Column) -> Result<Cell<'v>, BadValue> {
-    let bad = |reason| BadValue {
-        column: column.name.to_string(),
-        declared: column.declared.to_string(),
-        reason,
-    };
-    Ok(match value {
-        Value::NULL => Cell::Null,
-        Value::Int(v) => whole(i128::from(*v), &column.ty).ok_or_else(|| bad("out of range"))?,
-        Value::UInt(v) => whole(i128::from(*v), &column.ty).ok_or_else(|| bad("out of range"))?,
-        Value::Float(v) => Cell::Float(*v),
-        Value::Double(v) => Cell::Double(*v),
-        Value::Date(year, month, day, hour, minute, second, micros) => {
-            let date = Date { year: *year, month: *month, day: *day };
-            let at =
-                DateTime { date, hour: *hour, minute: *minute, second: *second, micros: *micros };
-            if column.ty == ColumnType::Date {
-                Cell::Date(date)
-            } else if matches!(column.ty, ColumnType::Timestamp { .. }) {
-                Cell::Timestamp(at)
-            } else {
-                Cell::DateTime(at)
-            }
-        }
-        Value::Time(negative, days, hours, minutes, seconds, micros) => {
-            let hours = days.saturating_mul(24).saturating_add(u32::from(*hours));
-            Cell::Time(Time {
-                negative: *negative,
-                hours: u16::try_from(hours).map_err(|_| bad("more than 838 hours"))?,
-                minutes: *minutes,
-                seconds: *seconds,
-                micros: *micros,
-            })
-        }
-        Value::Bytes(bytes) => return bytes_cell(bytes, column).map_err(bad),
-    })
-}
-
-/// A whole number as its column has it.
-fn whole(v: i128, ty: &ColumnType) -> Option<Cell<'static>> {
-    if let ColumnType::Int { unsigned: true, .. } = ty {
-        return u64::try_from(v).ok().map(Cell::UInt);
-    }
-    if *ty == ColumnType::Year {
-        return u16::try_from(v).ok().map(Cell::Year);
-    }
-    i64::try_from(v).ok().map(Cell::Int)
-}
-
-#[inline]
-fn decode<'v>(bytes: &'v [u8], collation: &Collation) -> Result<Cow<'v, str>, &'static str> {
-    let charset = if &*collation.charset == "utf8mb4" {
-        Charset::Utf8
-    } else {
-        Charset::of_name(&collation.charset).ok_or("its character set cannot be read")?
-    };
-    charset.decode(bytes).ok_or("its bytes are not text of its character set")
-}
-
-/// A decimal without the zeros that ZEROFILL puts in front: the binlog has none.
-fn unfilled(text: &str) -> &str {
-    let mut rest = text;
-    while let Some(shorter) = rest.strip_prefix('0')
-        && shorter.starts_with(|c: char| c.is_ascii_digit())
-    {
-        rest = shorter;
-    }
-    rest
-}
-
-fn bytes_cell<'v>(bytes: &'v [u8], column: &Column) -> Result<Cell<'v>, &'static str> {
-    let text = || std::str::from_utf8(bytes).map_err(|_| "the server sent text that is not UTF-8");
-    Ok(match &column.ty {
-        ColumnType::Decimal { .. } => Cell::Decimal(Decimal::Text(unfilled(text()?))),
-        ColumnType::Bit { .. } => {
-            Cell::Bit(bytes.iter().fold(0, |bits, &b| bits << 8 | u64::from(b)))
-        }
-        ColumnType::Json => Cell::Json(Cow::Borrowed(text()?)),
-        ColumnType::Geometry => Cell::Geometry(bytes),
-        ColumnType::Binary { .. } | ColumnType::VarBinary { .. } | ColumnType::Vector => {
-            Cell::Bytes(Cow::Borrowed(bytes))
-        }
-        ColumnType::Text { collation, .. }
-        | ColumnType::Enum { collation, .. }
-        | ColumnType::Set { collation, .. } => Cell::Text(decode(bytes, collation)?),
-        ColumnType::FixedBytes { .. } => Cell::Text(Cow::Borrowed(text()?)),
-        ColumnType::Int { .. }
-        | ColumnType::Float
-        | ColumnType::Double
-        | ColumnType::Year
-        | ColumnType::Date
-        | ColumnType::Time { .. }
-        | ColumnType::DateTime { .. }
-        | ColumnType::Timestamp { .. } => return Err("the server sent bytes for it"),
-    })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_decimal_is_read_without_the_zeros_of_zerofill() {
-        for (text, expect) in
-            [("000000042.500", "42.500"), ("0.50", "0.50"), ("000", "0"), ("-0.01", "-0.01")]
-        {
-            assert_eq!(unfilled(text), expect);
-        }
-    }
+    let form = ResultRows::new(&schema.name, schema.key_columns(), select.columns())?;
+    RowKey::new(schema, order, (0..schema.key.len()).collect()).bound(&form, rows)
 }
