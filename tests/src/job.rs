@@ -420,6 +420,10 @@ impl Job {
         let state = self.state_url();
         let (code, out, err) =
             self.command(&["snapshots", &self.name, "--state", &state, "--json"])?;
+        // It has just begun, and has taken none.
+        if code == 1 && err.contains("there is no job `") {
+            return Ok(Vec::new());
+        }
         ensure!(code == 0, "seachange snapshots ended with {code}: {err}");
         let list: Value = serde_json::from_str(&out).with_context(|| format!("JSON: `{out}`"))?;
         list.as_array().cloned().with_context(|| format!("no JSON array: `{out}`"))
