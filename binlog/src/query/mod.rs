@@ -13,7 +13,7 @@ use std::future::Future;
 
 use bytes::Bytes;
 use mysql_async::prelude::Queryable as _;
-use mysql_async::{Conn, Error, Row, Value};
+use mysql_async::{Conn, DriverError, Error, Row, Value};
 
 use crate::cursor::Cursor;
 use crate::reader::BinlogError;
@@ -90,6 +90,8 @@ pub struct QueryConn {
     wire: Wire,
     /// A prepared SELECT whose rows have not all been taken.
     open: Option<u32>,
+    /// Another answer is on its way, or what came was none: nobody knows where the next one begins.
+    busy: bool,
     holding: Holding,
 }
 
@@ -100,7 +102,7 @@ impl QueryConn {
     /// As [`crate::server::connect`].
     pub async fn connect(options: &SourceOptions) -> Result<Self, BinlogError> {
         let wire = Box::pin(wire::connect(options)).await?;
-        Ok(Self { wire, open: None, holding: Holding::default() })
+        Ok(Self { wire, open: None, busy: false, holding: Holding::default() })
     }
 
     /// Runs a SELECT whose rows come as [`ResultRows`] reads them.
@@ -108,23 +110,41 @@ impl QueryConn {
     /// # Errors
     /// The server's, or those of the connection.
     pub async fn select(&mut self, sql: &str) -> Result<Select<'_>, Error> {
-        self.clear().await?;
+        self.free().await?;
         Select::begin(self, sql).await
+    }
+
+    /// Nothing is asked for a while: memory that is not in use is given back.
+    pub fn rest(&mut self) {
+        self.wire.rest();
     }
 
     /// Says goodbye: a connection that is only dropped counts with the server as one that broke.
     pub async fn close(mut self) {
-        if self.open.is_none() {
+        if self.open.is_none() && !self.busy {
             let _ = self.wire.say(&[COM_QUIT]).await;
         }
     }
 
-    /// Takes off the wire what is left of a SELECT that nobody read to its end.
-    async fn clear(&mut self) -> Result<(), Error> {
-        match self.open {
-            Some(_) => Select::rest(self).await,
-            None => Ok(()),
+    /// Before a statement: takes off the wire what is left of a SELECT that nobody read to its end.
+    async fn free(&mut self) -> Result<(), Error> {
+        if self.open.is_some() {
+            match Select::rest(self).await {
+                // That of the other statement.
+                Ok(()) | Err(Error::Server(_)) => {}
+                Err(error) => return Err(error),
+            }
         }
+        if std::mem::replace(&mut self.busy, true) {
+            return Err(Error::Driver(DriverError::ConnectionClosed));
+        }
+        Ok(())
+    }
+
+    /// After it: a refusal is an answer too.
+    fn ended<T>(&mut self, answer: Result<T, Error>) -> Result<T, Error> {
+        self.busy = !matches!(answer, Ok(_) | Err(Error::Server(_)));
+        answer
     }
 
     /// The next packet; an error where it is one.
@@ -140,7 +160,6 @@ impl QueryConn {
 
     /// Begins a statement of the text protocol: how many columns its rows have, 0 where it has none.
     async fn begin(&mut self, sql: &str) -> Result<usize, Error> {
-        self.clear().await?;
         self.wire.query(sql).await?;
         let answer = self.packet().await?;
         if matches!(answer.first(), Some(&OK)) {
@@ -162,13 +181,27 @@ impl QueryConn {
 
 impl Session for QueryConn {
     async fn run(&mut self, sql: &str) -> Result<(), Error> {
+        self.free().await?;
+        let answer = self.passed_over(sql).await;
+        self.ended(answer)
+    }
+
+    async fn rows(&mut self, sql: &str) -> Result<Vec<TextRow>, Error> {
+        self.free().await?;
+        let answer = self.text(sql).await;
+        self.ended(answer)
+    }
+}
+
+impl QueryConn {
+    async fn passed_over(&mut self, sql: &str) -> Result<(), Error> {
         if self.begin(sql).await? > 0 {
             while !is_end(&self.packet().await?) {}
         }
         Ok(())
     }
 
-    async fn rows(&mut self, sql: &str) -> Result<Vec<TextRow>, Error> {
+    async fn text(&mut self, sql: &str) -> Result<Vec<TextRow>, Error> {
         let columns = self.begin(sql).await?;
         let mut rows = Vec::new();
         if columns == 0 {

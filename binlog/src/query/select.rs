@@ -41,6 +41,13 @@ impl Prepared {
 
 impl<'c> Select<'c> {
     pub(super) async fn begin(conn: &'c mut QueryConn, sql: &str) -> Result<Self, Error> {
+        let answer = Self::ask(conn, sql).await;
+        let (statement, columns) = conn.ended(answer)?;
+        conn.open = Some(statement);
+        Ok(Self { conn, columns })
+    }
+
+    async fn ask(conn: &mut QueryConn, sql: &str) -> Result<(u32, Vec<ResultColumn>), Error> {
         let mut prepare = vec![COM_STMT_PREPARE];
         prepare.extend_from_slice(sql.as_bytes());
         conn.wire.say(&prepare).await?;
@@ -55,10 +62,7 @@ impl<'c> Select<'c> {
             }
         }
         match Self::execute(conn, prepared.statement).await {
-            Ok(columns) => {
-                conn.open = Some(prepared.statement);
-                Ok(Self { conn, columns })
-            }
+            Ok(columns) => Ok((prepared.statement, columns)),
             Err(error) => {
                 // A refusal leaves the connection usable; where it is broken, this fails too.
                 let _ = Self::forget(conn, prepared.statement).await;
@@ -133,6 +137,8 @@ impl<'c> Select<'c> {
         };
         let refused = refusal(&end);
         if refused.is_none() && !is_end(&end) {
+            // What follows it, and whether anything does, nobody knows.
+            (conn.open, conn.busy) = (None, true);
             return Err(unexpected(&end));
         }
         conn.open = None;

@@ -319,8 +319,9 @@ impl<'a> Definition<'a> {
     }
 
     fn rename_in_indexes(&mut self, renamed: &BTreeMap<String, Option<String>>) {
-        for index in &mut self.indexes {
+        self.indexes.retain_mut(|index| {
             let columns = std::mem::take(&mut index.columns);
+            let had_none = columns.is_empty();
             index.columns = columns
                 .into_iter()
                 .filter_map(|name| match renamed.get(&name.to_lowercase()) {
@@ -329,9 +330,9 @@ impl<'a> Definition<'a> {
                     Some(Some(to)) => Some(to.as_str().into()),
                 })
                 .collect();
-        }
-        // No column goes that an expression needs.
-        self.indexes.retain(|i| !i.columns.is_empty() || i.expression);
+            // No column goes that an expression needs.
+            !index.columns.is_empty() || index.expression || had_none
+        });
     }
 
     /// CONVERT TO CHARACTER SET.

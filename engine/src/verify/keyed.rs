@@ -77,18 +77,24 @@ impl<'a> Keyed<'a> {
     }
 
     pub(super) async fn run(mut self) -> Result<Outcome, VerifyError> {
+        self.compare().await?;
+        self.source.close().await;
+        Ok(self.outcome)
+    }
+
+    async fn compare(&mut self) -> Result<(), VerifyError> {
         let whole = self.walk().await?;
         if whole {
             self.settle().await?;
         } else if !self.is_left() {
             self.outcome.verdict = Verdict::NotCompared(NO_END.to_owned());
-            return Ok(self.outcome);
+            return Ok(());
         }
         self.differs.at_least = self.is_left();
         if self.differs.keys > 0 || self.differs.changing > 0 {
-            self.outcome.verdict = Verdict::Differs(self.differs);
+            self.outcome.verdict = Verdict::Differs(std::mem::take(&mut self.differs));
         }
-        Ok(self.outcome)
+        Ok(())
     }
 
     fn is_left(&self) -> bool {

@@ -41,9 +41,15 @@ pub(super) struct Sums<'a> {
 impl Sums<'_> {
     pub(super) async fn run(self) -> Result<Outcome, VerifyError> {
         let mut source = self.shell.origin.connect().await?;
+        let outcome = self.compare(&mut source).await?;
+        source.close().await;
+        Ok(outcome)
+    }
+
+    async fn compare(&self, source: &mut QueryConn) -> Result<Outcome, VerifyError> {
         let mut target = self.readback.connect().await?;
         let mut outcome = Outcome::default();
-        let (held, shown) = (self.held(&mut source).await?, self.shown(&mut target).await?);
+        let (held, shown) = (self.held(source).await?, self.shown(&mut target).await?);
         (outcome.rows_source, outcome.rows_target) = (held.rows, shown.rows);
         if held == shown {
             return Ok(outcome);
@@ -56,18 +62,18 @@ impl Sums<'_> {
         }
         let mut case = Case::default();
         for _ in 0..ROUNDS_MAX {
-            let held = self.held(&mut source).await?;
+            let held = self.held(source).await?;
             case.begin(vec![self.digest(held)]);
-            let cover = self.covered(&mut source).await?;
+            let cover = self.covered(source).await?;
             let shown = self.shown(&mut target).await?;
-            let held = self.held(&mut source).await?;
+            let held = self.held(source).await?;
             (outcome.rows_source, outcome.rows_target) = (held.rows, shown.rows);
             match case.judge(Some(self.digest(shown)), vec![self.digest(held)], cover) {
                 Settled::Agrees => return Ok(outcome),
                 Settled::Again => {}
                 Settled::Differs => {
                     let stalled = cover == Cover::Stalled;
-                    let unsettled = stalled && !self.shell.is_at_the_end(&mut source).await?;
+                    let unsettled = stalled && !self.shell.is_at_the_end(source).await?;
                     let keys = held.rows.abs_diff(shown.rows).max(1);
                     let differs =
                         Differs { keys, unsettled, as_a_whole: true, ..Differs::default() };

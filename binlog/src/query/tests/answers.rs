@@ -26,9 +26,11 @@ async fn connected(
             head.into_iter().chain(rows.clone()).chain([last.to_vec()]).collect()
         }
         [COM_STMT_CLOSE | COM_QUIT, ..] => vec![],
+        [_, sql @ ..] if sql == b"silence" => vec![],
         [_, sql @ ..] if sql == b"SHOW" => {
             vec![vec![2], vec![0], vec![0], END.to_vec(), b"\x01a\xfb".to_vec(), END.to_vec()]
         }
+        [_, sql @ ..] if sql == b"none" => vec![vec![1], vec![0], b"\x05what".to_vec()],
         _ => vec![DONE.to_vec()],
     });
     (QueryConn::connect(&options).await.unwrap(), thread)
@@ -129,6 +131,21 @@ async fn an_answer_that_is_none_is_an_error() {
     texts(&mut conn).await.unwrap_err();
     let (mut conn, _) = connected(vec![], b"").await;
     texts(&mut conn).await.unwrap_err();
+}
+
+#[tokio::test]
+async fn a_connection_that_was_left_within_an_answer_is_not_used_again() {
+    let closed = |answer| matches!(answer, Err(Error::Driver(DriverError::ConnectionClosed)));
+    let (mut conn, _) = connected(vec![], END).await;
+    assert!(!closed(conn.run("none").await));
+    assert!(closed(conn.run("anything").await));
+    let (mut conn, _) = connected(vec![row(b"a")], b"\x05what").await;
+    texts(&mut conn).await.unwrap_err();
+    assert!(closed(conn.run("anything").await));
+    let (mut conn, _) = connected(vec![], END).await;
+    let waited = tokio::time::timeout(std::time::Duration::from_millis(1), conn.rows("silence"));
+    waited.await.unwrap_err();
+    assert!(closed(conn.select("SELECT").await.map(drop)));
 }
 
 #[tokio::test]

@@ -15,7 +15,9 @@ use std::time::Duration;
 use binlog::query::{QueryConn, Session as _};
 use binlog::visibility::{VisibilityMethod, wait_visible};
 use model::Watermark;
+use mysql_async::{DriverError, Error};
 use tokio::sync::mpsc;
+use tokio::time::timeout;
 
 use super::rows::{Most, RowsWriter};
 use super::{Ask, Opened, Shared, VISIBLE_WITHIN, select_sql};
@@ -23,6 +25,8 @@ use crate::pipeline::SEGMENT_BYTES;
 use crate::source::SourceError;
 use crate::source::merge::ChunkRows;
 
+/// The lock is held for three short statements. One that is not answered within this is lost: writers wait.
+const LOCKED_MAX: Duration = Duration::from_secs(10);
 /// How long the table lock may wait for writers, who wait behind it meanwhile.
 const LOCK_WAIT: Duration = Duration::from_secs(5);
 
@@ -58,17 +62,24 @@ pub async fn pass(
         let high = Watermark::Binlog(shared.server.binlog_end(&mut locker).await?);
         rows(&mut locker, opened, &high, asks).await?;
         locker.run("UNLOCK TABLES").await.map_err(query("unlock"))?;
+        locker.close().await;
         return Ok(high);
     }
-    let begun = conn
-        .run("SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ")
-        .await
-        .and(conn.run("START TRANSACTION WITH CONSISTENT SNAPSHOT").await);
-    let high = shared.server.binlog_end(&mut locker).await;
-    let unlocked = locker.run("UNLOCK TABLES").await;
+    let locked = async {
+        let begun = conn
+            .run("SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ")
+            .await
+            .and(conn.run("START TRANSACTION WITH CONSISTENT SNAPSHOT").await);
+        let high = shared.server.binlog_end(&mut locker).await;
+        (begun, high, locker.run("UNLOCK TABLES").await)
+    };
+    // Both connections are dropped then, and with the locker's end its lock.
+    let lost = |_| query("hold a lock on")(Error::Driver(DriverError::ConnectionClosed));
+    let (begun, high, unlocked) = timeout(LOCKED_MAX, locked).await.map_err(lost)?;
     begun.map_err(query("open a snapshot of"))?;
     unlocked.map_err(query("unlock"))?;
     let high = Watermark::Binlog(high?);
+    locker.close().await;
     rows(conn, opened, &high, asks).await?;
     conn.run("COMMIT").await.map_err(query("end the snapshot of"))?;
     Ok(high)

@@ -32,6 +32,8 @@ use crate::pipeline::CHUNK_BYTES_MAX;
 pub const READERS_PER_TURN: u32 = 2;
 /// How long a chunk waits for its low watermark to be visible.
 const VISIBLE_WITHIN: Duration = Duration::from_secs(120);
+/// A connection whose chunk waits so long to be merged gives back the memory that its rows came in.
+const REST_AFTER: Duration = Duration::from_secs(1);
 /// Attempts at one chunk that the server refuses because the table is not what we think it is: the
 /// stream is about to tell us that it changed.
 const ATTEMPTS_MAX: u32 = 30;
@@ -286,7 +288,15 @@ impl Reader {
         if cut.is_some() && !rest.is_empty() {
             self.give_back(job, opened, Some(rest), fits).await;
         }
-        self.settle(job, opened, Some(range), closed).await
+        let settled = self.settle(job, opened, Some(range), closed);
+        tokio::pin!(settled);
+        match tokio::time::timeout(REST_AFTER, &mut settled).await {
+            Ok(settled) => settled,
+            Err(_) => {
+                conn.rest();
+                settled.await
+            }
+        }
     }
 
     /// Waits until what was handed over is merged.
