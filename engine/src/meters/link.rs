@@ -18,6 +18,8 @@ pub(super) struct LinkMeter(Mutex<LinkNow>);
 pub struct LinkNow {
     /// Since when events come, in milliseconds since the epoch; `None` while none do, or nobody reads.
     pub up_since_ms: Option<i64>,
+    /// `host:port` of the server that they came from last.
+    pub address: String,
     /// How often the connection was lost.
     pub losses: u64,
     /// The newest, under way or over.
@@ -46,8 +48,9 @@ impl LinkMeter {
     pub(super) fn told(&self, state: LinkState<'_>, now_ms: i64) {
         let mut now = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         match state {
-            LinkState::Up { .. } => {
+            LinkState::Up { address } => {
                 now.ends();
+                now.address = address;
                 now.up_since_ms = Some(now_ms);
             }
             LinkState::Down(down) => now.fails(&down, now_ms),

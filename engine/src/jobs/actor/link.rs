@@ -5,7 +5,8 @@ use std::time::Duration;
 use crate::meters::LinkNow;
 
 /// A connection that has held for so long is back. One that breaks again and again is told of once.
-const STEADY_AFTER: Duration = Duration::from_secs(10);
+/// Longer than a new one may be silent before it is taken for dead.
+const STEADY_AFTER: Duration = Duration::from_secs(15);
 
 /// What was told last.
 #[derive(Debug, Default)]
@@ -27,13 +28,14 @@ impl LinkTold {
     /// What there is to tell now, if anything. Pure.
     pub(super) fn news(&mut self, now: &LinkNow, now_ms: i64) -> Option<String> {
         let loss = now.loss.as_ref()?;
-        let is_new = now.losses > std::mem::replace(&mut self.losses, now.losses);
+        let before = std::mem::replace(&mut self.losses, now.losses);
+        let is_new = now.losses > before;
         let Some(open) = &self.open else {
             if !is_new {
                 return None;
             }
             let (address, since_ms) = (loss.address.clone(), loss.since_ms);
-            self.open = Some(Open { address, since_ms, number: now.losses });
+            self.open = Some(Open { address, since_ms, number: before + 1 });
             return Some(format!(
                 "the connection to the source at {} broke: {}. It is made again, to go on from {}",
                 loss.address, loss.cause, loss.position
@@ -47,13 +49,19 @@ impl LinkTold {
         // Milliseconds say nothing of an outage of minutes.
         let down = if down < 1000 { down } else { down / 1000 * 1000 };
         let down = humantime::format_duration(Duration::from_millis(down));
-        let address = &open.address;
         let again = match now.losses - open.number {
             0 => String::new(),
             1 => "; it broke once more meanwhile".to_owned(),
             times => format!("; it broke {times} times more meanwhile"),
         };
-        let text = format!("events of the source at {address} come again, after {down}{again}");
+        let (lost, here) = (&open.address, &now.address);
+        let text = if here == lost {
+            format!("events of the source at {here} come again, after {down}{again}")
+        } else {
+            format!(
+                "events of the source come from {here} now, not from {lost}, after {down}{again}"
+            )
+        };
         self.open = None;
         Some(text)
     }
@@ -79,7 +87,7 @@ mod tests {
             position: text("b.000001:4"),
             is_over: up_since_ms.is_some(),
         };
-        LinkNow { up_since_ms, losses, loss: Some(loss) }
+        LinkNow { up_since_ms, address: text("db:3306"), losses, loss: Some(loss) }
     }
 
     const BROKE: &str = "the connection to the source at db:3306 broke: gone. It is made again, to go \
@@ -92,11 +100,20 @@ mod tests {
         assert_eq!(told.news(&now(1, 1000, None), 2000).as_deref(), Some(BROKE));
         assert_eq!(told.news(&now(1, 1000, None), 4000), None);
         assert_eq!(told.news(&now(1, 1000, Some(62_700)), 63_000), None);
-        let back = told.news(&now(1, 1000, Some(62_700)), 73_000);
+        let back = told.news(&now(1, 1000, Some(62_700)), 78_000);
         let text = "events of the source at db:3306 come again, after 1m 1s";
         assert_eq!(back.as_deref(), Some(text));
-        assert_eq!(told.news(&now(1, 1000, Some(62_700)), 75_000), None);
+        assert_eq!(told.news(&now(1, 1000, Some(62_700)), 80_000), None);
         assert_eq!(told.news(&now(2, 80_000, None), 80_000).as_deref(), Some(BROKE));
+    }
+
+    #[test]
+    fn a_source_that_another_server_took_over_is_told_with_both() {
+        let mut told = LinkTold::default();
+        assert_eq!(told.news(&now(1, 1000, None), 2000).as_deref(), Some(BROKE));
+        let back = LinkNow { address: "other:3306".to_owned(), ..now(1, 1000, Some(9000)) };
+        let text = "events of the source come from other:3306 now, not from db:3306, after 8s";
+        assert_eq!(told.news(&back, 24_000).as_deref(), Some(text));
     }
 
     #[test]
@@ -106,7 +123,7 @@ mod tests {
         assert_eq!(told.news(&now(1, 1000, Some(1200)), 2000).as_deref(), Some(BROKE));
         assert_eq!(told.news(&now(4, 3900, Some(4000)), 4000), None);
         assert_eq!(told.news(&now(5, 5000, None), 20_000), None);
-        let back = told.news(&now(5, 5000, Some(21_000)), 31_000);
+        let back = told.news(&now(5, 5000, Some(21_000)), 36_000);
         let text = "events of the source at db:3306 come again, after 20s; it broke 4 times more meanwhile";
         assert_eq!(back.as_deref(), Some(text));
     }

@@ -144,8 +144,13 @@ impl Actor {
         let Some(running) = &mut self.run else { return };
         let meters = running.run.control.meters();
         let (count, applied) = meters.applied_after(running.applied);
-        running.applied = count;
-        let mut news: Vec<String> = applied.iter().map(followed).collect();
+        let told = std::mem::replace(&mut running.applied, count);
+        let forgotten = count.saturating_sub(told).saturating_sub(applied.len() as u64);
+        let mut news = Vec::new();
+        if forgotten > 0 {
+            news.push(format!("changes besides that sinks have followed: {forgotten}"));
+        }
+        news.extend(applied.iter().map(followed));
         if meters.unapplied_count() > running.unapplied {
             let all = meters.unapplied();
             let told = std::mem::replace(&mut running.unapplied, all.count);
