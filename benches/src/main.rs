@@ -3,7 +3,7 @@
 //!
 //! ```text
 //! bench [PART]... [--write README]   measure (all parts by default)
-//!                                    parts: bulk, oltp, decoder, snapshot, warehouse, latency, idle
+//!                                    parts: bulk, oltp, decoder, snapshot, warehouse, shapes, tables, latency, idle
 //! bench serve bulk|oltp              a server with the data of that part, for a profile
 //! ```
 //! `RUNS` (default 3) runs of each; the table shows medians.
@@ -14,9 +14,11 @@ mod idle;
 mod latency;
 mod machine;
 mod measure;
+mod shapes;
 mod snapshot;
 mod stream;
 mod table;
+mod tables;
 mod warehouse;
 mod workload;
 
@@ -30,7 +32,8 @@ use crate::machine::Machine;
 use crate::table::{Figure, Line, Results};
 use crate::workload::{Source, Workload};
 
-const PARTS: [&str; 7] = ["bulk", "oltp", "decoder", "snapshot", "warehouse", "latency", "idle"];
+const PARTS: [&str; 9] =
+    ["bulk", "oltp", "decoder", "snapshot", "warehouse", "shapes", "tables", "latency", "idle"];
 
 #[tokio::main]
 async fn main() -> Result<()> {
@@ -77,7 +80,7 @@ async fn measure(wanted: impl Fn(&str) -> bool, runs: usize) -> Result<Results> 
         let source = Source::with(Workload::Bulk).await?;
         if wanted("bulk") {
             lines.add(stream::against_raw(&source, tmpfs.path(), runs).await?);
-            lines.add(vec![stream::checkpoints(&source, runs).await?]);
+            lines.add(stream::checkpoints(&source, runs).await?);
         }
         if wanted("decoder") {
             let file = stream::raw_copy(&source, tmpfs.path())?.first_file()?;
@@ -93,6 +96,12 @@ async fn measure(wanted: impl Fn(&str) -> bool, runs: usize) -> Result<Results> 
     if wanted("oltp") {
         let source = Source::with(Workload::Oltp).await?;
         lines.add(stream::against_raw(&source, tmpfs.path(), runs).await?);
+    }
+    if wanted("shapes") {
+        lines.add(shapes::each(tmpfs.path(), runs).await?);
+    }
+    if wanted("tables") {
+        lines.add(tables::against_one(runs).await?);
     }
     if wanted("latency") {
         lines.figures(latency::paced().await?);

@@ -11,6 +11,8 @@ use crate::workload::{BULK_ROWS, Source, grow_bulk};
 /// So many that starting is a small part.
 pub(crate) const ROWS: u64 = 4 * BULK_ROWS;
 
+const DRAINED: &str = "`SELECT *` as text, drained";
+
 /// The job of this part: reads the table, then ends.
 pub(crate) fn script(source: &Source, parallelism: u32) -> Script {
     reading(source, parallelism)
@@ -27,12 +29,12 @@ pub(crate) fn reading(source: &Source, parallelism: u32) -> Script {
         .option("source.ssl.mode", "disabled")
 }
 
-async fn one(source: &Source, parallelism: u32) -> Result<Run> {
+async fn one(source: &Source, parallelism: u32, rows: u64) -> Result<Run> {
     let (run, job) = to_its_end("bench", &script(source, parallelism)).await?;
     let newest = job.snapshots()?.first().map(tests::job::id_of).context("no checkpoint")?;
     let held = job.inspect(newest)?;
     let read = held.pointer("/counters/rows_read").and_then(|v| v.as_u64());
-    ensure!(read == Some(ROWS), "read {read:?} of {ROWS} rows");
+    ensure!(read == Some(rows), "read {read:?} of {rows} rows");
     Ok(run)
 }
 
@@ -50,29 +52,46 @@ fn on_path(program: &str) -> bool {
 }
 
 /// The same rows, taken off the socket and not looked at.
-fn drained(source: &Source) -> Result<Run> {
-    let (run, rows) = drain::select(source.server.port, "SELECT * FROM bench.bulk")?;
-    ensure!(rows == ROWS, "drained {rows} of {ROWS} rows");
+fn drained(source: &Source, rows: u64) -> Result<Run> {
+    let all = format!("SELECT * FROM bench.{}", source.workload.table());
+    let (run, drained) = drain::select(source.server.port, &all)?;
+    ensure!(drained == rows, "drained {drained} of {rows} rows");
     Ok(run)
+}
+
+/// All that was inserted, with one reader.
+pub(crate) async fn against_drain(source: &Source, runs: usize) -> Result<Line> {
+    let rows = source.workload.changes();
+    let (mut drains, mut ours) = (Vec::new(), Vec::new());
+    for _ in 0..runs {
+        drains.push(drained(source, rows)?);
+        ours.push(one(source, 1, rows).await?);
+    }
+    Ok(Line {
+        what: "snapshot → `blackhole`, debezium-json, parallelism 1".to_owned(),
+        ours: Side::ours(median(&ours), rows),
+        against: Side::named(DRAINED, median(&drains), rows),
+        aim: Some(0.5),
+    })
 }
 
 pub(crate) async fn against_dumps(source: &Source, runs: usize) -> Result<Vec<Line>> {
     grow_bulk(&source.server, ROWS).await?;
     let mut limits = [
-        ("`SELECT *` as text, drained", 0.5, Vec::new()),
+        (DRAINED, 0.5, Vec::new()),
         ("`mysqldump`", 1.4, Vec::new()),
         ("`mariadb-dump`", 1.4, Vec::new()),
     ];
     let mut ours = [(1, Vec::new()), (2, Vec::new())];
     for _ in 0..runs {
         let [(_, _, drains), (_, _, mysql), (_, _, mariadb)] = &mut limits;
-        drains.push(drained(source)?);
+        drains.push(drained(source, ROWS)?);
         mysql.push(dump(source, "mysql9", "mysqldump", "--ssl-mode=DISABLED")?);
         if on_path("mariadb-dump") {
             mariadb.push(dump(source, "mariadb", "mariadb-dump", "--skip-ssl")?);
         }
         for (parallelism, all) in &mut ours {
-            all.push(one(source, *parallelism).await?);
+            all.push(one(source, *parallelism, ROWS).await?);
         }
     }
     let mut lines = Vec::new();

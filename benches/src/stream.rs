@@ -53,7 +53,7 @@ pub(crate) fn raw_copy(source: &Source, to: &Path) -> Result<RawCopy> {
     Ok(RawCopy { run, files })
 }
 
-async fn one(source: &Source, script: &Script) -> Result<Run> {
+pub(crate) async fn one(source: &Source, script: &Script) -> Result<Run> {
     let (run, job) = until_idle("bench", script).await?;
     complete(source, &job)?;
     Ok(run)
@@ -85,22 +85,30 @@ pub(crate) async fn against_raw(source: &Source, tmpfs: &Path, runs: usize) -> R
         what: format!("{name}: binlog → `blackhole`, debezium-json"),
         ours: Side::ours(median(&ours), changes).of_bytes(source.bytes),
         against: Side::named("`mysqlbinlog --raw`", median(&raw), 0).of_bytes(source.bytes),
-        aim: Some(if source.workload == Workload::Oltp { 1.5 } else { 0.5 }),
+        aim: match source.workload {
+            Workload::Bulk => Some(0.5),
+            Workload::Oltp => Some(1.5),
+            Workload::Shape(_) | Workload::Tables(_) => None,
+        },
     }])
 }
 
-/// A checkpoint every second against none.
-pub(crate) async fn checkpoints(source: &Source, runs: usize) -> Result<Line> {
-    let (mut none, mut each_second) = (Vec::new(), Vec::new());
+/// Checkpoints against none.
+pub(crate) async fn checkpoints(source: &Source, runs: usize) -> Result<Vec<Line>> {
+    let mut none = Vec::new();
+    let mut each = [("500", "half second"), ("1000", "second")].map(|every| (every, Vec::new()));
     for _ in 0..runs {
         none.push(one(source, &script(source)).await?);
-        each_second.push(one(source, &script(source).option("checkpoint", "1000")).await?);
+        for ((every, _), all) in &mut each {
+            all.push(one(source, &script(source).option("checkpoint", every)).await?);
+        }
     }
-    let changes = source.workload.changes();
-    Ok(Line {
-        what: "bulk with a checkpoint every second".to_owned(),
-        ours: Side::ours(median(&each_second), changes),
-        against: Side::named("without checkpoints", median(&none), changes),
+    let (none, changes) = (median(&none), source.workload.changes());
+    let line = |((_, every), all): ((&str, &str), Vec<Run>)| Line {
+        what: format!("bulk with a checkpoint every {every}"),
+        ours: Side::ours(median(&all), changes),
+        against: Side::named("without checkpoints", none, changes),
         aim: Some(0.97),
-    })
+    };
+    Ok(each.into_iter().map(line).collect())
 }

@@ -10,6 +10,9 @@ use mysql_async::Row;
 use mysql_async::prelude::*;
 use tests::{Kind, Server, say};
 
+use crate::shapes::Shape;
+use crate::tables;
+
 /// Rows of `bench.bulk`, each inserted and then updated.
 pub(crate) const BULK_ROWS: u64 = 1_000_000;
 /// Rows of one transaction of it.
@@ -30,6 +33,10 @@ pub(crate) const NOT_DURABLE: [&str; 4] = [
 pub(crate) enum Workload {
     Bulk,
     Oltp,
+    /// The inserts of a table of some other shape.
+    Shape(Shape),
+    /// Inserts into so many tables alike.
+    Tables(u64),
 }
 
 impl Workload {
@@ -37,6 +44,9 @@ impl Workload {
         match self {
             Self::Bulk => "bulk",
             Self::Oltp => "oltp",
+            Self::Shape(shape) => shape.table(),
+            // All of them.
+            Self::Tables(_) => "t.*",
         }
     }
 
@@ -45,6 +55,8 @@ impl Workload {
         match self {
             Self::Bulk => 2 * BULK_ROWS,
             Self::Oltp => 4 * OLTP_TRANSACTIONS,
+            Self::Shape(shape) => shape.rows(),
+            Self::Tables(_) => tables::ROWS,
         }
     }
 }
@@ -70,6 +82,8 @@ impl Source {
         match workload {
             Workload::Bulk => bulk(&server).await?,
             Workload::Oltp => server.sql(&format!("CALL bench.oltp({OLTP_TRANSACTIONS})")).await?,
+            Workload::Shape(shape) => shape.fill(&server).await?,
+            Workload::Tables(count) => tables::fill(&server, count).await?,
         }
         let mut conn = server.conn().await?;
         let logs: Vec<Row> = conn.query("SHOW BINARY LOGS").await?;
@@ -97,6 +111,7 @@ INSERT INTO aux.seq WITH RECURSIVE s(n) AS (SELECT 0 UNION ALL SELECT n + 1 FROM
         .await?;
     match workload {
         Workload::Bulk => server.sql(BULK_TABLE).await,
+        Workload::Shape(_) | Workload::Tables(_) => Ok(()),
         Workload::Oltp => {
             server.sql(OLTP_TABLE).await?;
             let fill = format!(
