@@ -77,7 +77,7 @@ impl Shape {
                     ("DATETIME(3)", "'2024-02-29 10:00:00.123' + INTERVAL n SECOND"),
                     ("DATE", "'2024-02-29' + INTERVAL n DAY"),
                     ("TINYINT", "IF(n % 10 = 0, NULL, n % 100)"),
-                    ("CHAR(10)", "LEFT(MD5(n), 10)"),
+                    ("CHAR(10)", "LEFT(SHA2(n, 256), 10)"),
                     ("TIMESTAMP", "'2024-03-01 00:00:00' + INTERVAL n SECOND"),
                 ];
                 let others = kinds.iter().cycle().take(WIDE - 1).enumerate();
@@ -89,9 +89,9 @@ impl Shape {
                 column(
                     "doc JSON",
                     "JSON_OBJECT('id', n, 'name', CONCAT('customer \"', n, '\"'), 'tags', \
-                     JSON_ARRAY('a', n, NULL, 1.5), 'text', REPEAT(MD5(n), 28))",
+                     JSON_ARRAY('a', n, NULL, 1.5), 'text', REPEAT(SHA2(n, 256), 14))",
                 ),
-                column("body TEXT", "REPEAT(CONCAT(MD5(n), ' \"x\"\\n'), 26)"),
+                column("body TEXT", "REPEAT(CONCAT(SHA2(n, 256), ' \"x\"\\n'), 14)"),
             ],
         }
     }
