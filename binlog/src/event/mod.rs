@@ -13,7 +13,7 @@ mod payload;
 mod query;
 mod rotate;
 mod rows;
-mod table_map;
+pub(crate) mod table_map;
 mod xa;
 
 use bytes::Bytes;

@@ -7,6 +7,7 @@ use model::{Cell, ColumnType, Date, DateTime, Decimal, Time};
 
 use super::ResultColumn;
 use crate::cursor::Cursor;
+use crate::event::table_map::code as kind;
 use crate::value::Charset;
 
 /// A value that does not become a cell, and why.
@@ -19,29 +20,6 @@ const NOT_UTF8: Reason = "the server sent text that is not UTF-8";
 const UNREADABLE: Reason = "its character set cannot be read";
 const NOT_BYTES: Reason = "the server sent bytes for it";
 const UNKNOWN: Reason = "the server sent it as a type that is not known";
-
-/// Numbers of column types (MySQL internals, "Column Types").
-mod kind {
-    pub(super) const DECIMAL: u8 = 0;
-    pub(super) const TINY: u8 = 1;
-    pub(super) const SHORT: u8 = 2;
-    pub(super) const LONG: u8 = 3;
-    pub(super) const FLOAT: u8 = 4;
-    pub(super) const DOUBLE: u8 = 5;
-    pub(super) const TIMESTAMP: u8 = 7;
-    pub(super) const LONGLONG: u8 = 8;
-    pub(super) const INT24: u8 = 9;
-    pub(super) const DATE: u8 = 10;
-    pub(super) const TIME: u8 = 11;
-    pub(super) const DATETIME: u8 = 12;
-    pub(super) const YEAR: u8 = 13;
-    pub(super) const NEWDATE: u8 = 14;
-    pub(super) const VARCHAR: u8 = 15;
-    pub(super) const BIT: u8 = 16;
-    pub(super) const VECTOR: u8 = 242;
-    pub(super) const JSON: u8 = 245;
-    pub(super) const GEOMETRY: u8 = 255;
-}
 
 /// How a value lies in a row, and what it is.
 #[derive(Debug, Clone, Copy)]
