@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 use std::path::Path;
 
 use anyhow::Result;
+use mysql_async::prelude::Queryable as _;
 use tests::Server;
 
 use crate::table::Line;
@@ -35,7 +36,7 @@ impl Shape {
         }
     }
 
-    /// So many that starting is a small part.
+    /// As many as make some hundred megabytes of JSON. Starting weighs in all of them.
     pub(crate) fn rows(self) -> u64 {
         match self {
             Self::Narrow => 4_000_000,
@@ -111,7 +112,7 @@ impl Shape {
         for from in (0..self.rows()).step_by(usize::try_from(ROWS_PER_INSERT)?) {
             let values = values.replace("{from}", &from.to_string());
             let insert = format!("INSERT INTO bench.{table} SELECT {values} FROM aux.seq");
-            mysql_async::prelude::Queryable::query_drop(&mut conn, insert).await?;
+            conn.query_drop(insert).await?;
         }
         conn.disconnect().await?;
         Ok(())
@@ -126,7 +127,7 @@ pub(crate) async fn each(tmpfs: &Path, runs: usize) -> Result<Vec<Line>> {
         let stream = stream::against_raw(&source, tmpfs, runs).await?;
         let snapshot = snapshot::against_drain(&source, runs).await?;
         lines.extend(stream.into_iter().chain([snapshot]).map(|line| Line {
-            what: format!("{}: {}", shape.what(), line.what),
+            what: format!("{}, {}", shape.what(), line.what),
             aim: None,
             ..line
         }));

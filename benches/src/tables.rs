@@ -51,9 +51,9 @@ pub(crate) async fn against_one(runs: usize) -> Result<Vec<Line>> {
     let medians: Vec<(u64, Run)> = sources.iter().map(|(n, _, all)| (*n, median(all))).collect();
     let Some(((_, one), many)) = medians.split_first() else { return Ok(Vec::new()) };
     let line = |(tables, run): &(u64, Run)| Line {
-        what: format!("a million inserts into {tables} tables: binlog → `blackhole`"),
+        what: format!("a million rows in {tables} tables: binlog → `blackhole`, debezium-json"),
         ours: Side::ours(*run, ROWS),
-        against: Side::named("into one table", *one, ROWS),
+        against: Side::named("in one table", *one, ROWS),
         aim: None,
     };
     Ok(many.iter().map(line).collect())

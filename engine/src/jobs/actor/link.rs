@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::meters::LinkNow;
 
 /// A connection that has held for so long is back. One that breaks again and again is told of once.
-/// Longer than a new one may be silent before it is taken for dead.
+/// Longer than a new one may be silent before it is taken for dead, with heartbeats of a second.
 const STEADY_AFTER: Duration = Duration::from_secs(15);
 
 /// What was told last.
