@@ -11,8 +11,9 @@ use model::{
 use super::Encoder;
 use super::form::{Form, Unfit};
 use super::json;
-use super::number::json_float;
+use super::number::{integer, json_float};
 use super::plans::Plans;
+use super::short::Phrase;
 use super::temporal;
 use crate::SinkContext;
 
@@ -36,7 +37,7 @@ struct Plan {
 #[derive(Debug)]
 struct ColumnPlan {
     /// `{"name":` for the first column, `,"name":` for the others.
-    name: Box<[u8]>,
+    name: Phrase,
     form: Form,
 }
 
@@ -116,7 +117,7 @@ impl Plan {
             let mut name = vec![if at == 0 { b'{' } else { b',' }];
             json::text(&mut name, &column.name);
             name.push(b':');
-            ColumnPlan { name: name.into(), form: Form::of(column) }
+            ColumnPlan { name: Phrase::new(&name), form: Form::of(column) }
         });
         Self { columns: columns.collect(), source }
     }
@@ -196,7 +197,7 @@ fn row(
         out.push(b'{');
     }
     for (at, (column, cell)) in plan.columns.iter().zip(cells).enumerate() {
-        out.extend_from_slice(&column.name);
+        column.name.write(out);
         value(out, column.form, cell).map_err(|unfit| unfit.at(table, at))?;
     }
     out.push(b'}');
@@ -250,10 +251,6 @@ fn value(out: &mut Vec<u8>, form: Form, cell: &Cell<'_>) -> Result<(), Unfit> {
         Cell::Geometry(v) => geometry(out, v)?,
     }
     Ok(())
-}
-
-fn integer(out: &mut Vec<u8>, value: impl itoa::Integer) {
-    out.extend_from_slice(itoa::Buffer::new().format(value).as_bytes());
 }
 
 fn vector(out: &mut Vec<u8>, bytes: &[u8]) -> Result<(), Unfit> {

@@ -18,6 +18,7 @@ pub(crate) mod form;
 pub(crate) mod json;
 pub(crate) mod number;
 mod plans;
+pub(crate) mod short;
 pub(crate) mod temporal;
 
 /// Turns batches into lines. Stateful only in what it remembers of tables.

@@ -2,19 +2,35 @@
 
 use std::fmt::{self, Write};
 
+use super::short;
+
 /// MySQL writes a number without an exponent while its point lies within this many digits of the
 /// first one (`MAX_DECPT_FOR_F_FORMAT` in the server's `dtoa.cc`).
 const PLAIN_DIGITS_MAX: i32 = 15;
 
+/// Digits of an integer.
+#[inline]
+pub(crate) fn integer(out: &mut Vec<u8>, value: impl itoa::Integer) {
+    short::copy(out, itoa::Buffer::new().format(value).as_bytes());
+}
+
 /// A JSON number: the fewest digits that read back as the same float, always with a point or an
 /// exponent. A float that is no number is the text that Debezium's converter writes.
-pub(crate) fn json_float(out: &mut Vec<u8>, value: impl ryu::Float) {
-    let mut buffer = ryu::Buffer::new();
-    out.extend_from_slice(match buffer.format(value) {
-        "NaN" => b"\"NaN\"",
-        "inf" => b"\"Infinity\"",
-        "-inf" => b"\"-Infinity\"",
-        digits => digits.as_bytes(),
+pub(crate) fn json_float(out: &mut Vec<u8>, value: impl zmij::Float) {
+    let mut buffer = zmij::Buffer::new();
+    let digits = buffer.format(value).as_bytes();
+    if digits.last().is_some_and(u8::is_ascii_digit) {
+        // An exponent above zero has its sign, and two or three digits.
+        let sign = [3, 4].into_iter().find(|back| digits.iter().nth_back(back - 1) == Some(&b'+'));
+        let Some(back) = sign else { return short::copy(out, digits) };
+        let (mantissa, exponent) = digits.split_at(digits.len() - back);
+        short::copy(out, mantissa);
+        return short::copy(out, exponent.get(1..).unwrap_or_default());
+    }
+    out.extend_from_slice(match digits {
+        b"inf" => b"\"Infinity\"",
+        b"-inf" => b"\"-Infinity\"",
+        _ => b"\"NaN\"".as_slice(),
     });
 }
 
@@ -29,7 +45,7 @@ pub(crate) fn mysql_float(out: &mut Vec<u8>, value: f32) {
 /// DOUBLE as MySQL prints it: the fewest digits that read back as the same number, of two equally
 /// near ones the even.
 pub(crate) fn mysql_double(out: &mut Vec<u8>, value: f64) {
-    mysql_layout(out, ryu::Buffer::new().format(value));
+    mysql_layout(out, zmij::Buffer::new().format(value));
 }
 
 /// FLOAT(m, d) and DOUBLE(m, d) as MySQL prints them.

@@ -4,6 +4,8 @@
 //! tells its key, and two rows have one key where these bytes are equal: nothing else is kept to find them
 //! by ([`super::buffer`]).
 
+use std::sync::Arc;
+
 use model::row::RowError;
 use model::{Cell, TableSchema, TimeZone};
 
@@ -12,6 +14,7 @@ use super::system::System;
 use super::target::rules::{BinaryAs, TypeRules};
 use super::target::{KeyModel, TargetTable, TargetType};
 use crate::format::form::{Form, Unfit, hex};
+use crate::format::short::Phrase;
 use crate::format::{json, number, temporal};
 
 /// How rows of one definition of a source's table become rows of a target. Made once for each.
@@ -30,8 +33,9 @@ pub(crate) struct RowPlan {
 
 #[derive(Debug)]
 struct ColumnPlan {
+    name: Arc<str>,
     /// `{"name":` of the first, `,"name":` of the others.
-    name: Box<[u8]>,
+    label: Phrase,
     value: Value,
 }
 
@@ -85,10 +89,11 @@ impl RowPlan {
                 // The target keeps what the source has dropped, or another shard has.
                 None => continue,
             };
-            let mut name = vec![if columns.is_empty() { b'{' } else { b',' }];
-            json::text(&mut name, &column.name);
-            name.push(b':');
-            columns.push(ColumnPlan { name: name.into(), value });
+            let mut label = vec![if columns.is_empty() { b'{' } else { b',' }];
+            json::text(&mut label, &column.name);
+            label.push(b':');
+            let (name, label) = (Arc::clone(&column.name), Phrase::new(&label));
+            columns.push(ColumnPlan { name, label, value });
         }
         let keyed = target.model == KeyModel::Unique;
         let operation = keyed.then_some(match system {
@@ -101,19 +106,8 @@ impl RowPlan {
     }
 
     /// The names that every row gives, for the load's header.
-    pub(crate) fn names(&self, target: &TargetTable) -> Vec<std::sync::Arc<str>> {
-        let given = |name: &str| {
-            let mut quoted = Vec::new();
-            json::text(&mut quoted, name);
-            self.columns.iter().any(|column| {
-                column
-                    .name
-                    .get(1..)
-                    .is_some_and(|rest| rest.strip_suffix(b":").is_some_and(|rest| rest == quoted))
-            })
-        };
-        let columns = target.columns.iter().map(|column| &column.name);
-        let mut names: Vec<_> = columns.filter(|name| given(name)).cloned().collect();
+    pub(crate) fn names(&self) -> Vec<Arc<str>> {
+        let mut names: Vec<_> = self.columns.iter().map(|column| column.name.clone()).collect();
         names.extend(self.operation.map(Into::into));
         names.extend(self.sequence.then(|| SEQUENCE_COLUMN.into()));
         names
@@ -133,7 +127,7 @@ impl RowPlan {
         let start = out.len();
         let mut key_length = 0;
         for (number, column) in self.columns.iter().enumerate() {
-            out.extend_from_slice(&column.name);
+            column.label.write(out);
             self.column(column, out, source, cells)?;
             if number + 1 == self.key {
                 key_length = out.len() - start;
@@ -151,7 +145,7 @@ impl RowPlan {
             out.extend_from_slice(b",\"");
             out.extend_from_slice(SEQUENCE_COLUMN.as_bytes());
             out.extend_from_slice(b"\":");
-            integer(out, mark.sequence);
+            number::integer(out, mark.sequence);
         }
         out.push(b'}');
         Ok(key_length)
@@ -214,9 +208,9 @@ impl RowPlan {
     ) -> Result<(), Unfit> {
         match cell {
             Cell::Null => out.extend_from_slice(b"null"),
-            Cell::Int(v) => integer(out, *v),
-            Cell::UInt(v) | Cell::Bit(v) => integer(out, *v),
-            Cell::Year(v) => integer(out, *v),
+            Cell::Int(v) => number::integer(out, *v),
+            Cell::UInt(v) | Cell::Bit(v) => number::integer(out, *v),
+            Cell::Year(v) => number::integer(out, *v),
             Cell::Float(v) => number::json_float(out, *v),
             Cell::Double(v) => number::json_float(out, *v),
             // A number keeps its digits in both systems: it is read as text.
@@ -290,10 +284,6 @@ fn is_no_date(cell: &Cell<'_>) -> bool {
     }
 }
 
-fn integer(out: &mut Vec<u8>, value: impl itoa::Integer) {
-    out.extend_from_slice(itoa::Buffer::new().format(value).as_bytes());
-}
-
 /// The JSON text of a vector, in a string.
 fn vector(out: &mut Vec<u8>, bytes: &[u8]) -> Result<(), Unfit> {
     let (floats, rest) = bytes.as_chunks::<4>();
@@ -317,7 +307,7 @@ fn geometry(out: &mut Vec<u8>, bytes: &[u8]) -> Result<(), Unfit> {
         return Err(Unfit("a geometry without its SRID"));
     };
     out.extend_from_slice(b"\"{\\\"srid\\\":");
-    integer(out, u32::from_le_bytes(*srid));
+    number::integer(out, u32::from_le_bytes(*srid));
     out.extend_from_slice(b",\\\"wkb\\\":\\\"");
     let mut text = Vec::new();
     json::base64(&mut text, wkb);

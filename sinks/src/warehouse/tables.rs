@@ -212,7 +212,7 @@ impl Tables {
         // A load names what any of its rows may have.
         let mut columns: Vec<Arc<str>> = Vec::new();
         for source in target.sources.values() {
-            for name in RowPlan::new(&between(source)).names(&target.table) {
+            for name in RowPlan::new(&between(source)).names() {
                 if !columns.contains(&name) {
                     columns.push(name);
                 }

@@ -10,8 +10,6 @@ const BYTES_FOR_DIGITS: [usize; 10] = [0, 1, 1, 2, 2, 3, 3, 4, 4, 4];
 /// Digits of the longest number: nine words (`DECIMAL_BUFF_LENGTH`). A column has 65 at most, but JSON
 /// keeps a number as it was computed, its whole digits in whole words.
 const DIGITS_MAX: usize = 81;
-/// 81 digits fill at most 37 bytes, split between both sides of the point.
-const PACKED_BYTES_MAX: usize = 40;
 /// 81 digits, sign, point, leading zero.
 const TEXT_BYTES_MAX: usize = 84;
 
@@ -54,7 +52,7 @@ impl<'a> Decimal<'a> {
         match *self {
             Self::Text(text) => text,
             Self::Packed { bytes, precision, scale } => {
-                buf.unpack(bytes, precision, scale);
+                unpack(buf, bytes, precision, scale);
                 buf.as_str()
             }
         }
@@ -62,8 +60,33 @@ impl<'a> Decimal<'a> {
 
     /// Appends the number as MySQL prints it, all fraction digits included.
     pub fn write_to(&self, out: &mut Vec<u8>) {
-        let mut buf = TextBuf::new();
-        out.extend_from_slice(self.text(&mut buf).as_bytes());
+        match *self {
+            Self::Text(text) => out.extend_from_slice(text.as_bytes()),
+            Self::Packed { bytes, precision, scale } => unpack(out, bytes, precision, scale),
+        }
+    }
+}
+
+/// What digits are appended to.
+trait Text {
+    /// Appends the last `digits` digits of a word of nine.
+    fn digits(&mut self, word: Nine, digits: usize);
+    fn push(&mut self, byte: u8);
+}
+
+impl Text for Vec<u8> {
+    #[inline]
+    fn digits(&mut self, word: Nine, digits: usize) {
+        // As a whole, and then cut: shorter than to copy so many bytes.
+        let end = self.len() + digits;
+        let first = 8 * DIGITS_PER_WORD.saturating_sub(digits);
+        self.extend_from_slice(&(u128::from_le_bytes(word.0) >> first).to_le_bytes());
+        self.truncate(end);
+    }
+
+    #[inline]
+    fn push(&mut self, byte: u8) {
+        Vec::push(self, byte);
     }
 }
 
@@ -77,74 +100,99 @@ impl TextBuf {
         Self { bytes: [0; TEXT_BYTES_MAX], len: 0 }
     }
 
+    fn as_str(&self) -> &str {
+        let held = self.bytes.get(..self.len).unwrap_or_default();
+        std::str::from_utf8(held).unwrap_or_default()
+    }
+}
+
+impl Text for TextBuf {
+    fn digits(&mut self, word: Nine, digits: usize) {
+        let first = DIGITS_PER_WORD.saturating_sub(digits);
+        word.0.iter().take(DIGITS_PER_WORD).skip(first).for_each(|digit| self.push(*digit));
+    }
+
     fn push(&mut self, byte: u8) {
         if let Some(slot) = self.bytes.get_mut(self.len) {
             *slot = byte;
             self.len += 1;
         }
     }
+}
 
-    fn as_str(&self) -> &str {
-        let held = self.bytes.get(..self.len).unwrap_or_default();
-        std::str::from_utf8(held).unwrap_or_default()
+/// Nine decimal digits, and nothing behind them.
+#[derive(Clone, Copy)]
+struct Nine([u8; 16]);
+
+impl Nine {
+    #[inline]
+    fn of(word: u32) -> Self {
+        let digit = |divisor: u32| b'0' + (word / divisor % 10).to_le_bytes()[0];
+        let mut digits = [0; 16];
+        let all = [
+            digit(100_000_000),
+            digit(10_000_000),
+            digit(1_000_000),
+            digit(100_000),
+            digit(10_000),
+            digit(1000),
+            digit(100),
+            digit(10),
+            digit(1),
+        ];
+        digits.iter_mut().zip(all).for_each(|(slot, digit)| *slot = digit);
+        Self(digits)
     }
+}
 
-    /// Appends `digits` decimal digits of `word`, without its leading zeros while `started` is
-    /// false.
-    fn digits(&mut self, word: u32, digits: usize, started: &mut bool) {
-        let mut divisor = 10u32.pow(u32::try_from(digits.saturating_sub(1)).unwrap_or_default());
-        for _ in 0..digits {
-            let digit = u8::try_from(word / divisor % 10).unwrap_or_default();
-            if digit != 0 || *started {
-                self.push(b'0' + digit);
-                *started = true;
-            }
-            divisor = (divisor / 10).max(1);
-        }
+/// Reads the packed form: big-endian words of nine digits, shorter at both outer ends, the top bit
+/// inverted, all bits inverted for a negative number (`bin2decimal`).
+fn unpack(out: &mut impl Text, bytes: &[u8], precision: u8, scale: u8) {
+    let Some(first) = bytes.first() else { return };
+    let negative = first & 0x80 == 0;
+    let inverted = if negative { u8::MAX } else { 0 };
+    let (whole, scale) = (usize::from(precision - scale), usize::from(scale));
+    let mut rest = bytes;
+    let mut top = 0x80;
+    let mut word = |digits: usize| {
+        let len = BYTES_FOR_DIGITS.get(digits).copied().unwrap_or_default();
+        let (head, tail) = rest.split_at_checked(len).unwrap_or_default();
+        rest = tail;
+        let first = std::mem::take(&mut top);
+        head.iter().enumerate().fold(0u32, |word, (at, byte)| {
+            let byte = byte ^ inverted ^ if at == 0 { first } else { 0 };
+            word << 8 | u32::from(byte)
+        })
+    };
+    if negative {
+        out.push(b'-');
     }
-
-    /// Reads the packed form: big-endian words of nine digits, shorter at both outer ends, the top
-    /// bit inverted, all bits inverted for a negative number (`bin2decimal`).
-    fn unpack(&mut self, bytes: &[u8], precision: u8, scale: u8) {
-        let mut packed = [0u8; PACKED_BYTES_MAX];
-        let Some(packed) = packed.get_mut(..bytes.len()) else { return };
-        packed.copy_from_slice(bytes);
-        let Some(first) = packed.first_mut() else { return };
-        let negative = *first & 0x80 == 0;
-        *first ^= 0x80;
-        if negative {
-            packed.iter_mut().for_each(|b| *b = !*b);
-        }
-        let (whole, scale) = (usize::from(precision - scale), usize::from(scale));
-        let mut rest: &[u8] = packed;
-        let mut word = |digits: usize| {
-            let len = BYTES_FOR_DIGITS.get(digits).copied().unwrap_or_default();
-            let (head, tail) = rest.split_at_checked(len).unwrap_or_default();
-            rest = tail;
-            head.iter().fold(0u32, |acc, &b| acc << 8 | u32::from(b))
+    let mut started = false;
+    let mut show_whole = |out: &mut _, word: u32, digits: usize| {
+        let shown = match word.checked_ilog10() {
+            _ if started => digits,
+            Some(highest) => (highest as usize + 1).min(digits),
+            None => return,
         };
-        if negative {
-            self.push(b'-');
+        started = true;
+        Text::digits(out, Nine::of(word), shown);
+    };
+    if whole % DIGITS_PER_WORD > 0 {
+        show_whole(out, word(whole % DIGITS_PER_WORD), whole % DIGITS_PER_WORD);
+    }
+    for _ in 0..whole / DIGITS_PER_WORD {
+        show_whole(out, word(DIGITS_PER_WORD), DIGITS_PER_WORD);
+    }
+    if !started {
+        out.push(b'0');
+    }
+    if scale > 0 {
+        out.push(b'.');
+        for _ in 0..scale / DIGITS_PER_WORD {
+            out.digits(Nine::of(word(DIGITS_PER_WORD)), DIGITS_PER_WORD);
         }
-        let mut started = false;
-        if whole % DIGITS_PER_WORD > 0 {
-            self.digits(word(whole % DIGITS_PER_WORD), whole % DIGITS_PER_WORD, &mut started);
-        }
-        for _ in 0..whole / DIGITS_PER_WORD {
-            self.digits(word(DIGITS_PER_WORD), DIGITS_PER_WORD, &mut started);
-        }
-        if !started {
-            self.push(b'0');
-        }
-        if scale > 0 {
-            self.push(b'.');
-            let mut started = true;
-            for _ in 0..scale / DIGITS_PER_WORD {
-                self.digits(word(DIGITS_PER_WORD), DIGITS_PER_WORD, &mut started);
-            }
-            if scale % DIGITS_PER_WORD > 0 {
-                self.digits(word(scale % DIGITS_PER_WORD), scale % DIGITS_PER_WORD, &mut started);
-            }
+        if scale % DIGITS_PER_WORD > 0 {
+            out.digits(Nine::of(word(scale % DIGITS_PER_WORD)), scale % DIGITS_PER_WORD);
         }
     }
 }

@@ -89,7 +89,7 @@ fn the_header_names_what_the_rows_name() {
     let schema = schema(vec![column("n", "bigint", int()), column("id", "bigint", int())], vec![1]);
     let names = |system| {
         let target = target(system, &schema);
-        plan(system, &schema, &target).names(&target).join(",")
+        plan(system, &schema, &target).names().join(",")
     };
     assert_eq!(names(System::Doris), "id,n,__DORIS_DELETE_SIGN__,__seachange_sequence");
     assert_eq!(names(System::StarRocks), "id,n,__op");

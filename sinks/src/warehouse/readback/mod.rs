@@ -186,7 +186,7 @@ impl Readback {
                 time_zone: self.choices.time_zone,
                 source_column: self.source_column.as_deref(),
             });
-            let names = plan.names(&table);
+            let names = plan.names();
             let mut at: BTreeMap<usize, usize> = BTreeMap::new();
             for (number, ((place, _), name)) in plan.places().zip(&names).enumerate() {
                 let Some(column) = table.columns.iter().position(|c| c.name == *name) else {
