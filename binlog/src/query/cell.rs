@@ -8,7 +8,7 @@ use model::{Cell, ColumnType, Date, DateTime, Decimal, Time};
 use super::ResultColumn;
 use crate::cursor::Cursor;
 use crate::event::table_map::code as kind;
-use crate::value::Charset;
+use crate::value::{Charset, utf8};
 
 /// A value that does not become a cell, and why.
 pub(super) type Reason = &'static str;
@@ -109,30 +109,44 @@ impl Op {
         Self::new(sent, &ColumnType::VarBinary { bytes: 0 })
     }
 
-    /// Reads one value, not NULL.
+    /// Reads one value, not NULL, and hands it to `put` ([`crate::value::slot`]).
     #[inline]
-    pub(super) fn read<'a>(self, c: &mut Cursor<'a>) -> Result<Cell<'a>, Reason> {
+    pub(super) fn read<'a>(
+        self,
+        c: &mut Cursor<'a>,
+        put: impl FnOnce(Cell<'a>),
+    ) -> Result<(), Reason> {
         match self {
-            Self::I8(whole) => whole.signed(c.u8().map(|v| i64::from(v.cast_signed()))),
-            Self::U8(whole) => whole.unsigned(c.u8().map(u64::from)),
-            Self::I16(whole) => whole.signed(c.u16().map(|v| i64::from(v.cast_signed()))),
-            Self::U16(whole) => whole.unsigned(c.u16().map(u64::from)),
-            Self::I32(whole) => whole.signed(c.u32().map(|v| i64::from(v.cast_signed()))),
-            Self::U32(whole) => whole.unsigned(c.u32().map(u64::from)),
-            Self::I64(whole) => whole.signed(c.u64().map(u64::cast_signed)),
-            Self::U64(whole) => whole.unsigned(c.u64()),
-            Self::F32 => Ok(Cell::Float(f32::from_bits(c.u32().ok_or(CUT)?))),
-            Self::F64 => Ok(Cell::Double(f64::from_bits(c.u64().ok_or(CUT)?))),
+            Self::I8(whole) => whole.signed(c.u8().map(|v| i64::from(v.cast_signed())), put),
+            Self::U8(whole) => whole.unsigned(c.u8().map(u64::from), put),
+            Self::I16(whole) => whole.signed(c.u16().map(|v| i64::from(v.cast_signed())), put),
+            Self::U16(whole) => whole.unsigned(c.u16().map(u64::from), put),
+            Self::I32(whole) => whole.signed(c.u32().map(|v| i64::from(v.cast_signed())), put),
+            Self::U32(whole) => whole.unsigned(c.u32().map(u64::from), put),
+            Self::I64(whole) => whole.signed(c.u64().map(u64::cast_signed), put),
+            Self::U64(whole) => whole.unsigned(c.u64(), put),
+            Self::F32 => {
+                put(Cell::Float(f32::from_bits(c.u32().ok_or(CUT)?)));
+                Ok(())
+            }
+            Self::F64 => {
+                put(Cell::Double(f64::from_bits(c.u64().ok_or(CUT)?)));
+                Ok(())
+            }
             Self::Moment(what) => {
                 let at = moment(c).ok_or(CUT)?;
-                Ok(match what {
-                    Moment::Date => Cell::Date(at.date),
-                    Moment::DateTime => Cell::DateTime(at),
-                    Moment::Timestamp => Cell::Timestamp(at),
-                })
+                match what {
+                    Moment::Date => put(Cell::Date(at.date)),
+                    Moment::DateTime => put(Cell::DateTime(at)),
+                    Moment::Timestamp => put(Cell::Timestamp(at)),
+                }
+                Ok(())
             }
-            Self::Time => time(c),
-            Self::Sized(sized) => sized.cell(c.lenenc_bytes().ok_or(CUT)?),
+            Self::Time => {
+                put(Cell::Time(time(c)?));
+                Ok(())
+            }
+            Self::Sized(sized) => sized.cell(c.lenenc_bytes().ok_or(CUT)?, put),
             Self::Unknown => Err(UNKNOWN),
         }
     }
@@ -177,10 +191,10 @@ fn moment(c: &mut Cursor<'_>) -> Option<DateTime> {
 }
 
 #[inline]
-fn time<'a>(c: &mut Cursor<'_>) -> Result<Cell<'a>, Reason> {
+fn time(c: &mut Cursor<'_>) -> Result<Time, Reason> {
     let mut parts = Cursor::new(short(c).ok_or(CUT)?);
     if parts.rest().is_empty() {
-        return Ok(Cell::Time(Time::default()));
+        return Ok(Time::default());
     }
     let negative = parts.u8().ok_or(CUT)? == 1;
     let days = parts.u32().ok_or(CUT)?;
@@ -188,7 +202,7 @@ fn time<'a>(c: &mut Cursor<'_>) -> Result<Cell<'a>, Reason> {
     let hours = days.saturating_mul(24).saturating_add(u32::from(hours));
     let hours = u16::try_from(hours).map_err(|_| "more than 838 hours")?;
     let micros = parts.u32().unwrap_or_default();
-    Ok(Cell::Time(Time { negative, hours, minutes, seconds, micros }))
+    Ok(Time { negative, hours, minutes, seconds, micros })
 }
 
 impl Moment {
@@ -215,23 +229,25 @@ impl Whole {
     }
 
     #[inline]
-    fn signed<'a>(self, value: Option<i64>) -> Result<Cell<'a>, Reason> {
+    fn signed<'a>(self, value: Option<i64>, put: impl FnOnce(Cell<'a>)) -> Result<(), Reason> {
         let value = value.ok_or(CUT)?;
         match self {
-            Self::Int => Ok(Cell::Int(value)),
-            Self::UInt => u64::try_from(value).map(Cell::UInt).map_err(|_| OUT_OF_RANGE),
-            Self::Year => u16::try_from(value).map(Cell::Year).map_err(|_| OUT_OF_RANGE),
+            Self::Int => put(Cell::Int(value)),
+            Self::UInt => put(Cell::UInt(u64::try_from(value).map_err(|_| OUT_OF_RANGE)?)),
+            Self::Year => put(Cell::Year(u16::try_from(value).map_err(|_| OUT_OF_RANGE)?)),
         }
+        Ok(())
     }
 
     #[inline]
-    fn unsigned<'a>(self, value: Option<u64>) -> Result<Cell<'a>, Reason> {
+    fn unsigned<'a>(self, value: Option<u64>, put: impl FnOnce(Cell<'a>)) -> Result<(), Reason> {
         let value = value.ok_or(CUT)?;
         match self {
-            Self::Int => i64::try_from(value).map(Cell::Int).map_err(|_| OUT_OF_RANGE),
-            Self::UInt => Ok(Cell::UInt(value)),
-            Self::Year => u16::try_from(value).map(Cell::Year).map_err(|_| OUT_OF_RANGE),
+            Self::Int => put(Cell::Int(i64::try_from(value).map_err(|_| OUT_OF_RANGE)?)),
+            Self::UInt => put(Cell::UInt(value)),
+            Self::Year => put(Cell::Year(u16::try_from(value).map_err(|_| OUT_OF_RANGE)?)),
         }
+        Ok(())
     }
 }
 
@@ -263,20 +279,21 @@ impl Sized {
     }
 
     #[inline]
-    fn cell(self, bytes: &[u8]) -> Result<Cell<'_>, Reason> {
-        let utf8 = || std::str::from_utf8(bytes).map_err(|_| NOT_UTF8);
-        Ok(match self {
-            Self::Decimal => Cell::Decimal(Decimal::Text(unfilled(utf8()?))),
-            Self::Bit => Cell::Bit(bytes.iter().fold(0, |bits, &b| bits << 8 | u64::from(b))),
-            Self::Json => Cell::Json(Cow::Borrowed(utf8()?)),
-            Self::Geometry => Cell::Geometry(bytes),
-            Self::Bytes => Cell::Bytes(Cow::Borrowed(bytes)),
+    fn cell<'a>(self, bytes: &'a [u8], put: impl FnOnce(Cell<'a>)) -> Result<(), Reason> {
+        let utf8 = || utf8(bytes).ok_or(NOT_UTF8);
+        match self {
+            Self::Decimal => put(Cell::Decimal(Decimal::Text(unfilled(utf8()?)))),
+            Self::Bit => put(Cell::Bit(bytes.iter().fold(0, |bits, &b| bits << 8 | u64::from(b)))),
+            Self::Json => put(Cell::Json(Cow::Borrowed(utf8()?))),
+            Self::Geometry => put(Cell::Geometry(bytes)),
+            Self::Bytes => put(Cell::Bytes(Cow::Borrowed(bytes))),
             Self::Text(charset) => {
-                Cell::Text(charset.ok_or(UNREADABLE)?.decode(bytes).ok_or(NOT_TEXT)?)
+                put(Cell::Text(charset.ok_or(UNREADABLE)?.decode(bytes).ok_or(NOT_TEXT)?));
             }
-            Self::Utf8 => Cell::Text(Cow::Borrowed(utf8()?)),
+            Self::Utf8 => put(Cell::Text(Cow::Borrowed(utf8()?))),
             Self::Wrong => return Err(NOT_BYTES),
-        })
+        }
+        Ok(())
     }
 }
 

@@ -9,6 +9,7 @@ use model::{Cell, Column, RowCodec, RowError, TableName};
 use super::ResultColumn;
 use super::cell::{CUT, Op, Reason};
 use crate::cursor::Cursor;
+use crate::value::slot::{fill, slots};
 use crate::wire::image;
 
 /// A value of a SELECT that does not fit its column's type.
@@ -98,16 +99,13 @@ impl ResultRows {
         Ok(cells.into_iter().map_while(bytes).collect())
     }
 
+    /// Hands every value that is not NULL to `take`, with its column.
     #[inline]
     fn each<'a>(&self, row: &'a [u8], mut take: impl FnMut(usize, Cell<'a>)) -> Result<(), Fault> {
         let (nulls, mut c) = self.parts(row)?;
-        for (column, op) in self.ops.iter().enumerate() {
-            let cell = if is_null(nulls, column) {
-                Cell::Null
-            } else {
-                op.read(&mut c).map_err(|reason| Fault { column, reason })?
-            };
-            take(column, cell);
+        for (column, op) in self.ops.iter().enumerate().filter(|(at, _)| !is_null(nulls, *at)) {
+            op.read(&mut c, |cell| take(column, cell))
+                .map_err(|reason| Fault { column, reason })?;
         }
         if c.rest().is_empty() {
             return Ok(());
@@ -135,7 +133,7 @@ impl ResultRows {
             }
             let fault = |reason| Fault { column, reason };
             if is_wanted {
-                cells.push(op.read(&mut c).map_err(fault)?);
+                op.read(&mut c, |cell| cells.push(cell)).map_err(fault)?;
             } else {
                 op.skip(&mut c).map_err(fault)?;
             }
@@ -172,11 +170,10 @@ impl ResultRows {
 impl RowCodec for ResultRows {
     fn decode<'a>(&'a self, rows: &'a [u8], cells: &mut Vec<Cell<'a>>) -> Result<usize, RowError> {
         let (row, taken) = image(rows).ok_or_else(|| self.wrong(&CUT_ROW))?;
-        let own = self.names.len();
-        cells.reserve(own);
+        let slots = slots(cells, self.names.len());
         let take = |column, cell| {
-            if column < own {
-                cells.push(cell);
+            if let Some(slot) = slots.get_mut(column) {
+                fill(slot, cell);
             }
         };
         self.each(row, take).map_err(|fault| self.wrong(&fault))?;

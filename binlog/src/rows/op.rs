@@ -7,7 +7,7 @@ use model::{Cell, DateTime, Decimal, Time};
 
 use crate::cursor::Cursor;
 use crate::value::fixed::{self, FixedKind};
-use crate::value::{Charset, compressed, json, numeric, temporal};
+use crate::value::{self, Charset, compressed, json, numeric, temporal};
 
 /// Why a value does not decode. Small and `Copy`: it is made into a sentence off the hot path.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -93,78 +93,84 @@ fn valid<T>(value: Option<T>, otherwise: &'static str) -> Result<T, Fault> {
 }
 
 impl Op {
-    /// Reads one value, not NULL.
+    /// Reads one value, not NULL, and hands it to `put` ([`crate::value::slot`]).
     #[inline]
-    pub(crate) fn read<'a>(&'a self, c: &mut Cursor<'a>) -> Result<Cell<'a>, Fault> {
-        Ok(match self {
-            Self::I8 => Cell::Int(i64::from(whole(c.u8())?.cast_signed())),
-            Self::U8 => Cell::UInt(u64::from(whole(c.u8())?)),
-            Self::I16 => Cell::Int(i64::from(whole(c.u16())?.cast_signed())),
-            Self::U16 => Cell::UInt(u64::from(whole(c.u16())?)),
+    pub(crate) fn read<'a>(
+        &'a self,
+        c: &mut Cursor<'a>,
+        put: impl FnOnce(Cell<'a>),
+    ) -> Result<(), Fault> {
+        match self {
+            Self::I8 => put(Cell::Int(i64::from(whole(c.u8())?.cast_signed()))),
+            Self::U8 => put(Cell::UInt(u64::from(whole(c.u8())?))),
+            Self::I16 => put(Cell::Int(i64::from(whole(c.u16())?.cast_signed()))),
+            Self::U16 => put(Cell::UInt(u64::from(whole(c.u16())?))),
             // The shift up and back carries the sign bit.
-            Self::I24 => Cell::Int(i64::from((whole(c.u24())? << 8).cast_signed() >> 8)),
-            Self::U24 => Cell::UInt(u64::from(whole(c.u24())?)),
-            Self::I32 => Cell::Int(i64::from(whole(c.u32())?.cast_signed())),
-            Self::U32 => Cell::UInt(u64::from(whole(c.u32())?)),
-            Self::I64 => Cell::Int(whole(c.u64())?.cast_signed()),
-            Self::U64 => Cell::UInt(whole(c.u64())?),
-            Self::F32 => Cell::Float(valid(numeric::finite_f32(whole(c.u32())?), NOT_FINITE)?),
-            Self::F64 => Cell::Double(valid(numeric::finite_f64(whole(c.u64())?), NOT_FINITE)?),
+            Self::I24 => put(Cell::Int(i64::from((whole(c.u24())? << 8).cast_signed() >> 8))),
+            Self::U24 => put(Cell::UInt(u64::from(whole(c.u24())?))),
+            Self::I32 => put(Cell::Int(i64::from(whole(c.u32())?.cast_signed()))),
+            Self::U32 => put(Cell::UInt(u64::from(whole(c.u32())?))),
+            Self::I64 => put(Cell::Int(whole(c.u64())?.cast_signed())),
+            Self::U64 => put(Cell::UInt(whole(c.u64())?)),
+            Self::F32 => put(Cell::Float(valid(numeric::finite_f32(whole(c.u32())?), NOT_FINITE)?)),
+            Self::F64 => {
+                put(Cell::Double(valid(numeric::finite_f64(whole(c.u64())?), NOT_FINITE)?))
+            }
             Self::Decimal { precision, scale, len } => {
                 // The plan has made sure that `len` is the length of the type.
                 let (precision, scale) = (*precision, *scale);
-                Cell::Decimal(Decimal::Packed { bytes: bytes(c, *len)?, precision, scale })
+                put(Cell::Decimal(Decimal::Packed { bytes: bytes(c, *len)?, precision, scale }))
             }
             Self::Bit { bits } => {
                 let raw = whole(c.uint_be(usize::from(bits.div_ceil(8))))?;
-                Cell::Bit(valid(numeric::bit(raw, *bits), "wider than its type")?)
+                put(Cell::Bit(valid(numeric::bit(raw, *bits), "wider than its type")?))
             }
-            Self::Year => Cell::Year(temporal::year(whole(c.u8())?)),
-            Self::Date => Cell::Date(valid(temporal::date(whole(c.u24())?), "not a DATE")?),
-            Self::Time { len } => Cell::Time(time(c, *len)?),
-            Self::DateTime { len } => Cell::DateTime(datetime(c, *len)?),
-            Self::Timestamp { len } => Cell::Timestamp(timestamp(c, *len)?),
-            Self::OldTime => Cell::Time(valid(temporal::old_time(whole(c.u24())?), NOT_TIME)?),
+            Self::Year => put(Cell::Year(temporal::year(whole(c.u8())?))),
+            Self::Date => put(Cell::Date(valid(temporal::date(whole(c.u24())?), "not a DATE")?)),
+            Self::Time { len } => put(Cell::Time(time(c, *len)?)),
+            Self::DateTime { len } => datetime(c, *len, |at| put(Cell::DateTime(at)))?,
+            Self::Timestamp { len } => timestamp(c, *len, |at| put(Cell::Timestamp(at)))?,
+            Self::OldTime => put(Cell::Time(valid(temporal::old_time(whole(c.u24())?), NOT_TIME)?)),
             Self::OldDateTime => {
-                Cell::DateTime(valid(temporal::old_datetime(whole(c.u64())?), NOT_DATETIME)?)
+                put(Cell::DateTime(valid(temporal::old_datetime(whole(c.u64())?), NOT_DATETIME)?))
             }
-            Self::OldTimestamp => {
-                let seconds = whole(c.u32())?;
-                Cell::Timestamp(valid(temporal::timestamp2(seconds, 0, 0), NOT_TIMESTAMP)?)
-            }
-            Self::Utf8 { len_bytes } => Cell::Text(Cow::Borrowed(utf8(c, *len_bytes)?)),
+            Self::OldTimestamp => put(Cell::Timestamp(old_timestamp(c)?)),
+            Self::Utf8 { len_bytes } => put(Cell::Text(Cow::Borrowed(utf8(c, *len_bytes)?))),
             Self::Text { len_bytes, charset } => {
                 let bytes = whole(sized(c, *len_bytes))?;
-                Cell::Text(charset.decode(bytes).ok_or(Fault::Text)?)
+                put(Cell::Text(charset.decode(bytes).ok_or(Fault::Text)?))
             }
-            Self::Bytes { len_bytes } => Cell::Bytes(Cow::Borrowed(whole(sized(c, *len_bytes))?)),
+            Self::Bytes { len_bytes } => {
+                put(Cell::Bytes(Cow::Borrowed(whole(sized(c, *len_bytes))?)))
+            }
             Self::Binary { len_bytes, len } => {
                 let bytes = whole(sized(c, *len_bytes))?;
                 let len = usize::try_from(*len).unwrap_or(usize::MAX);
-                Cell::Bytes(valid(fixed::pad(bytes, len), TOO_LONG)?)
+                put(Cell::Bytes(valid(fixed::pad(bytes, len), TOO_LONG)?))
             }
             Self::Compressed { len_bytes, charset } => {
-                decompress(whole(sized(c, *len_bytes))?, *charset)?
+                put(decompress(whole(sized(c, *len_bytes))?, *charset)?);
             }
             Self::Fixed { len_bytes, kind } => {
                 let bytes = whole(sized(c, *len_bytes))?;
-                Cell::Text(Cow::Owned(valid(kind.text(bytes), TOO_LONG)?))
+                put(Cell::Text(Cow::Owned(valid(kind.text(bytes), TOO_LONG)?)))
             }
             Self::Enum { bytes, members } => {
                 let index = whole(c.uint_le(usize::from(*bytes)))?;
-                Cell::Text(Cow::Borrowed(enum_member(members, index)?))
+                put(Cell::Text(Cow::Borrowed(enum_member(members, index)?)))
             }
             Self::Set { bytes, members } => {
                 let bits = whole(c.uint_le(usize::from(*bytes)))?;
-                Cell::Text(set_members(members, bits)?)
+                put(Cell::Text(set_members(members, bits)?))
             }
             Self::Json { len_bytes } => {
                 let bytes = whole(sized(c, *len_bytes))?;
-                Cell::Json(Cow::Owned(json::to_text(bytes).map_err(Fault::Value)?))
+                put(Cell::Json(Cow::Owned(json::to_text(bytes).map_err(Fault::Value)?)))
             }
-            Self::JsonText { len_bytes } => Cell::Json(Cow::Borrowed(utf8(c, *len_bytes)?)),
-            Self::Geometry { len_bytes } => Cell::Geometry(whole(sized(c, *len_bytes))?),
-        })
+            Self::JsonText { len_bytes } => put(Cell::Json(Cow::Borrowed(utf8(c, *len_bytes)?))),
+            Self::Geometry { len_bytes } => put(Cell::Geometry(whole(sized(c, *len_bytes))?)),
+        }
+        Ok(())
     }
 
     /// How the end of a value is found.
@@ -233,7 +239,7 @@ fn bytes<'a>(c: &mut Cursor<'a>, len: u8) -> Result<&'a [u8], Fault> {
 
 #[inline]
 fn utf8<'a>(c: &mut Cursor<'a>, len_bytes: u8) -> Result<&'a str, Fault> {
-    std::str::from_utf8(whole(sized(c, len_bytes))?).map_err(|_| Fault::Text)
+    value::utf8(whole(sized(c, len_bytes))?).ok_or(Fault::Text)
 }
 
 #[inline]
@@ -243,17 +249,25 @@ fn time(c: &mut Cursor<'_>, len: u8) -> Result<Time, Fault> {
 }
 
 #[inline]
-fn datetime(c: &mut Cursor<'_>, len: u8) -> Result<DateTime, Fault> {
+fn datetime(c: &mut Cursor<'_>, len: u8, put: impl FnOnce(DateTime)) -> Result<(), Fault> {
     let raw = whole(c.uint_be(5))?;
     let fraction = whole(c.uint_be(usize::from(len)))?;
-    valid(temporal::datetime2(raw, fraction, len), NOT_DATETIME)
+    put(valid(temporal::datetime2(raw, fraction, len), NOT_DATETIME)?);
+    Ok(())
 }
 
 #[inline]
-fn timestamp(c: &mut Cursor<'_>, len: u8) -> Result<DateTime, Fault> {
-    let seconds = whole(c.array())?;
+fn timestamp(c: &mut Cursor<'_>, len: u8, put: impl FnOnce(DateTime)) -> Result<(), Fault> {
+    let seconds = u32::from_be_bytes(whole(c.array())?);
     let fraction = whole(c.uint_be(usize::from(len)))?;
-    valid(temporal::timestamp2(u32::from_be_bytes(seconds), fraction, len), NOT_TIMESTAMP)
+    put(valid(temporal::timestamp2(seconds, fraction, len), NOT_TIMESTAMP)?);
+    Ok(())
+}
+
+/// Before 5.6.4: whole seconds, and the lowest byte first.
+#[inline]
+fn old_timestamp(c: &mut Cursor<'_>) -> Result<DateTime, Fault> {
+    valid(temporal::timestamp2(whole(c.u32())?, 0, 0), NOT_TIMESTAMP)
 }
 
 fn decompress(bytes: &[u8], charset: Option<Charset>) -> Result<Cell<'_>, Fault> {

@@ -11,6 +11,7 @@ use super::op::{Fault, Op, Width};
 use crate::cursor::Cursor;
 use crate::error::DecodeError;
 use crate::event::{Presence, RowsEvent, TableMap};
+use crate::value::slot::{fill, slots};
 
 mod partial;
 
@@ -181,18 +182,14 @@ impl RowCodec for TablePlan {
     fn decode<'a>(&'a self, image: &'a [u8], cells: &mut Vec<Cell<'a>>) -> Result<usize, RowError> {
         let mut c = Cursor::new(image);
         let nulls = self.nulls(image, &mut c)?;
-        cells.reserve(self.ops.len());
-        for (at, op) in self.ops.iter().enumerate() {
-            let cell = if is_null(nulls, at) {
-                Cell::Null
-            } else {
-                let start = c;
-                match op.read(&mut c) {
-                    Ok(cell) => cell,
-                    Err(fault) => return Err(self.error(image, &start, at, fault)),
-                }
-            };
-            cells.push(cell);
+        for ((at, op), slot) in self.ops.iter().enumerate().zip(slots(cells, self.ops.len())) {
+            if is_null(nulls, at) {
+                continue;
+            }
+            let start = c;
+            if let Err(fault) = op.read(&mut c, |cell| fill(slot, cell)) {
+                return Err(self.error(image, &start, at, fault));
+            }
         }
         Ok(image.len() - c.rest().len())
     }
@@ -214,8 +211,8 @@ impl RowCodec for TablePlan {
             }
             let start = c;
             if is_wanted {
-                let cell = op.read(&mut c).map_err(|fault| self.error(image, &start, at, fault))?;
-                cells.push(cell);
+                op.read(&mut c, |cell| cells.push(cell))
+                    .map_err(|fault| self.error(image, &start, at, fault))?;
             } else {
                 width.skip(&mut c).ok_or_else(|| self.error(image, &start, at, Fault::Cut))?;
             }

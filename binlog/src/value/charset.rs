@@ -89,14 +89,14 @@ impl Charset {
     #[inline]
     pub fn decode(self, bytes: &[u8]) -> Option<Cow<'_, str>> {
         match self {
-            Self::Utf8 => std::str::from_utf8(bytes).ok().map(Cow::Borrowed),
+            Self::Utf8 => utf8(bytes).map(Cow::Borrowed),
             Self::Ucs2 | Self::Utf16 | Self::Utf16le | Self::Utf32 | Self::Swe7 => {
                 self.decode_high(bytes).map(Cow::Owned)
             }
             Self::Ascii | Self::Binary | Self::SingleByte(_) | Self::MultiByte(_) => {
-                match std::str::from_utf8(bytes) {
-                    Ok(text) if text.is_ascii() => Some(Cow::Borrowed(text)),
-                    _ => self.decode_high(bytes).map(Cow::Owned),
+                match utf8(bytes) {
+                    Some(text) if text.is_ascii() => Some(Cow::Borrowed(text)),
+                    Some(_) | None => self.decode_high(bytes).map(Cow::Owned),
                 }
             }
         }
@@ -123,6 +123,13 @@ impl Charset {
             Self::Ascii | Self::Binary => None,
         }
     }
+}
+
+/// Not inlined, so that the text comes back in registers: `from_utf8` leaves it in memory in two parts, and
+/// where both are moved on as one, the processor waits for them.
+#[inline(never)]
+pub(crate) fn utf8(bytes: &[u8]) -> Option<&str> {
+    std::str::from_utf8(bytes).ok()
 }
 
 /// `bytes` two by two; `None` where one is left over.

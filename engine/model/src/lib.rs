@@ -9,6 +9,7 @@ pub mod chunk;
 pub mod clock;
 #[cfg(feature = "conformance")]
 pub mod conformance;
+pub mod digits;
 pub mod fault;
 pub mod gtid;
 pub mod position;

@@ -2,6 +2,8 @@
 
 use std::fmt::{self, Write};
 
+use model::digits;
+
 use super::short;
 
 /// MySQL writes a number without an exponent while its point lies within this many digits of the
@@ -10,8 +12,11 @@ const PLAIN_DIGITS_MAX: i32 = 15;
 
 /// Digits of an integer.
 #[inline]
-pub(crate) fn integer(out: &mut Vec<u8>, value: impl itoa::Integer) {
-    short::copy(out, itoa::Buffer::new().format(value).as_bytes());
+pub(crate) fn integer<N: itoa::Integer + Copy + TryInto<u64>>(out: &mut Vec<u8>, value: N) {
+    match value.try_into() {
+        Ok(few) if few < 10_000_000_000_000_000 => digits::below_10_16(out, few),
+        Ok(_) | Err(_) => out.extend_from_slice(itoa::Buffer::new().format(value).as_bytes()),
+    }
 }
 
 /// A JSON number: the fewest digits that read back as the same float, always with a point or an

@@ -3,6 +3,8 @@
 use std::cmp::Ordering;
 use std::fmt;
 
+use crate::digits;
+
 /// Digits that four bytes hold (MySQL source, `strings/decimal.cc`: `DIG_PER_DEC1`).
 const DIGITS_PER_WORD: usize = 9;
 /// Bytes that hold 0 to 9 digits (`dig2bytes`).
@@ -80,7 +82,7 @@ impl Text for Vec<u8> {
         // As a whole, and then cut: shorter than to copy so many bytes.
         let end = self.len() + digits;
         let first = 8 * DIGITS_PER_WORD.saturating_sub(digits);
-        self.extend_from_slice(&(u128::from_le_bytes(word.0) >> first).to_le_bytes());
+        self.extend_from_slice(&(word.0 >> first).to_le_bytes());
         self.truncate(end);
     }
 
@@ -109,7 +111,12 @@ impl TextBuf {
 impl Text for TextBuf {
     fn digits(&mut self, word: Nine, digits: usize) {
         let first = DIGITS_PER_WORD.saturating_sub(digits);
-        word.0.iter().take(DIGITS_PER_WORD).skip(first).for_each(|digit| self.push(*digit));
+        word.0
+            .to_le_bytes()
+            .iter()
+            .take(DIGITS_PER_WORD)
+            .skip(first)
+            .for_each(|digit| self.push(*digit));
     }
 
     fn push(&mut self, byte: u8) {
@@ -120,28 +127,15 @@ impl Text for TextBuf {
     }
 }
 
-/// Nine decimal digits, and nothing behind them.
+/// Nine decimal digits, the first in the lowest byte, and zeros behind them.
 #[derive(Clone, Copy)]
-struct Nine([u8; 16]);
+struct Nine(u128);
 
 impl Nine {
     #[inline]
     fn of(word: u32) -> Self {
-        let digit = |divisor: u32| b'0' + (word / divisor % 10).to_le_bytes()[0];
-        let mut digits = [0; 16];
-        let all = [
-            digit(100_000_000),
-            digit(10_000_000),
-            digit(1_000_000),
-            digit(100_000),
-            digit(10_000),
-            digit(1000),
-            digit(100),
-            digit(10),
-            digit(1),
-        ];
-        digits.iter_mut().zip(all).for_each(|(slot, digit)| *slot = digit);
-        Self(digits)
+        let first = u128::from(b'0') + u128::from(word / 100_000_000 % 10);
+        Self(first | u128::from(digits::eight(word % 100_000_000)) << 8)
     }
 }
 
