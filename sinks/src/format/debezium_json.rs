@@ -24,6 +24,8 @@ pub(super) struct DebeziumJson {
     /// What every record of the block at hand says between its `op` and its row number, and after.
     middle: Vec<u8>,
     end: Vec<u8>,
+    /// Where the columns of the row at hand start.
+    starts: Vec<usize>,
 }
 
 /// What every record of a table repeats.
@@ -49,6 +51,7 @@ impl DebeziumJson {
             plans: Plans::new(),
             middle: Vec::new(),
             end: Vec::new(),
+            starts: Vec::new(),
         }
     }
 
@@ -66,8 +69,9 @@ impl DebeziumJson {
         self.end.extend_from_slice(b"}\n");
 
         let (table, middle, end) = (&*block.table, &self.middle, &self.end);
+        let starts = &mut self.starts;
         block.for_each(|change| {
-            record(out, plan, table, &change)?;
+            record(out, plan, table, &change, starts)?;
             out.extend_from_slice(middle);
             integer(out, change.row);
             out.extend_from_slice(end);
@@ -165,18 +169,21 @@ fn record(
     plan: &Plan,
     table: &TableSchema,
     change: &Change<'_, '_>,
+    starts: &mut Vec<usize>,
 ) -> Result<(), RowError> {
+    starts.clear();
     match change.before {
         Some(cells) => {
             out.extend_from_slice(b"{\"before\":");
-            row(out, plan, table, cells)?;
+            row(out, plan, table, cells, starts)?;
             out.extend_from_slice(b",\"after\":");
         }
         None => out.extend_from_slice(b"{\"before\":null,\"after\":"),
     }
-    match change.after {
-        Some(cells) => row(out, plan, table, cells)?,
-        None => out.extend_from_slice(b"null"),
+    match (change.before, change.after) {
+        (Some(before), Some(after)) => row_after(out, plan, table, (before, after), starts)?,
+        (None, Some(after)) => row(out, plan, table, after, starts)?,
+        (_, None) => out.extend_from_slice(b"null"),
     }
     out.extend_from_slice(match change.op {
         Op::Read => b",\"op\":\"r",
@@ -187,21 +194,67 @@ fn record(
     Ok(())
 }
 
+/// Writes a row, and where in `out` each of its columns starts and the last ends.
 fn row(
     out: &mut Vec<u8>,
     plan: &Plan,
     table: &TableSchema,
     cells: &[Cell<'_>],
+    starts: &mut Vec<usize>,
 ) -> Result<(), RowError> {
     if cells.is_empty() {
         out.push(b'{');
     }
     for (at, (column, cell)) in plan.columns.iter().zip(cells).enumerate() {
+        starts.push(out.len());
         column.name.write(out);
         value(out, column.form, cell).map_err(|unfit| unfit.at(table, at))?;
     }
+    starts.push(out.len());
     out.push(b'}');
     Ok(())
+}
+
+/// Writes the row that an update leaves. What it left as it was is copied from the row before, which says
+/// the same in the same words: most of an update, as a rule.
+fn row_after(
+    out: &mut Vec<u8>,
+    plan: &Plan,
+    table: &TableSchema,
+    (before, after): (&[Cell<'_>], &[Cell<'_>]),
+    starts: &[usize],
+) -> Result<(), RowError> {
+    if after.is_empty() {
+        out.push(b'{');
+    }
+    let mut kept_from = None;
+    for (at, ((column, was), is)) in plan.columns.iter().zip(before).zip(after).enumerate() {
+        let start = starts.get(at).copied().unwrap_or_default();
+        if is_same(was, is) {
+            kept_from.get_or_insert(start);
+            continue;
+        }
+        if let Some(from) = kept_from.take() {
+            out.extend_from_within(from..start);
+        }
+        column.name.write(out);
+        value(out, column.form, is).map_err(|unfit| unfit.at(table, at))?;
+    }
+    if let (Some(from), Some(end)) = (kept_from, starts.last()) {
+        out.extend_from_within(from..*end);
+    }
+    out.push(b'}');
+    Ok(())
+}
+
+/// Both are written with the same bytes: stricter than that they are equal, where 0 is -0.
+fn is_same(one: &Cell<'_>, other: &Cell<'_>) -> bool {
+    match (one, other) {
+        (Cell::Float(one), Cell::Float(other)) => one.to_bits() == other.to_bits(),
+        (Cell::Double(one), Cell::Double(other)) => one.to_bits() == other.to_bits(),
+        (Cell::Decimal(one), Cell::Decimal(other)) => one.is_same(other),
+        (one, other) => one == other,
+    }
 }
 
 fn value(out: &mut Vec<u8>, form: Form, cell: &Cell<'_>) -> Result<(), Unfit> {

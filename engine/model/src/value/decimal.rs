@@ -49,6 +49,18 @@ impl<'a> Decimal<'a> {
         })
     }
 
+    /// Both are the same bytes of the same form, so that both have the same text.
+    pub fn is_same(&self, other: &Self) -> bool {
+        match (*self, *other) {
+            (Self::Text(one), Self::Text(other)) => one == other,
+            (
+                Self::Packed { bytes: one, precision, scale },
+                Self::Packed { bytes: other, precision: precision_too, scale: scale_too },
+            ) => (one, precision, scale) == (other, precision_too, scale_too),
+            (Self::Text(_), Self::Packed { .. }) | (Self::Packed { .. }, Self::Text(_)) => false,
+        }
+    }
+
     /// Writes the number's text into `buf` and returns it.
     fn text<'b>(&'b self, buf: &'b mut TextBuf) -> &'b str {
         match *self {
