@@ -105,7 +105,8 @@ pub(crate) async fn until_idle(name: &str, script: &Script) -> Result<(Run, Job)
 
 fn look(job: &Job, run: &mut Run) {
     run.peak = run.peak.max(job.peak_memory().unwrap_or_default());
-    run.cpu = run.cpu.max(cpu(job).unwrap_or_default());
+    // The one misses part of a tick, the other threads that have ended.
+    run.cpu = run.cpu.max(cpu(job).unwrap_or_default()).max(threads_cpu(job));
 }
 
 /// Processor seconds of the process, in clock ticks of 10 ms (`proc(5)`: `utime`, `stime`).

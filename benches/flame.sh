@@ -1,0 +1,79 @@
+#!/usr/bin/env bash
+# Flame graphs of the job by itself, without the server: docs/flames/WHAT.svg.
+#   flame.sh bulk|oltp|snapshot|all
+# Needs `perf` (Debian: linux-perf) that may sample (kernel.perf_event_paranoid at most 2), and installs
+# inferno into target/tools, once.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+
+INFERNO=0.12.8
+HERTZ=499
+# Of a stack: what is deeper is cut off.
+STACK_BYTES=16384
+# Percent of the whole: what is thinner is left out, so that a picture stays small.
+THINNEST=0.3
+
+case "${1:-}" in
+  all) for what in bulk oltp snapshot; do "$0" "$what"; done; exit ;;
+  bulk) data=bulk job=stream about='the stream of bulk changes' ;;
+  oltp) data=oltp job=stream about='the stream of small transactions' ;;
+  snapshot) data=bulk job=snapshot about='a snapshot with one reader' ;;
+  *) echo "flame: bulk, oltp, snapshot or all?" >&2; exit 1 ;;
+esac
+what=$1
+command -v perf >/dev/null || { echo "flame: needs perf (Debian: linux-perf)" >&2; exit 1; }
+tools=$PWD/target/tools
+[ -x "$tools/bin/inferno-flamegraph" ] ||
+  cargo install -q inferno --version "$INFERNO" --locked --root "$tools" --target-dir "$tools/build"
+. scripts/build-env.sh
+cargo build -q --release -p engine -p benches --bin seachange --bin bench
+target=$(realpath "${CARGO_TARGET_DIR:-target}/release")
+export SEACHANGE_BIN=${SEACHANGE_BIN:-$target/seachange}
+
+work=$(mktemp -d)
+# The server lives as long as the standard input of what serves it.
+coproc SERVE { "$target/bench" serve "$data" 2>/dev/null; }
+serving=$SERVE_PID
+end() {
+  exec {SERVE[1]}>&- || true
+  wait "$serving" || true
+  rm -rf "$work"
+}
+trap end EXIT
+script=
+while read -r line <&"${SERVE[0]}"; do
+  case "$line" in
+    *"-$job.sql") script=$line ;;
+    port*) break ;;
+  esac
+done
+[ -n "$script" ] || { echo "flame: no server" >&2; exit 1; }
+
+perf record -q -e cpu-clock:u -F "$HERTZ" --call-graph "dwarf,$STACK_BYTES" -o "$work/perf.data" -- \
+  "$SEACHANGE_BIN" run "$script" --state "$work/state" --from none >/dev/null 2>"$work/log" &
+recorder=$!
+if [ "$job" = stream ]; then
+  # It follows the log for ever: it is stopped once it has had nothing to do for a second.
+  ticks() { local all; all=($(cat "/proc/$1/stat" 2>/dev/null)) && echo $((all[13] + all[14])); }
+  pid= before=-1 now=0
+  while [ "$now" != "$before" ]; do
+    before=$now
+    sleep 1
+    pid=$(pgrep -P "$recorder" || true)
+    now=$(ticks "$pid" || echo 0)
+  done
+  kill -TERM "$pid"
+fi
+wait "$recorder" || { cat "$work/log" >&2; exit 1; }
+
+# Frames of the runtime say nothing about the work.
+runtime='(__clone3?|start_thread|_start|__libc_start[^;]*|main|<?(tokio|std|core::ops|core::panic|alloc::boxed|futures_util|tracing)::[^;]*)'
+perf script --no-inline -i "$work/perf.data" 2>/dev/null |
+  "$tools/bin/inferno-collapse-perf" 2>/dev/null |
+  # What they take themselves is counted to who called them.
+  sed -E ":again; s/;$runtime(;| [0-9]+\$)/\2/; t again" |
+  "$tools/bin/inferno-flamegraph" --title "$about: where its processor time goes" \
+    --minwidth "$THINNEST" --hash --notes "benches/flame.sh $what" >"$work/$what.svg"
+mkdir -p docs/flames
+mv "$work/$what.svg" "docs/flames/$what.svg"
+ls -l "docs/flames/$what.svg"
