@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Flame graphs of the job by itself, without the server: docs/flames/WHAT.svg.
 #   flame.sh bulk|oltp|snapshot|all
+# By SEACHANGE_BIN and BENCH_BIN, where both are set, else built.
 # Needs `perf` (Debian: linux-perf) that may sample (kernel.perf_event_paranoid at most 2), and installs
 # inferno into target/tools, once.
 set -euo pipefail
@@ -26,13 +27,15 @@ tools=$PWD/target/tools
 [ -x "$tools/bin/inferno-flamegraph" ] ||
   cargo install -q inferno --version "$INFERNO" --locked --root "$tools" --target-dir "$tools/build"
 . scripts/build-env.sh
-cargo build -q --release -p engine -p benches --bin seachange --bin bench
+[ -n "${SEACHANGE_BIN:-}" ] && [ -n "${BENCH_BIN:-}" ] ||
+  cargo build -q --release -p engine -p benches --bin seachange --bin bench
 target=$(realpath "${CARGO_TARGET_DIR:-target}/release")
 export SEACHANGE_BIN=${SEACHANGE_BIN:-$target/seachange}
+bench=${BENCH_BIN:-$target/bench}
 
 work=$(mktemp -d)
 # The server lives as long as the standard input of what serves it.
-coproc SERVE { "$target/bench" serve "$data" 2>/dev/null; }
+coproc SERVE { "$bench" serve "$data" 2>/dev/null; }
 serving=$SERVE_PID
 end() {
   exec {SERVE[1]}>&- || true
@@ -49,7 +52,7 @@ while read -r line <&"${SERVE[0]}"; do
 done
 [ -n "$script" ] || { echo "flame: no server" >&2; exit 1; }
 
-perf record -q -e cpu-clock:u -F "$HERTZ" --call-graph "dwarf,$STACK_BYTES" -o "$work/perf.data" -- \
+perf record -q -e cpu-clock -F "$HERTZ" --call-graph "dwarf,$STACK_BYTES" -o "$work/perf.data" -- \
   "$SEACHANGE_BIN" run "$script" --state "$work/state" --from none >/dev/null 2>"$work/log" &
 recorder=$!
 if [ "$job" = stream ]; then
@@ -71,9 +74,9 @@ runtime='(__clone3?|start_thread|_start|__libc_start[^;]*|main|<?(tokio|std|core
 perf script --no-inline -i "$work/perf.data" 2>/dev/null |
   "$tools/bin/inferno-collapse-perf" 2>/dev/null |
   # What they take themselves is counted to who called them.
-  sed -E ":again; s/;$runtime(;| [0-9]+\$)/\2/; t again" |
+  sed -E ":again; s/;$runtime(;| [0-9]+\$)/\3/; t again" |
   "$tools/bin/inferno-flamegraph" --title "$about: where its processor time goes" \
-    --minwidth "$THINNEST" --hash --notes "benches/flame.sh $what" >"$work/$what.svg"
+    --minwidth "$THINNEST" --hash --countname ms --factor 0.000001 --notes "benches/flame.sh $what" >"$work/$what.svg"
 mkdir -p docs/flames
 mv "$work/$what.svg" "docs/flames/$what.svg"
 ls -l "docs/flames/$what.svg"

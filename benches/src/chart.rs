@@ -84,7 +84,7 @@ impl Chart {
             "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {WIDTH} {HEIGHT}\" \
              font-family=\"sans-serif\" font-size=\"12\">\n<rect width=\"100%\" height=\"100%\" \
              fill=\"#fff\"/>\n<text x=\"8\" y=\"18\" font-weight=\"bold\">{}</text>\n",
-            escaped(&self.title)
+            escaped(&self.title.replace('`', ""))
         );
         for line in 0..=step.0 {
             let value = step.1 * f64::from(line);

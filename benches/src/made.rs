@@ -98,7 +98,8 @@ impl Kind {
             }
             Self::DateTime => {
                 let (year_month, day, hour) = (2024 * 13 + 2, u64::from(n % 28) + 1, 10);
-                let packed = year_month << 22 | day << 17 | hour << 12 | u64::from(n % 3600);
+                let (minute, second) = (u64::from(n / 60 % 60), u64::from(n % 60));
+                let packed = year_month << 22 | day << 17 | hour << 12 | minute << 6 | second;
                 // The first bit is the sign; five bytes, then the fraction in two.
                 let packed = (packed | 1 << 39).to_be_bytes();
                 image.extend(packed.get(3..).unwrap_or_default());
@@ -219,4 +220,28 @@ fn rows_event(columns: usize, images: &[u8]) -> Result<Bytes> {
 fn short(length: usize) -> Result<u8> {
     ensure!(length < 251, "too many columns");
     Ok(u8::try_from(length)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use model::Item;
+    use sinks::format::Format;
+
+    use super::*;
+    use crate::encode::encoder;
+
+    #[test]
+    fn what_was_made_is_read_as_it_was_meant() {
+        let made = Made::inserts(&Kind::ALL, 3601).unwrap();
+        let (mut text, mut encoder) = (Vec::new(), encoder(Format::Changelog));
+        for block in made.blocks {
+            encoder.item(&Item::Rows(block), &mut text).unwrap();
+        }
+        let text = String::from_utf8(text).unwrap();
+        assert_eq!(text.lines().count(), 3601);
+        let last = text.lines().last().unwrap();
+        let meant =
+            "28508400, 10000111631.01, 514.5714285714286, customer 3603, 2024-02-21 10:00:04.604";
+        assert!(last.contains(meant), "{last}");
+    }
 }
