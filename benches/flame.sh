@@ -59,7 +59,8 @@ if [ "$job" = stream ]; then
   # It follows the log for ever: it is stopped once it has had nothing to do for a second.
   ticks() { local all; all=($(cat "/proc/$1/stat" 2>/dev/null)) && echo $((all[13] + all[14])); }
   pid= before=-1 now=0
-  while [ "$now" != "$before" ]; do
+  until [ -n "$pid" ] && [ "$now" = "$before" ]; do
+    kill -0 "$recorder" 2>/dev/null || { cat "$work/log" >&2; exit 1; }
     before=$now
     sleep 1
     pid=$(pgrep -P "$recorder" || true)
@@ -70,11 +71,13 @@ fi
 wait "$recorder" || { cat "$work/log" >&2; exit 1; }
 
 # Frames of the runtime say nothing about the work.
-runtime='(__clone3?|start_thread|_start|__libc_start[^;]*|main|<?(tokio|std|core::ops|core::panic|alloc::boxed|futures_util|tracing)::[^;]*)'
+runtime='((__)?clone3?|\[unknown\]|start_thread|_start|__libc_start[^;]*|main|<?(tokio|std|core::ops|core::panic|alloc::boxed|futures_util|tracing)::[^;]*)'
 perf script --no-inline -i "$work/perf.data" 2>/dev/null |
   "$tools/bin/inferno-collapse-perf" 2>/dev/null |
-  # What they take themselves is counted to who called them.
-  sed -E ":again; s/;$runtime(;| [0-9]+\$)/\3/; t again" |
+  # What they take themselves is counted to who called them. Of the kernel only why it was entered.
+  sed -E ":again; s/;$runtime(;| [0-9]+\$)/\4/; t again
+    s/;entry_SYSCALL[^ ]*/;kernel: system call/; s/;asm_exc_page_fault[^ ]*/;kernel: page fault/
+    s/;asm_[^ ]*/;kernel: interrupt/" |
   "$tools/bin/inferno-flamegraph" --title "$about: where its processor time goes" \
     --minwidth "$THINNEST" --hash --countname ms --factor 0.000001 --notes "benches/flame.sh $what" >"$work/$what.svg"
 mkdir -p docs/flames
