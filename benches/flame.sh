@@ -70,16 +70,42 @@ if [ "$job" = stream ]; then
 fi
 wait "$recorder" || { cat "$work/log" >&2; exit 1; }
 
-# Frames of the runtime say nothing about the work.
+# Frames of the runtime say nothing about the work. What they take themselves is counted to who called them.
+# Of the kernel only why it was entered.
 runtime='((__)?clone3?|\[unknown\]|start_thread|_start|__libc_start[^;]*|main|<?(tokio|std|core::ops|core::panic|alloc::boxed|futures_util|tracing)::[^;]*)'
 perf script --no-inline -i "$work/perf.data" 2>/dev/null |
   "$tools/bin/inferno-collapse-perf" 2>/dev/null |
-  # What they take themselves is counted to who called them. Of the kernel only why it was entered.
   sed -E ":again; s/;$runtime(;| [0-9]+\$)/\4/; t again
     s/;entry_SYSCALL[^ ]*/;kernel: system call/; s/;asm_exc_page_fault[^ ]*/;kernel: page fault/
-    s/;asm_[^ ]*/;kernel: interrupt/" |
-  "$tools/bin/inferno-flamegraph" --title "$about: where its processor time goes" \
-    --minwidth "$THINNEST" --hash --countname ms --factor 0.000001 --notes "benches/flame.sh $what" >"$work/$what.svg"
+    s/;asm_[^ ]*/;kernel: interrupt/" >"$work/folded"
 mkdir -p docs/flames
-mv "$work/$what.svg" "docs/flames/$what.svg"
-ls -l "docs/flames/$what.svg"
+"$tools/bin/inferno-flamegraph" -q --title "$about: where its processor time goes" --minwidth "$THINNEST" \
+  --hash --countname ms --factor 0.000001 --notes "benches/flame.sh $what" "$work/folded" >"docs/flames/$what.svg"
+
+# The same as a table: every sample belongs to the first part that its stack speaks of.
+awk '
+  BEGIN {
+    of("checksums", "crc32fast"); of("the socket", "__libc_recv|epoll_wait")
+    of("row images → cells", "RowCodec>::decode|RowsBlock::image"); of("cells → debezium-json", "sinks::format")
+    of("rows of a SELECT: their ends, a look at every value", "source::snapshot::(select|rows|Reader)|binlog::query")
+    of("events: frames, what is in them, their order", "binlog::")
+    of("the loop: routes, batches, barriers", "engine::source"); of("the rest", "")
+  }
+  function of(name, holds) { names[++parts] = name; regexes[parts] = holds }
+  {
+    all += $NF
+    for (part = 1; part <= parts; part++) if ($0 ~ regexes[part]) { took[part] += $NF; break }
+  }
+  END {
+    printf "| %d ms of processor time | share |\n|---|---|\n", all / 1e6
+    for (part = 1; part <= parts; part++) if (took[part] / all >= 0.005)
+      printf "| %s | %.0f %% |\n", names[part], took[part] / all * 100
+  }' "$work/folded" >"$work/table"
+printf '\n%s, commit %s.\n' "$(date -u +%F)" "$(git rev-parse --short HEAD)" >>"$work/table"
+awk -v region="flame-$what" -v table="$work/table" '
+  $0 == "<!-- end of " region " -->" { inside = 0 }
+  !inside
+  $0 == "<!-- " region " -->" { inside = 1; while ((getline line < table) > 0) print line }
+  ' docs/performance.md >"$work/page"
+cp "$work/page" docs/performance.md
+cat "$work/table"; ls -l "docs/flames/$what.svg"
