@@ -241,7 +241,7 @@ mod tests {
         assert_eq!(text.lines().count(), 3601);
         let last = text.lines().last().unwrap();
         let meant =
-            "28508400, 10000111631.01, 514.5714285714286, customer 3603, 2024-02-21 10:00:04.604";
+            "28508400, 1000111631.01, 514.5714285714286, customer 3603, 2024-02-21 10:00:04.604";
         assert!(last.contains(meant), "{last}");
     }
 }
