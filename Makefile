@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 ENV := . scripts/build-env.sh &&
 
-.PHONY: help setup build demo test quick lint fuzz crash bench packages clean-servers
+.PHONY: help setup build demo test quick lint fuzz crash bench bench-micro packages clean-servers
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -39,6 +39,9 @@ crash: ## the crash campaign for MINUTES (default 10): the job dies at every edg
 
 bench: ## speed, as ratios within one run (benches/README.md)
 	@$(ENV) benches/run.sh
+
+bench-micro: ## each step by itself, in memory: events, rows, merge, GTIDs, checkpoints
+	@$(ENV) cargo bench -p benches
 
 packages: ## the Debian package and the image: built, and tried in a chroot and a container (as root)
 	@scripts/setup.sh --build

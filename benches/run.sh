@@ -1,9 +1,12 @@
 #!/usr/bin/env bash
 # Builds for speed, measures, and writes the table into benches/README.md.
-#   run.sh [PART]...              bulk, oltp, decoder, snapshot, warehouse, latency, idle; all by default
+#   run.sh [PART]...              bulk, oltp, decoder, snapshot, warehouse, shapes, tables, scale, columns,
+#                                 latency, idle; all by default
+#   run.sh --charts docs/performance.md PART...
+#                                 the same, and puts their charts into the page
 #   run.sh serve bulk|oltp        a server with that data, for a profile
-# RUNS=3 runs of each; the table shows medians. A run of all parts replaces the page's table and chart
-# (ratios.svg), and is added to history.jsonl.
+# RUNS=3 runs of each; the table shows medians. A run of all parts replaces the table and its chart
+# (ratios.svg) and the charts of docs/performance.md, and is added to history.jsonl.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 . scripts/build-env.sh
@@ -13,4 +16,4 @@ target=${CARGO_TARGET_DIR:-target}/release
 export SEACHANGE_BIN=${SEACHANGE_BIN:-$(realpath "$target/seachange")}
 export WAREHOUSE_BIN=${WAREHOUSE_BIN:-$(realpath "$target/warehouse")}
 if [ $# -gt 0 ]; then exec "$target/bench" "$@"; fi
-exec "$target/bench" --write benches/README.md
+exec "$target/bench" --write benches/README.md --charts docs/performance.md

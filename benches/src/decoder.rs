@@ -6,14 +6,14 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use anyhow::{Context, Result, bail, ensure};
+use benches::encode::encoder;
 use binlog::{Checksum, Event, Flavor, FormatDescription, RawEvent, TablePlan};
 use bytes::Bytes;
-use model::{Clock, Item, Origin, RowCodec, RowsBlock};
+use model::{Item, Origin, RowCodec, RowsBlock};
 use mysql_common::binlog::EventStreamReader;
 use mysql_common::binlog::consts::BinlogVersion;
 use mysql_common::binlog::events::{Event as TheirEvent, EventData, TableMapEvent};
-use sinks::SinkContext;
-use sinks::format::{Format, encoder};
+use sinks::format::Format;
 
 use crate::measure::{Run, median};
 use crate::table::{Line, Side};
@@ -114,7 +114,7 @@ fn event_at(bytes: &Bytes, at: usize) -> Result<Bytes> {
     Ok(bytes.slice(at..at + size))
 }
 
-fn decode(blocks: &[RowsBlock]) -> Result<usize> {
+pub(crate) fn decode(blocks: &[RowsBlock]) -> Result<usize> {
     let mut images = 0;
     for block in blocks {
         let mut rest: &[u8] = &block.data;
@@ -132,27 +132,8 @@ fn decode(blocks: &[RowsBlock]) -> Result<usize> {
     Ok(images)
 }
 
-struct Stopped;
-
-impl Clock for Stopped {
-    fn now_ms(&self) -> i64 {
-        1_700_000_000_123
-    }
-}
-
 fn encode(blocks: &[RowsBlock]) -> Result<usize> {
-    let context = SinkContext {
-        routes: model::Routes::default(),
-        source_column: None,
-        watcher: sinks::Watcher::default(),
-        mode: model::CheckpointMode::ExactlyOnce,
-        job: "bench".to_owned(),
-        sink_name: "sink[0]".to_owned(),
-        time_zone: model::TimeZone::Utc,
-        clock: Arc::new(Stopped),
-        screen: sinks::standard_output(),
-    };
-    let mut encoder = encoder(Format::DebeziumJson, &context);
+    let mut encoder = encoder(Format::DebeziumJson);
     let mut out = Vec::new();
     for block in blocks {
         out.clear();

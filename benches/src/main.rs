@@ -2,23 +2,29 @@
 //! for the same bytes, one after the other on the same machine.
 //!
 //! ```text
-//! bench [PART]... [--write README]   measure (all parts by default)
-//!                                    parts: bulk, oltp, decoder, snapshot, warehouse, shapes, tables, latency, idle
+//! bench [PART]... [--write README] [--charts PAGE]
+//!                                    measure (all parts by default)
+//!                                    parts: bulk, oltp, decoder, snapshot, warehouse, shapes, tables, scale, columns, latency,
+//!                                    idle
 //! bench serve bulk|oltp              a server with the data of that part, for a profile
 //! ```
 //! `RUNS` (default 3) runs of each; the table shows medians.
 
+mod chart;
+mod columns;
 mod decoder;
 mod drain;
 mod idle;
 mod latency;
 mod machine;
 mod measure;
+mod scale;
 mod shapes;
 mod snapshot;
 mod stream;
 mod table;
 mod tables;
+mod visible;
 mod warehouse;
 mod workload;
 
@@ -28,12 +34,24 @@ use anyhow::{Context, Result, bail};
 
 use tests::say;
 
+use crate::chart::Chart;
 use crate::machine::Machine;
 use crate::table::{Figure, Line, Results};
 use crate::workload::{Source, Workload};
 
-const PARTS: [&str; 9] =
-    ["bulk", "oltp", "decoder", "snapshot", "warehouse", "shapes", "tables", "latency", "idle"];
+const PARTS: [&str; 11] = [
+    "bulk",
+    "oltp",
+    "decoder",
+    "snapshot",
+    "warehouse",
+    "shapes",
+    "tables",
+    "scale",
+    "columns",
+    "latency",
+    "idle",
+];
 
 #[tokio::main]
 async fn main() -> Result<()> {
@@ -42,12 +60,8 @@ async fn main() -> Result<()> {
         let of = arguments.get(1).map(String::as_str);
         return serve(of.context("serve bulk, or serve oltp?")?).await;
     }
-    let mut readme = None;
-    if let Some(at) = arguments.iter().position(|a| a == "--write") {
-        let named = arguments.get(at + 1).context("--write needs the path of a page")?;
-        readme = Some(PathBuf::from(named));
-        arguments.drain(at..=at + 1);
-    }
+    let readme = named(&mut arguments, "--write")?;
+    let charts = named(&mut arguments, "--charts")?;
     if let Some(unknown) = arguments.iter().find(|a| !PARTS.contains(&a.as_str())) {
         bail!("no part `{unknown}`; known: {}", PARTS.join(", "));
     }
@@ -62,7 +76,20 @@ async fn main() -> Result<()> {
         table::chart(&page.with_file_name("ratios.svg"), &results)?;
         table::remember(&page.with_file_name("history.jsonl"), &machine, &results)?;
     }
+    if let Some(page) = charts {
+        results.charts.iter().try_for_each(|chart| chart.write(&page, &machine))?;
+    }
     Ok(())
+}
+
+/// Takes an option out of the arguments: the path of a page.
+fn named(arguments: &mut Vec<String>, option: &str) -> Result<Option<PathBuf>> {
+    let Some(at) = arguments.iter().position(|a| a == option) else { return Ok(None) };
+    let page =
+        arguments.get(at + 1).with_context(|| format!("{option} needs the path of a page"))?;
+    let page = PathBuf::from(page);
+    arguments.drain(at..=at + 1);
+    Ok(Some(page))
 }
 
 fn runs() -> Result<usize> {
@@ -101,10 +128,20 @@ async fn measure(wanted: impl Fn(&str) -> bool, runs: usize) -> Result<Results> 
         lines.add(shapes::each(tmpfs.path(), runs).await?);
     }
     if wanted("tables") {
-        lines.add(tables::against_one(runs).await?);
+        let (ratios, charts) = tables::against_one(runs).await?;
+        lines.add(ratios);
+        lines.charts(charts);
+    }
+    if wanted("scale") {
+        lines.charts(scale::rows(runs).await?);
+    }
+    if wanted("columns") {
+        lines.charts(columns::each(runs)?);
     }
     if wanted("latency") {
-        lines.figures(latency::paced().await?);
+        let (figures, charts) = latency::paced().await?;
+        lines.figures(figures);
+        lines.charts(charts);
     }
     if wanted("idle") {
         lines.figures(idle::quiet().await?);
@@ -125,6 +162,11 @@ impl Told {
     fn figures(&mut self, new: Vec<Figure>) {
         new.iter().for_each(|figure| say(format!("{}: {}", figure.what, figure.value)));
         self.0.figures.extend(new);
+    }
+
+    fn charts(&mut self, new: Vec<Chart>) {
+        new.iter().for_each(|chart| say(chart.told()));
+        self.0.charts.extend(new);
     }
 }
 

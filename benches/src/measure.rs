@@ -13,6 +13,8 @@ const IDLE_SHARE: f64 = 0.5;
 const LOOK: Duration = Duration::from_millis(20);
 /// ... for this long has nothing left to do.
 const IDLE_FOR: Duration = Duration::from_millis(1500);
+/// One that has not opened its source yet may wait for the server; after so long it is looked at.
+const OPEN_AFTER: Duration = Duration::from_millis(500);
 const POLL: Duration = Duration::from_millis(5);
 const RUN_MAX: Duration = Duration::from_secs(600);
 
@@ -85,7 +87,7 @@ pub(crate) async fn until_idle(name: &str, script: &Script) -> Result<(Run, Job)
     let begun = Instant::now();
     job.start(&["--from", "none"])?;
     let mut run = Run::default();
-    let (mut looked, mut used, mut busy) = (begun, 0.0, begun);
+    let (mut looked, mut used, mut busy, mut open) = (begun, 0.0, begun, false);
     while busy.elapsed() < IDLE_FOR {
         ensure!(begun.elapsed() < RUN_MAX, "job {name} is never idle:\n{}", job.log_tail());
         ensure!(job.ended()?.is_none(), "job {name} ended:\n{}", job.log_tail());
@@ -95,6 +97,10 @@ pub(crate) async fn until_idle(name: &str, script: &Script) -> Result<(Run, Job)
         if total - used > IDLE_SHARE * (now - looked).as_secs_f64() {
             busy = now;
             run.wall = (now - begun).as_secs_f64();
+        } else if !open && busy.elapsed() > OPEN_AFTER {
+            // What a run begins with is stored once the source is open.
+            open = job.snapshots().is_ok_and(|stored| !stored.is_empty());
+            busy = Instant::now();
         }
         (looked, used) = (now, total);
     }
@@ -105,7 +111,8 @@ pub(crate) async fn until_idle(name: &str, script: &Script) -> Result<(Run, Job)
 
 fn look(job: &Job, run: &mut Run) {
     run.peak = run.peak.max(job.peak_memory().unwrap_or_default());
-    run.cpu = run.cpu.max(cpu(job).unwrap_or_default());
+    // The one misses part of a tick, the other threads that have ended.
+    run.cpu = run.cpu.max(cpu(job).unwrap_or_default()).max(threads_cpu(job));
 }
 
 /// Processor seconds of the process, in clock ticks of 10 ms (`proc(5)`: `utime`, `stime`).

@@ -88,7 +88,7 @@ pub(crate) async fn against_raw(source: &Source, tmpfs: &Path, runs: usize) -> R
         aim: match source.workload {
             Workload::Bulk => Some(0.5),
             Workload::Oltp => Some(1.5),
-            Workload::Shape(_) | Workload::Tables(_) => None,
+            Workload::Shape(_) | Workload::Tables(_) | Workload::Longer(_) => None,
         },
     }])
 }

@@ -8,11 +8,12 @@ use std::path::Path;
 use anyhow::{Context, Result};
 use serde_json::json;
 
+use crate::chart::{Chart, Series};
 use crate::machine::Machine;
 use crate::measure::Run;
 
-const BEGIN: &str = "<!-- results -->\n";
-const END: &str = "<!-- end of results -->\n";
+/// The region of the page that the table is put into.
+const REGION: &str = "results";
 
 /// One side of a comparison.
 #[derive(Debug, Clone, Default)]
@@ -98,6 +99,7 @@ pub(crate) struct Figure {
 pub(crate) struct Results {
     pub(crate) lines: Vec<Line>,
     pub(crate) figures: Vec<Figure>,
+    pub(crate) charts: Vec<Chart>,
 }
 
 pub(crate) fn markdown(heading: &str, results: &Results) -> String {
@@ -122,13 +124,20 @@ pub(crate) fn markdown(heading: &str, results: &Results) -> String {
 
 /// Puts the table into a page, in place of the one before.
 pub(crate) fn write(page: &Path, table: &str) -> Result<()> {
-    let text = fs::read_to_string(page).with_context(|| format!("no {}", page.display()))?;
-    let (before, rest) = text.split_once(BEGIN).context("the page has no place for results")?;
-    let (_, after) = rest.split_once(END).context("the place for results has no end")?;
-    Ok(fs::write(page, format!("{before}{BEGIN}{table}{END}{after}"))?)
+    replace(page, REGION, table)
 }
 
-/// Appends a line of JSON for each comparison and figure.
+/// Puts a text between `<!-- NAME -->` and `<!-- end of NAME -->` of a page.
+pub(crate) fn replace(page: &Path, region: &str, text: &str) -> Result<()> {
+    let (begin, end) = (format!("<!-- {region} -->\n"), format!("<!-- end of {region} -->\n"));
+    let held = fs::read_to_string(page).with_context(|| format!("no {}", page.display()))?;
+    let missing = || format!("{} has no `{}`", page.display(), begin.trim_end());
+    let (before, rest) = held.split_once(&begin).with_context(missing)?;
+    let (_, after) = rest.split_once(&end).with_context(|| format!("`{region}` has no end"))?;
+    Ok(fs::write(page, format!("{before}{begin}{text}{end}{after}"))?)
+}
+
+/// Appends a line of JSON for each comparison, figure, and line of a chart.
 pub(crate) fn remember(history: &Path, machine: &Machine, results: &Results) -> Result<()> {
     let side = |side: &Side| {
         let Run { wall, cpu, peak } = side.run;
@@ -145,6 +154,13 @@ pub(crate) fn remember(history: &Path, machine: &Machine, results: &Results) -> 
     }
     for Figure { what, value, .. } in &results.figures {
         writeln!(file, "{}", json!({ "machine": common, "what": what, "value": value }))?;
+    }
+    for Chart { title, places, series, .. } in &results.charts {
+        for Series { name, values } in series {
+            let told = json!({ "machine": common, "what": title, "of": name, "places": places,
+                               "values": values });
+            writeln!(file, "{told}")?;
+        }
     }
     Ok(())
 }
@@ -195,6 +211,6 @@ pub(crate) fn chart(path: &Path, results: &Results) -> Result<()> {
     Ok(fs::write(path, svg)?)
 }
 
-fn escaped(text: &str) -> String {
+pub(crate) fn escaped(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
 }

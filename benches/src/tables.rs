@@ -4,6 +4,7 @@ use anyhow::Result;
 use mysql_async::prelude::Queryable as _;
 use tests::Server;
 
+use crate::chart::{Chart, Series};
 use crate::measure::{Run, median};
 use crate::stream;
 use crate::table::{Line, Side};
@@ -38,7 +39,7 @@ pub(crate) async fn fill(server: &Server, tables: u64) -> Result<()> {
 }
 
 /// The stream of many tables against that of one.
-pub(crate) async fn against_one(runs: usize) -> Result<Vec<Line>> {
+pub(crate) async fn against_one(runs: usize) -> Result<(Vec<Line>, Vec<Chart>)> {
     let mut sources = Vec::new();
     for tables in COUNTS {
         sources.push((tables, Source::with(Workload::Tables(tables)).await?, Vec::<Run>::new()));
@@ -49,12 +50,30 @@ pub(crate) async fn against_one(runs: usize) -> Result<Vec<Line>> {
         }
     }
     let medians: Vec<(u64, Run)> = sources.iter().map(|(n, _, all)| (*n, median(all))).collect();
-    let Some(((_, one), many)) = medians.split_first() else { return Ok(Vec::new()) };
+    let Some(((_, one), many)) = medians.split_first() else { return Ok((Vec::new(), Vec::new())) };
     let line = |(tables, run): &(u64, Run)| Line {
         what: format!("a million rows in {tables} tables: binlog → `blackhole`, debezium-json"),
         ours: Side::ours(*run, ROWS),
         against: Side::named("in one table", *one, ROWS),
         aim: None,
     };
-    Ok(many.iter().map(line).collect())
+    Ok((many.iter().map(line).collect(), charts(&medians)))
+}
+
+fn charts(medians: &[(u64, Run)]) -> Vec<Chart> {
+    let chart = |name, title: &str, of: fn(&Run) -> f64| Chart {
+        name,
+        title: format!("{title}, a million rows"),
+        along: "tables",
+        places: medians.iter().map(|(tables, _)| tables.to_string()).collect(),
+        series: vec![Series {
+            name: "stream".to_owned(),
+            values: medians.iter().map(|(_, run)| of(run)).collect(),
+        }],
+        limit: None,
+    };
+    vec![
+        chart("tables-cpu", "CPU µs a row", |run| run.cpu / ROWS as f64 * 1e6),
+        chart("tables-speed", "M rows/s", |run| ROWS as f64 / run.wall / 1e6),
+    ]
 }

@@ -11,7 +11,7 @@ use mysql_async::prelude::*;
 use tests::{Kind, Server, say};
 
 use crate::shapes::Shape;
-use crate::tables;
+use crate::{scale, tables};
 
 /// Rows of `bench.bulk`, each inserted and then updated.
 pub(crate) const BULK_ROWS: u64 = 1_000_000;
@@ -37,6 +37,8 @@ pub(crate) enum Workload {
     Shape(Shape),
     /// Inserts into so many tables alike.
     Tables(u64),
+    /// So many inserts into one table.
+    Longer(u64),
 }
 
 impl Workload {
@@ -47,6 +49,7 @@ impl Workload {
             Self::Shape(shape) => shape.table(),
             // All of them.
             Self::Tables(_) => "t.*",
+            Self::Longer(_) => "longer",
         }
     }
 
@@ -57,6 +60,7 @@ impl Workload {
             Self::Oltp => 4 * OLTP_TRANSACTIONS,
             Self::Shape(shape) => shape.rows(),
             Self::Tables(_) => tables::ROWS,
+            Self::Longer(rows) => rows,
         }
     }
 }
@@ -84,6 +88,7 @@ impl Source {
             Workload::Oltp => server.sql(&format!("CALL bench.oltp({OLTP_TRANSACTIONS})")).await?,
             Workload::Shape(shape) => shape.fill(&server).await?,
             Workload::Tables(count) => tables::fill(&server, count).await?,
+            Workload::Longer(rows) => scale::fill(&server, rows).await?,
         }
         let mut conn = server.conn().await?;
         let logs: Vec<Row> = conn.query("SHOW BINARY LOGS").await?;
@@ -111,7 +116,7 @@ INSERT INTO aux.seq WITH RECURSIVE s(n) AS (SELECT 0 UNION ALL SELECT n + 1 FROM
         .await?;
     match workload {
         Workload::Bulk => server.sql(BULK_TABLE).await,
-        Workload::Shape(_) | Workload::Tables(_) => Ok(()),
+        Workload::Shape(_) | Workload::Tables(_) | Workload::Longer(_) => Ok(()),
         Workload::Oltp => {
             server.sql(OLTP_TABLE).await?;
             let fill = format!(
