@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Builds for speed, measures, and writes the table into benches/README.md.
 #   run.sh [PART]...              bulk, oltp, decoder, snapshot, warehouse, latency, idle; all by default
+#   run.sh peers [PEER]...        beside other programs, fetched first (peers/peers.sh); names as its own
 #   run.sh serve bulk|oltp        a server with that data, for a profile
 # RUNS=3 runs of each; the table shows medians. A run of all parts replaces the page's table and chart
 # (ratios.svg), and is added to history.jsonl.
@@ -12,5 +13,6 @@ cargo build -q --release -p engine -p benches -p warehouse --bin seachange --bin
 target=${CARGO_TARGET_DIR:-target}/release
 export SEACHANGE_BIN=${SEACHANGE_BIN:-$(realpath "$target/seachange")}
 export WAREHOUSE_BIN=${WAREHOUSE_BIN:-$(realpath "$target/warehouse")}
+if [ "${1:-}" = peers ]; then benches/peers/peers.sh fetch || true; fi
 if [ $# -gt 0 ]; then exec "$target/bench" "$@"; fi
 exec "$target/bench" --write benches/README.md

@@ -4,6 +4,7 @@
 //! ```text
 //! bench [PART]... [--write README]   measure (all parts by default)
 //!                                    parts: bulk, oltp, decoder, snapshot, warehouse, shapes, tables, latency, idle
+//! bench peers [PEER]...              beside other programs (benches/peers)
 //! bench serve bulk|oltp              a server with the data of that part, for a profile
 //! ```
 //! `RUNS` (default 3) runs of each; the table shows medians.
@@ -14,6 +15,7 @@ mod idle;
 mod latency;
 mod machine;
 mod measure;
+mod peers;
 mod shapes;
 mod snapshot;
 mod stream;
@@ -42,6 +44,9 @@ async fn main() -> Result<()> {
         let of = arguments.get(1).map(String::as_str);
         return serve(of.context("serve bulk, or serve oltp?")?).await;
     }
+    if let Some(("peers", names)) = arguments.split_first().map(|(f, rest)| (f.as_str(), rest)) {
+        return beside(names).await;
+    }
     let mut readme = None;
     if let Some(at) = arguments.iter().position(|a| a == "--write") {
         let named = arguments.get(at + 1).context("--write needs the path of a page")?;
@@ -62,6 +67,14 @@ async fn main() -> Result<()> {
         table::chart(&page.with_file_name("ratios.svg"), &results)?;
         table::remember(&page.with_file_name("history.jsonl"), &machine, &results)?;
     }
+    Ok(())
+}
+
+async fn beside(names: &[String]) -> Result<()> {
+    let tmpfs = tempfile::Builder::new().prefix("seachange-bench-").tempdir_in(tmpfs())?;
+    let before = machine::load();
+    let results = peers::beside(names, tmpfs.path(), runs()?).await?;
+    println!("{}", table::markdown(&Machine::this().heading(&before, runs()?), &results));
     Ok(())
 }
 

@@ -29,7 +29,7 @@ pub(crate) fn reading(source: &Source, parallelism: u32) -> Script {
         .option("source.ssl.mode", "disabled")
 }
 
-async fn one(source: &Source, parallelism: u32, rows: u64) -> Result<Run> {
+pub(crate) async fn one(source: &Source, parallelism: u32, rows: u64) -> Result<Run> {
     let (run, job) = to_its_end("bench", &script(source, parallelism)).await?;
     let newest = job.snapshots()?.first().map(tests::job::id_of).context("no checkpoint")?;
     let held = job.inspect(newest)?;
