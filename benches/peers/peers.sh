@@ -4,7 +4,7 @@
 #   peers.sh fetch [PEER]...        download and build them (all by default); nothing is installed on the system
 #   peers.sh have PEER              exit 0 when PEER can run here
 #   peers.sh version PEER           of what stands here
-#   peers.sh run PEER [ARG]...      become it (exec)
+#   peers.sh run PEER [ARG]...      become it (exec); LOG=warn has one of Java tell more on standard error
 #
 # PEER: mydumper (of Debian sid), debezium (its embedded engine from Maven Central, under Debezium.java),
 # flink-cdc (Flink and its MySQL connector from Maven Central, under FlinkCdc.java).
@@ -32,7 +32,7 @@ class_of() {
 
 # The jars of GROUP:ARTIFACT:VERSION... with all they need, and our class, compiled against them.
 fetch_java() {
-  local peer=$1 dir=$home/$1 artifact program
+  local peer=$1 dir=$home/$1 artifact program group name version
   shift
   for program in java javac mvn; do
     command -v $program >/dev/null || { say "$peer: there is no $program here (apt-get install default-jdk-headless maven)"; return 1; }
