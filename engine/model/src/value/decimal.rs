@@ -295,6 +295,18 @@ mod tests {
     }
 
     #[test]
+    fn numbers_that_are_equal_are_the_same_only_where_their_texts_are() {
+        let packed = |bytes| Decimal::packed(bytes, 10, 2).unwrap();
+        let zero = packed(&[0x80, 0, 0, 0, 0]);
+        let below = packed(&[0x7f, 0xff, 0xff, 0xff, 0xff]);
+        assert_eq!((zero.to_string(), below.to_string()), ("0.00".into(), "-0.00".into()));
+        assert!(zero == below && !zero.is_same(&below) && zero.is_same(&zero));
+        let (one, other) = (Decimal::Text("1.50"), Decimal::Text("1.5"));
+        assert!(one == other && !one.is_same(&other) && one.is_same(&one));
+        assert!(!zero.is_same(&Decimal::Text("0.00")));
+    }
+
+    #[test]
     fn numbers_compare_as_numbers() {
         let ordered = ["-10.5", "-2", "-0.1", "0", "0.05", "0.1", "2", "10.4999", "10.5"];
         for pair in ordered.windows(2) {
